@@ -1,0 +1,79 @@
+/* What an op is: one constant pnb_op, in the file that carries its name.
+ *
+ * src/ops/conv2d.c defines `const pnb_op pnb_op_conv2d` (shape rule, vjp, lowering to dispatches), the builder function
+ * that callers use (declared in ops/ops.h or the floor's own header), and its case list (ops/suite.h).
+ * Floors above may define ops of their own (solve's step state, a prior's mixture score): the graph knows only this struct.
+ */
+#ifndef PNB_GRAPH_OP_H
+#define PNB_GRAPH_OP_H
+
+#include "graph/graph.h"
+
+enum { PNB_NODE_MAX_IN = 8, PNB_NODE_MAX_OUT = 6, PNB_NODE_ATTR_BYTES = 96 };
+
+/* One node. Attributes are a small plain struct of the op's own, copied by value. */
+typedef struct pnb_node {
+    const pnb_op *op;
+    uint32_t n_in, n_out;
+    pnb_tensor in[PNB_NODE_MAX_IN];   /* PNB_NONE for an absent optional input */
+    pnb_tensor out[PNB_NODE_MAX_OUT]; /* out[0..] results; an op may add workspace tensors as further outputs */
+    uint32_t inout;                   /* bit i: in[i] is also written (optimisers, step state); must be a VARIABLE storage or a view of one */
+    _Alignas(8) unsigned char attr[PNB_NODE_ATTR_BYTES];
+} pnb_node;
+
+/* ---- lowering: a node becomes dispatches ------------------------------------------------------------------------ */
+
+typedef enum pnb_access { PNB_READ = 1, PNB_WRITE = 2, PNB_READ_WRITE = 3 } pnb_access;
+
+typedef struct pnb_dispatch {
+    const char *shader;                     /* embedded shader name, static string */
+    const char *label;                      /* static string for debug labels and the profile; NULL: the shader */
+    uint32_t n_bind;
+    struct {
+        pnb_tensor tensor;
+        pnb_access access;
+        bool texel;                         /* bound as a uniform texel buffer (RGBA32F) */
+    } bind[PNB_GPU_MAX_BINDINGS];
+    uint32_t n_spec, spec[PNB_GPU_MAX_SPEC]; /* spec[0] = local_size_x */
+    uint32_t push_bytes;
+    _Alignas(8) unsigned char push[PNB_GPU_MAX_PUSH];
+    uint32_t groups[3];
+    double gflop, gbyte;                    /* for the profile; 0 if unknown */
+} pnb_dispatch;
+
+typedef struct pnb_lower pnb_lower;
+const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l); /* never NULL: a baseline device when planning without one */
+pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t);
+pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d);
+pnb_status pnb_lower_fail(pnb_lower *l, pnb_status status, const char *format, ...);
+/* Workgroups for `threads` invocations of `local` each, folded into x and y so that no dimension passes the device's limit.
+ * Shaders get their number from pnb_linear_id() of lib/index.glsl and test it against the count. */
+void pnb_groups_1d(const pnb_gpu_caps *caps, uint64_t threads, uint32_t local, uint32_t groups[3]);
+uint32_t pnb_local_size(const pnb_gpu_caps *caps); /* a good local_size_x for elementwise kernels on this device */
+
+/* ---- the op ----------------------------------------------------------------------------------------------------- */
+
+struct pnb_op {
+    const char *name; /* the stem */
+    /* Cotangents of the outputs in (PNB_NONE: zero), cotangents of the inputs out. want has a bit for each input whose
+     * cotangent is needed; leave gin[i] = PNB_NONE where it is zero or not wanted. Appends nodes to g through the builders.
+     * NULL: the op has no derivative (an error if one is asked for). node points to a stable copy. */
+    pnb_status (*vjp)(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin);
+    /* Emit the dispatches of this node. */
+    pnb_status (*lower)(pnb_lower *l, const pnb_node *node);
+    uint32_t inplace;  /* bit i: out[0] may share memory with in[i] if that dies here (elementwise) and their sizes are equal */
+    bool impure;       /* never merged or hoisted (noise, step state) */
+};
+
+/* Append a node. out_shapes gives the shapes of all n_out outputs (workspace included); the builder has checked the inputs.
+ * attr_bytes <= PNB_NODE_ATTR_BYTES. out receives the ids of the first n_wanted outputs. */
+pnb_status pnb_graph_add(pnb_graph *g, const pnb_op *op, const pnb_tensor *in, uint32_t n_in, uint32_t inout, const void *attr,
+                         size_t attr_bytes, const pnb_shape *out_shapes, uint32_t n_out, pnb_tensor *out, uint32_t n_wanted);
+
+/* For builders: fails with a sentence if t is not a tensor of g ("conv2d: input 1 (weight) is missing"). */
+pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_tensor t);
+
+/* Stops derivatives at t: gradients are not carried through the node that made it. */
+pnb_status pnb_graph_stop(pnb_graph *g, pnb_tensor t);
+
+#endif
