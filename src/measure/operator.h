@@ -1,0 +1,48 @@
+/* Forward operators: y = A(x) + n, from named type and arguments to graph nodes.
+ *
+ * One file an operator, one constant pnb_operator_type with its typed table of arguments. Linear operators give apply, adjoint
+ * and, where it exists, a pseudo-inverse; all are graph nodes over batches, so they are differentiable and run in shaders.
+ */
+#ifndef PNB_MEASURE_OPERATOR_H
+#define PNB_MEASURE_OPERATOR_H
+
+#include "base/options.h"
+#include "graph/graph.h"
+
+typedef struct pnb_operator pnb_operator;
+struct cJSON; /* arguments come as the JSON object of the problem */
+
+/* type: "identity", "mask_box", "mask", "average_pool", "gaussian_blur", "matrix" ... args: the JSON object of the problem (key
+ * "type" ignored) or NULL; image: [C,H,W] or [D], without the batch; base_dir: folder for relative paths in args.
+ * Unknown type or argument, impossible size: PNB_ERROR_INPUT. */
+pnb_status pnb_operator_create(pnb_error *err, const char *type, const struct cJSON *args, pnb_shape image,
+                               const char *base_dir, pnb_operator **out);
+void pnb_operator_destroy(pnb_operator **op, pnb_gpu *gpu);
+pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu); /* masks, kernels, matrices to the device */
+
+const char *pnb_operator_name(const pnb_operator *op);
+pnb_shape pnb_operator_image_shape(const pnb_operator *op);
+pnb_shape pnb_operator_measurement_shape(const pnb_operator *op); /* without the batch */
+bool pnb_operator_linear(const pnb_operator *op);
+bool pnb_operator_has_pinv(const pnb_operator *op);
+/* How many entries of y carry information: kept pixels of a mask, otherwise all. */
+uint64_t pnb_operator_measured_count(const pnb_operator *op);
+/* 1 where an entry of y is measured, else 0 (masks); NULL: all are. Borrowed; elements of the measurement shape. */
+const float *pnb_operator_measured(const pnb_operator *op);
+double pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spectral norm ||A|| */
+/* Resolved arguments with all defaults, "type" included, for run.json. The caller deletes it with cJSON_Delete. */
+struct cJSON *pnb_operator_args(const pnb_operator *op);
+
+/* Batched graph nodes: x [N, image...], y [N, measurement...]. */
+pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
+pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+
+/* All operator types, for help and docs. */
+typedef struct pnb_operator_doc {
+    const char *type, *summary;
+    const pnb_option_table *table;
+} pnb_operator_doc;
+const pnb_operator_doc *pnb_operator_docs(size_t *count);
+
+#endif

@@ -1,0 +1,76 @@
+/* Methods that turn (prior, operator, measurement) into samples: one file a method, one small interface.
+ *
+ * A solver is a sequence of steps; each step replays recorded programs, nothing is computed on the host. All that changes lives
+ * in persistent tensors, so a solver can be saved after any step and resumed with the same bytes.
+ */
+#ifndef PNB_SOLVE_SOLVER_H
+#define PNB_SOLVE_SOLVER_H
+
+#include "base/options.h"
+#include "measure/operator.h"
+#include "prior/prior.h"
+
+typedef struct pnb_solver pnb_solver;
+
+/* What is to be solved. Everything is borrowed and must outlive the solver; prior and operator are committed to gpu. */
+typedef struct pnb_task {
+    pnb_gpu *gpu;
+    pnb_prior *prior;
+    pnb_operator *op;
+    const float *y; /* measurement, pnb_operator_measurement_shape */
+    double sigma_y; /* standard deviation of its Gaussian noise, in the units of y */
+    uint64_t seed;
+    uint64_t memory_budget; /* bytes for plans; 0: the device's */
+} pnb_task;
+
+typedef struct pnb_method {
+    const char *name; /* "ppm", "reddiff", "langevin" */
+    const char *summary;
+    pnb_option_table table;
+    pnb_status (*create)(pnb_error *err, const pnb_task *task, const void *options, pnb_solver **out);
+    /* Options that depend on the problem (windows against sigma_y, toy or image settings): sets those that the user left at
+     * their default. given[i] is true where the user set option i of the table. May be NULL. */
+    void (*resolve)(const pnb_task *task, const bool *given, void *options);
+} pnb_method;
+const pnb_method *const *pnb_methods(size_t *count);
+const pnb_method *pnb_method_find(const char *name);
+
+/* Losses of the latest step, means over particles; NAN where the method has no such term. */
+typedef struct pnb_losses {
+    double data, prior, auxiliary;
+} pnb_losses;
+
+void pnb_solver_destroy(pnb_solver **solver);
+uint32_t pnb_solver_particles(const pnb_solver *s);
+uint32_t pnb_solver_steps(const pnb_solver *s);      /* all phases together */
+uint32_t pnb_solver_step_index(const pnb_solver *s); /* steps done */
+const char *pnb_solver_phase(const pnb_solver *s);   /* "posterior matching", "langevin finish", ... */
+/* Queue one step. Waits when more than a few are in flight. At the end: PNB_ERROR_USAGE. */
+pnb_status pnb_solver_step(pnb_solver *s);
+/* Wait and read; non-finite losses: PNB_ERROR_NUMERIC that names the step. */
+pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out);
+/* Wait and read [K, image...] floats. Non-finite values: PNB_ERROR_NUMERIC that names the step. */
+pnb_status pnb_solver_samples(pnb_solver *s, float *out);
+/* Samples as they were before the finish phase, if there is one and it has begun; else PNB_ERROR_USAGE. */
+pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out);
+uint64_t pnb_solver_evaluations(const pnb_solver *s); /* network evaluations so far (samples x forwards) */
+uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
+/* Checkpoint: all persistent state, a fingerprint of task and options. Atomic write. load refuses another fingerprint. */
+pnb_status pnb_solver_save(pnb_solver *s, const char *path);
+pnb_status pnb_solver_load(pnb_solver *s, const char *path);
+
+/* ---- sampling the prior (samplers.c): DDPM (ancestral) and DDIM --------------------------------------------------- */
+typedef struct pnb_sampler_params {
+    int ddim;       /* 0: ddpm (ancestral), 1: ddim */
+    uint32_t steps; /* respaced, uniform; 0: all */
+    double eta;     /* ddim */
+    bool clip;      /* clamp the estimate of x_0 to [-1,1] (images) */
+    uint32_t n;
+    uint32_t height, width; /* image priors */
+    uint64_t seed;
+} pnb_sampler_params;
+/* The same interface: a solver whose samples are draws from the prior. */
+pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, const pnb_sampler_params *params,
+                              pnb_solver **out);
+
+#endif
