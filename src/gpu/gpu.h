@@ -53,6 +53,9 @@ typedef struct pnb_gpu_caps {
  * with free(). No loader or no driver: PNB_ERROR_NO_DEVICE. */
 pnb_status pnb_gpu_enumerate(pnb_error *err, pnb_gpu_caps **out, size_t *count);
 
+/* Whether the Khronos validation layer is installed, so that params.validate can be set. */
+bool pnb_gpu_has_validation(void);
+
 typedef struct pnb_gpu_params {
     const char *device;      /* index, or part of a name (any case); NULL: environment PENUMBRA_DEVICE, else the best:
                                 discrete, integrated, virtual, CPU, then the most memory */
@@ -72,7 +75,8 @@ const char *pnb_gpu_choice(const pnb_gpu *gpu); /* a sentence: which device was 
 
 /* Counters since creation, for tests and run.json. */
 typedef struct pnb_gpu_stats {
-    uint64_t allocations, allocated_bytes, peak_bytes; /* device memory */
+    uint64_t allocations;                 /* buffers made and blocks taken from the driver so far */
+    uint64_t allocated_bytes, peak_bytes; /* device memory held from the driver: now, and the most that it was */
     uint64_t kernels_created, lists_recorded, submissions, dispatches_submitted;
     uint64_t validation_messages;
 } pnb_gpu_stats;

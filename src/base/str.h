@@ -1,0 +1,23 @@
+/* The few things about strings that the standard library lacks. */
+#ifndef PNB_BASE_STR_H
+#define PNB_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A new string made as by printf, for the caller to free(); NULL without memory. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+char *pnb_format(const char *format, ...);
+
+/* A new copy of s, for the caller to free(); NULL for NULL or without memory. */
+char *pnb_copy_string(const char *s);
+
+/* Whether part occurs in text, ASCII letters of either case being equal. The empty part occurs in every text. */
+bool pnb_contains_nocase(const char *text, const char *part);
+
+bool pnb_starts_with(const char *text, const char *prefix);
+bool pnb_ends_with(const char *text, const char *suffix);
+
+#endif
