@@ -33,7 +33,7 @@ static void test_eigen(void **state) {
         pnb_fill_normal(3, d, 0, 0, noise, 1600);
         for (uint32_t i = 0; i < d; i++)
             for (uint32_t j = 0; j < d; j++) a[i * d + j] = (noise[i * d + j] + noise[j * d + i]) * (i == j ? 5 : 1);
-        memcpy(copy, a, sizeof a);
+        memcpy(copy, a, (size_t)d * d * sizeof *a);
         pnb_symmetric_eigen(d, copy, w, v);
         for (uint32_t i = 0; i < d; i++)
             for (uint32_t j = 0; j < d; j++) {
