@@ -242,7 +242,8 @@ pnb_status pnb_safetensors_open(pnb_error *err, const char *path, pnb_safetensor
     st->err = err;
     st->path = memcpy(copy, path, length);
     st->file = fopen(path, "rb");
-    pnb_status status = st->file ? read_header(st) : BAD(st, "file '%s': cannot be opened: %s", path, strerror(errno));
+    pnb_status status = st->file ? read_header(st)
+                                 : pnb_fail(err, PNB_ERROR_INPUT, "file '%s': cannot be opened: %s", path, strerror(errno));
     if (status != PNB_OK) {
         pnb_safetensors_close(st);
         return status;

@@ -9,8 +9,8 @@
  *     ... status = pnb_safetensors_read_f32(st, e, buffer);          // e->count floats
  *     pnb_safetensors_close(st);
  *
- * Every fault of a file is PNB_ERROR_MODEL, in a sentence that names the file, the place and what was expected; a caller for
- * whom the file is not a model may replace err->status.
+ * Every fault of a file is PNB_ERROR_MODEL, in a sentence that names the file, the place and what was expected; a file that cannot
+ * be opened is PNB_ERROR_INPUT. A caller for whom the file is not a model may replace err->status.
  */
 #ifndef PNB_IO_SAFETENSORS_H
 #define PNB_IO_SAFETENSORS_H
