@@ -143,3 +143,15 @@ void pnb_dtype_from_f32(pnb_dtype t, const float *values, size_t n, unsigned cha
         }
     }
 }
+
+pnb_status pnb_dtype_write_f32(pnb_file_writer *w, pnb_dtype t, const float *values, uint64_t n) {
+    enum { PIECE = 4096 };
+    unsigned char bytes[4 * PIECE];
+    for (uint64_t done = 0; done < n;) {
+        size_t count = n - done < PIECE ? (size_t)(n - done) : PIECE;
+        pnb_dtype_from_f32(t, values + done, count, bytes);
+        PNB_TRY(pnb_writer_write(w, bytes, count * pnb_dtype_size(t)));
+        done += count;
+    }
+    return PNB_OK;
+}

@@ -2,6 +2,8 @@
 #ifndef PNB_IO_DTYPE_H
 #define PNB_IO_DTYPE_H
 
+#include "base/file.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +34,9 @@ void pnb_dtype_to_i64(pnb_dtype t, const unsigned char *bytes, size_t n, int64_t
 
 /* n floats to bytes of type F32 or F16 (round to nearest even; beyond 65504 becomes infinity). */
 void pnb_dtype_from_f32(pnb_dtype t, const float *values, size_t n, unsigned char *bytes);
+
+/* The same into a file that is being written, piece by piece. */
+pnb_status pnb_dtype_write_f32(pnb_file_writer *w, pnb_dtype t, const float *values, uint64_t n);
 
 float pnb_half_to_float(uint16_t h);
 uint16_t pnb_float_to_half(float f);

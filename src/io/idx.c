@@ -1,8 +1,8 @@
 /* IDX files, and the gzip envelope around them (RFC 1952), inflated by stb_image's decoder. */
 #include "io/idx.h"
 
+#include "base/file.h"
 #include "io/crc32.h"
-#include "io/disk.h"
 #include "io/dtype.h"
 
 #include <stb_image.h>
@@ -76,9 +76,10 @@ static pnb_status parse(pnb_error *err, const char *path, const unsigned char *b
 
 pnb_status pnb_idx_read(pnb_error *err, const char *path, pnb_idx *out) {
     memset(out, 0, sizeof *out);
-    unsigned char *bytes;
+    void *whole;
     size_t size;
-    PNB_TRY(pnb_disk_read(err, path, FILE_LIMIT, &bytes, &size));
+    PNB_TRY(pnb_file_read(err, path, FILE_LIMIT, &whole, &size));
+    unsigned char *bytes = whole;
     pnb_status status = size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b ? gunzip(err, path, &bytes, &size) : PNB_OK;
     if (status == PNB_OK) status = parse(err, path, bytes, size, out);
     free(bytes);

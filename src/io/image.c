@@ -1,8 +1,8 @@
 /* Pictures through stb_image, with the checks that it leaves to its caller: sizes before allocation, PNG checksums, cut JPEGs. */
 #include "io/image.h"
 
+#include "base/file.h"
 #include "io/crc32.h"
-#include "io/disk.h"
 #include "io/dtype.h"
 
 #include <math.h>
@@ -138,9 +138,9 @@ pnb_status pnb_image_decode(pnb_error *err, const char *name, const unsigned cha
 
 pnb_status pnb_image_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out) {
     memset(out, 0, sizeof *out);
-    unsigned char *bytes;
+    void *bytes;
     size_t size;
-    PNB_TRY(pnb_disk_read(err, path, PNB_IMAGE_MAX_BYTES, &bytes, &size));
+    PNB_TRY(pnb_file_read(err, path, PNB_IMAGE_MAX_BYTES, &bytes, &size));
     pnb_status status = pnb_image_decode(err, path, bytes, size, channels, out);
     free(bytes);
     return status;
@@ -209,7 +209,7 @@ pnb_status pnb_image_write_png_u8(pnb_error *err, const char *path, uint32_t cha
     PNB_TRY(check_writable(err, path, channels, height, width));
     sink s = {0};
     int made = stbi_write_png_to_func(append, &s, (int)width, (int)height, (int)channels, hwc, (int)(width * channels));
-    pnb_status status = made && !s.failed ? pnb_disk_write(err, path, s.bytes, s.size)
+    pnb_status status = made && !s.failed ? pnb_file_write(err, path, s.bytes, s.size)
                                           : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory to compress a PNG", path);
     free(s.bytes);
     return status;

@@ -1,7 +1,7 @@
 /* JSON of problems and runs: places, types, ranges and near misses on top of cJSON. Printing is in json_print.c. */
 #include "io/json.h"
 
-#include "io/disk.h"
+#include "base/file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -56,10 +56,10 @@ pnb_status pnb_json_parse(pnb_error *err, const char *name, const char *text, si
 
 pnb_status pnb_json_load(pnb_error *err, const char *path, cJSON **root) {
     *root = NULL;
-    unsigned char *bytes;
+    void *bytes;
     size_t size;
-    PNB_TRY(pnb_disk_read(err, path, PNB_JSON_MAX_BYTES, &bytes, &size));
-    pnb_status status = pnb_json_parse(err, path, (const char *)bytes, size, root);
+    PNB_TRY(pnb_file_read(err, path, PNB_JSON_MAX_BYTES, &bytes, &size));
+    pnb_status status = pnb_json_parse(err, path, bytes, size, root);
     free(bytes);
     return status;
 }
@@ -288,9 +288,8 @@ pnb_status pnb_json_known_keys(const pnb_json *object, const char *const *known)
     char file[WHERE_SIZE], key[64], in[PNB_JSON_PLACE_SIZE + 8] = "";
     snprintf(file, sizeof file, "%.400s: ", object->file);
     if (*object->place) snprintf(in, sizeof in, " in %s", object->place);
-    size_t given = 0, expected = 0;
     const cJSON *item = object->value ? object->value->child : NULL;
-    for (; item; item = item->next, given++) {
+    for (; item; item = item->next) {
         size_t k = 0;
         while (known[k] && strcmp(known[k], item->string) != 0) k++;
         if (known[k]) continue;
@@ -302,7 +301,6 @@ pnb_status pnb_json_known_keys(const pnb_json *object, const char *const *known)
         size_t seen = 0;
         for (item = object->value ? object->value->child : NULL; item; item = item->next) seen += strcmp(item->string, known[k]) == 0;
         if (seen > 1) return pnb_fail(object->err, PNB_ERROR_INPUT, "%skey '%s'%s appears %zu times", file, known[k], in, seen);
-        expected += seen;
     }
-    return given == expected ? PNB_OK : PNB_ERROR_INTERNAL;
+    return PNB_OK;
 }

@@ -1,7 +1,7 @@
 /* Printing JSON for people and for reading back: shortest numbers, two spaces a level, short arrays in one line. */
 #include "io/json.h"
 
-#include "io/disk.h"
+#include "base/file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -146,7 +146,7 @@ pnb_status pnb_json_write(pnb_error *err, const char *path, const cJSON *root) {
     put_value(&t, root, 0);
     put(&t, "\n");
     pnb_status status = t.failed ? pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory to print it", path)
-                                 : pnb_disk_write(err, path, t.bytes, t.size);
+                                 : pnb_file_write(err, path, t.bytes, t.size);
     free(t.bytes);
     return status;
 }

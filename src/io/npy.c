@@ -2,7 +2,7 @@
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 #include "io/npy.h"
 
-#include "io/disk.h"
+#include "base/file.h"
 #include "io/dtype.h"
 
 #include <errno.h>
@@ -232,16 +232,18 @@ pnb_status pnb_npy_write(pnb_error *err, const char *path, uint32_t rank, const 
     snprintf(dims + strlen(dims) - 1, 3, rank == 1 ? ",)" : ")"); /* Python's tuple of one */
     int n = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }", dims);
     size_t length = ((size_t)n + 1 + 10 + 63) / 64 * 64 - 10; /* data start at a multiple of 64 */
-    unsigned char *bytes = malloc(10 + length + (size_t)count * 4);
-    if (!bytes) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %llu floats", path, (unsigned long long)count);
-    memcpy(bytes, "\x93NUMPY\x01\x00", 8);
-    bytes[8] = (unsigned char)length;
-    bytes[9] = (unsigned char)(length >> 8);
-    memset(bytes + 10, ' ', length);
-    memcpy(bytes + 10, text, (size_t)n);
-    bytes[10 + length - 1] = '\n';
-    pnb_dtype_from_f32(PNB_F32, data, (size_t)count, bytes + 10 + length);
-    pnb_status status = pnb_disk_write(err, path, bytes, 10 + length + (size_t)count * 4);
-    free(bytes);
+    unsigned char head[10 + 384];
+    memcpy(head, "\x93NUMPY\x01\x00", 8);
+    head[8] = (unsigned char)length;
+    head[9] = (unsigned char)(length >> 8);
+    memset(head + 10, ' ', length);
+    memcpy(head + 10, text, (size_t)n);
+    head[10 + length - 1] = '\n';
+    pnb_file_writer w;
+    PNB_TRY(pnb_writer_open(err, path, &w));
+    pnb_status status = pnb_writer_write(&w, head, 10 + length);
+    if (status == PNB_OK) status = pnb_dtype_write_f32(&w, PNB_F32, data, count);
+    if (status == PNB_OK) return pnb_writer_commit(&w);
+    pnb_writer_abort(&w);
     return status;
 }

@@ -2,7 +2,7 @@
  * Format: https://github.com/huggingface/safetensors, section "Format". */
 #include "io/safetensors.h"
 
-#include "io/disk.h"
+#include "base/file.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -361,26 +361,22 @@ static bool add_tensor(cJSON *header, const pnb_safetensors_item *item, pnb_dtyp
            cJSON_AddItemToArray(range, cJSON_CreateNumber((double)end));
 }
 
-/* The header as text (malloc'd by cJSON), and the number of data bytes. NULL: no memory. */
+/* The header as text (owned by cJSON). NULL: no memory. */
 static char *make_header(pnb_dtype dtype, const pnb_safetensors_item *items, size_t n, const pnb_safetensors_pair *metadata,
-                         size_t n_metadata, uint64_t *data_bytes) {
+                         size_t n_metadata) {
     char *text = NULL;
-    cJSON *header = cJSON_CreateObject();
-    if (!header) return NULL;
-    if (n_metadata) {
-        cJSON *m = cJSON_AddObjectToObject(header, "__metadata__");
-        if (!m) goto fail;
-        for (size_t i = 0; i < n_metadata; i++) {
-            if (!cJSON_AddStringToObject(m, metadata[i].key, metadata[i].value)) goto fail;
-        }
+    uint64_t begin = 0;
+    cJSON *header = cJSON_CreateObject(), *pairs = n_metadata ? cJSON_AddObjectToObject(header, "__metadata__") : NULL;
+    if (!header || (n_metadata && !pairs)) goto fail;
+    for (size_t i = 0; i < n_metadata; i++) {
+        if (!cJSON_AddStringToObject(pairs, metadata[i].key, metadata[i].value)) goto fail;
     }
-    *data_bytes = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t count = 0;
         pnb_shape_product(items[i].rank, items[i].shape, &count);
-        uint64_t end = *data_bytes + count * pnb_dtype_size(dtype);
-        if (!add_tensor(header, &items[i], dtype, *data_bytes, end)) goto fail;
-        *data_bytes = end;
+        uint64_t end = begin + count * pnb_dtype_size(dtype);
+        if (!add_tensor(header, &items[i], dtype, begin, end)) goto fail;
+        begin = end;
     }
     text = cJSON_PrintUnformatted(header);
 fail:
@@ -404,30 +400,31 @@ static pnb_status check_items(pnb_error *err, const char *path, pnb_dtype dtype,
     return PNB_OK;
 }
 
+static pnb_status write_all(pnb_file_writer *w, pnb_dtype dtype, const char *header, const pnb_safetensors_item *items, size_t n) {
+    unsigned char prefix[8];
+    size_t length = strlen(header), padding = (8 - length % 8) % 8; /* data are aligned to 8 bytes */
+    pnb_put_le64(prefix, length + padding);
+    PNB_TRY(pnb_writer_write(w, prefix, sizeof prefix));
+    PNB_TRY(pnb_writer_write(w, header, length));
+    PNB_TRY(pnb_writer_write(w, "        ", padding));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t count = 0;
+        pnb_shape_product(items[i].rank, items[i].shape, &count);
+        PNB_TRY(pnb_dtype_write_f32(w, dtype, items[i].data, count));
+    }
+    return PNB_OK;
+}
+
 pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items, size_t n,
                                  const pnb_safetensors_pair *metadata, size_t n_metadata) {
     PNB_TRY(check_items(err, path, dtype, items, n));
-    uint64_t data_bytes = 0;
-    char *header = make_header(dtype, items, n, metadata, n_metadata, &data_bytes);
-    size_t length = header ? strlen(header) : 0, padded = (length + 7) & ~(size_t)7;
-    unsigned char *bytes = header ? malloc(8 + padded + (size_t)data_bytes) : NULL;
-    pnb_status status;
-    if (!bytes) {
-        status = pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %llu bytes", path, (unsigned long long)data_bytes);
-    } else {
-        pnb_put_le64(bytes, padded);
-        memcpy(bytes + 8, header, length);
-        memset(bytes + 8 + length, ' ', padded - length); /* so that the data are aligned to 8 bytes */
-        unsigned char *at = bytes + 8 + padded;
-        for (size_t i = 0; i < n; i++) {
-            uint64_t count = 0;
-            pnb_shape_product(items[i].rank, items[i].shape, &count);
-            pnb_dtype_from_f32(dtype, items[i].data, (size_t)count, at);
-            at += count * pnb_dtype_size(dtype);
-        }
-        status = pnb_disk_write(err, path, bytes, 8 + padded + (size_t)data_bytes);
-    }
-    free(bytes);
+    char *header = make_header(dtype, items, n, metadata, n_metadata);
+    if (!header) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for its header", path);
+    pnb_file_writer w = {0};
+    pnb_status status = pnb_writer_open(err, path, &w);
+    if (status == PNB_OK) status = write_all(&w, dtype, header, items, n);
+    if (status == PNB_OK) status = pnb_writer_commit(&w);
+    else pnb_writer_abort(&w);
     cJSON_free(header);
     return status;
 }
