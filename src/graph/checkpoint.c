@@ -1,0 +1,50 @@
+/* Checkpointed segments: the inner tensors of a segment are computed again in the backward pass, so they need not be kept. */
+#include "graph/internal.h"
+
+#include <stdlib.h>
+
+static pnb_tensor mapped(const pnb_tensor *map, pnb_tensor t) { return t != PNB_NONE && map[t] != PNB_NONE ? map[t] : t; }
+
+/* A storage that the segment reads must still hold what the forward pass read. */
+static pnb_status check_unchanged(pnb_graph *g, int32_t segment, const pnb_node *n, int32_t number) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] == PNB_NONE) continue;
+        const pnb_tensor_info *root = &g->tensors[g->tensors[n->in[i]].root];
+        if (root->last_write <= number) continue;
+        return pnb_fail(g->err, PNB_ERROR_USAGE,
+                        "segment '%s' cannot be computed again: it reads '%s', which %s changes after it; take the gradient first",
+                        g->segments[segment].name, root->name, g->nodes[root->last_write].n.op->name);
+    }
+    return PNB_OK;
+}
+
+static pnb_status clone_node(pnb_graph *g, int32_t segment, int32_t number, pnb_tensor *map) {
+    pnb_node n = g->nodes[number].n; /* copied: adding a node may move the array */
+    PNB_TRY(check_unchanged(g, segment, &n, number));
+    pnb_tensor in[PNB_NODE_MAX_IN], out[PNB_NODE_MAX_OUT];
+    pnb_shape shapes[PNB_NODE_MAX_OUT];
+    for (uint32_t i = 0; i < n.n_in; i++) in[i] = mapped(map, n.in[i]);
+    for (uint32_t i = 0; i < n.n_out; i++) shapes[i] = g->tensors[n.out[i]].shape;
+    PNB_TRY(pnb_graph_add(g, n.op, in, n.n_in, 0, n.attr, sizeof n.attr, shapes, n.n_out, out, n.n_out));
+    for (uint32_t i = 0; i < n.n_out; i++) map[n.out[i]] = out[i];
+    return PNB_OK;
+}
+
+pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map) {
+    pnb_segment s = g->segments[segment];
+    for (pnb_tensor t = s.first; t < s.end; t++) {
+        pnb_tensor_info info = g->tensors[t];
+        if (info.constant) continue;
+        if (info.view != PNB_NOT_A_VIEW) {
+            pnb_tensor parent = mapped(map, info.parent);
+            if (parent == info.parent) continue;
+            uint64_t offset = info.offset - g->tensors[info.parent].offset;
+            PNB_TRY(pnb_graph_add_view(g, info.view, parent, info.shape, offset, info.begin, &map[t]));
+        } else if (info.node >= 0) {
+            const pnb_node *n = &g->nodes[info.node].n;
+            if (n->out[0] != t || n->op->impure || n->inout != 0) continue;
+            PNB_TRY(clone_node(g, segment, info.node, map));
+        }
+    }
+    return PNB_OK;
+}

@@ -1,0 +1,152 @@
+/* What the files of src/graph share: the insides of graph, store and plan. Nobody outside includes this, except tests. */
+#ifndef PNB_GRAPH_INTERNAL_H
+#define PNB_GRAPH_INTERNAL_H
+
+#include "graph/op.h"
+
+/* Memory offsets of tensors and views are multiples of this: it satisfies every device's binding alignment. */
+enum { PNB_MEMORY_ALIGNMENT = 256 };
+
+typedef enum pnb_view_kind { PNB_NOT_A_VIEW, PNB_VIEW_RESHAPE, PNB_VIEW_SLICE0 } pnb_view_kind;
+
+typedef struct pnb_tensor_info {
+    pnb_shape shape;
+    char *name;            /* owned */
+    int32_t node;          /* that makes it; -1: a storage or a view */
+    pnb_storage *storage;  /* a bound storage, else NULL */
+    pnb_view_kind view;
+    pnb_tensor parent;     /* of a view: the tensor it was made from */
+    pnb_tensor root;       /* whose memory it is (itself if it is not a view) */
+    uint64_t offset;       /* bytes into the root */
+    uint32_t begin;        /* of a slice0 view: its first row in parent */
+    int32_t last_write;    /* of a storage: the newest node that changes it in place; -1: none */
+    bool output, stop;
+    bool constant;         /* depends on frozen storages alone, through no impure node */
+} pnb_tensor_info;
+
+typedef struct pnb_graph_node {
+    pnb_node n;
+    int32_t segment; /* -1: none */
+    bool constant;
+} pnb_graph_node;
+
+typedef struct pnb_segment {
+    char *name;
+    pnb_tensor first, end; /* its tensors are [first, end) */
+} pnb_segment;
+
+struct pnb_graph {
+    pnb_error *err;
+    char *name;
+    pnb_tensor_info *tensors;
+    pnb_graph_node *nodes;
+    pnb_segment *segments;
+    pnb_tensor *bound; /* the tensors that stand for storages */
+    size_t tensor_count, tensor_capacity, node_count, node_capacity;
+    size_t segment_count, segment_capacity, bound_count, bound_capacity;
+    int32_t open_segment; /* -1: none */
+};
+
+/* Room for `need` elements of `size` bytes in *array (grown by doubling). */
+pnb_status pnb_reserve(pnb_error *err, void *array, size_t *capacity, size_t need, size_t size);
+/* A copy of text, or NULL with an error. */
+char *pnb_copy_text(pnb_error *err, const char *text);
+uint64_t pnb_round_up(uint64_t value, uint64_t multiple);
+/* "812.5 MiB" into buf (at least 32 bytes); returns buf. */
+const char *pnb_bytes_text(uint64_t bytes, char *buf);
+/* Bytes of memory of a tensor: 4 an element, rounded up to 16 (one texel of a texel buffer). */
+uint64_t pnb_shape_bytes(pnb_shape s);
+pnb_status pnb_shape_check(pnb_error *err, const char *where, pnb_shape s);
+bool pnb_graph_has(const pnb_graph *g, pnb_tensor t);
+/* A view of `parent` with the given shape, at `offset` bytes into it. */
+pnb_status pnb_graph_add_view(pnb_graph *g, pnb_view_kind kind, pnb_tensor parent, pnb_shape shape, uint64_t offset,
+                              uint32_t begin, pnb_tensor *out);
+
+/* ---- checkpoint.c ----------------------------------------------------------------------------------------------- */
+
+/* Append copies of a segment's nodes that compute its inner tensors again. map (one entry a tensor, PNB_NONE: itself) gets
+ * the copies' ids. Nodes that are impure, change a storage or depend on frozen storages alone keep their results instead. */
+pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map);
+
+/* ---- pack.c: offsets by lifetime -------------------------------------------------------------------------------- */
+
+typedef struct pnb_slot {
+    uint64_t bytes;
+    uint32_t first, last; /* positions in the order of execution between which it lives, both included */
+    uint32_t arena;       /* out */
+    uint64_t offset;      /* out */
+} pnb_slot;
+
+typedef struct pnb_blocks {
+    uint64_t *bytes;
+    size_t count, capacity;
+} pnb_blocks;
+
+/* Place slots in arenas of at most `limit` bytes, largest first, each in the gap that fits best, so that no two that live at
+ * the same time overlap. Every slot is at most `limit`. */
+pnb_status pnb_pack(pnb_error *err, pnb_slot *slots, size_t count, uint64_t limit, pnb_blocks *arenas);
+
+/* ---- plan.c ----------------------------------------------------------------------------------------------------- */
+
+typedef enum pnb_place_kind { PNB_NOWHERE, PNB_IN_STORAGE, PNB_IN_ARENA, PNB_IN_CONSTANTS } pnb_place_kind;
+
+/* Where a tensor lies. */
+typedef struct pnb_place {
+    pnb_place_kind kind;
+    uint32_t block;             /* arena or constant block; of a storage: its tensor */
+    uint64_t offset, bytes;     /* bytes rounded up to 16 */
+    uint64_t elements;
+    const pnb_storage *storage;
+    bool readable;              /* an output or a storage, or a view of one */
+    uint32_t first, last;       /* lifetime, of arena tensors */
+} pnb_place;
+
+typedef struct pnb_planned_dispatch {
+    pnb_dispatch d;
+    const char *op;
+    bool list_start; /* the first of a command list */
+    bool barrier;    /* a barrier stands before it (never where list_start) */
+} pnb_planned_dispatch;
+
+typedef struct pnb_plan {
+    pnb_error *err;
+    pnb_plan_report report;
+    pnb_gpu_caps caps;
+    pnb_place *places; /* by tensor */
+    size_t place_count;
+    int32_t *order; /* nodes in the order of execution: prologue, then the rest */
+    size_t order_count, prologue_nodes;
+    pnb_planned_dispatch *dispatches;
+    size_t dispatch_count, dispatch_capacity, prologue_dispatches;
+    pnb_blocks arenas, constants;
+} pnb_plan;
+
+pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan **out);
+void pnb_plan_destroy(pnb_plan **plan);
+/* Fails, naming the largest tensors, if arenas and constants pass `budget` (0: what the device has). */
+pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_t budget);
+
+/* ---- schedule.c: lists and barriers ----------------------------------------------------------------------------- */
+
+enum { PNB_LIST_MAX_DISPATCHES = 24 };
+void pnb_schedule(pnb_plan *plan);
+
+/* ---- lower.c ---------------------------------------------------------------------------------------------------- */
+
+struct pnb_lower {
+    pnb_graph *g;
+    pnb_plan *plan;
+    const pnb_node *node;
+};
+void pnb_caps_baseline(pnb_gpu_caps *caps);
+pnb_status pnb_lower_node(pnb_graph *g, pnb_plan *plan, const pnb_node *node);
+
+/* ---- program.c, for tests --------------------------------------------------------------------------------------- */
+
+typedef struct pnb_program_stats {
+    size_t lists, submissions; /* of one replay, as grouped now */
+    uint64_t runs;
+} pnb_program_stats;
+pnb_program_stats pnb_program_get_stats(const pnb_program *p);
+
+#endif
