@@ -37,12 +37,21 @@ struct cJSON *pnb_operator_args(const pnb_operator *op);
 pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+/* Where particles start: the pseudo-inverse where there is one, otherwise the adjoint. */
+pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+
+/* An argument that is no number or word: a path or an array. All are required. */
+typedef struct pnb_operator_key {
+    const char *name, *help;
+} pnb_operator_key;
 
 /* All operator types, for help and docs. */
 typedef struct pnb_operator_doc {
     const char *type, *summary;
-    const pnb_option_table *table;
+    pnb_option_table table;
+    const pnb_operator_key *keys; /* beside the table; NULL where n_keys is 0 */
+    size_t n_keys;
 } pnb_operator_doc;
-const pnb_operator_doc *pnb_operator_docs(size_t *count);
+const pnb_operator_doc *const *pnb_operator_docs(size_t *count);
 
 #endif
