@@ -35,7 +35,7 @@ pnb_status pnb_unary_op(pnb_graph *g, pnb_unary kind, pnb_tensor x, pnb_tensor *
 pnb_status pnb_silu(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_affine(pnb_graph *g, pnb_tensor x, float scale, float shift, pnb_tensor *y); /* scale*x + shift */
 pnb_status pnb_clamp(pnb_graph *g, pnb_tensor x, float lo, float hi, pnb_tensor *y);        /* gradient inside (lo,hi) only */
-/* ---- axpy.c: y = ca*a + cb*b, coefficients constant, or per sample tensors [N] (PNB_NONE: the constants alone; both multiply) */
+/* ---- axpby.c: y = ca*a + cb*b, coefficients constant, or per sample tensors [N] (PNB_NONE: the constants alone; both multiply) */
 pnb_status pnb_axpby(pnb_graph *g, float ca, pnb_tensor ta, pnb_tensor a, float cb, pnb_tensor tb, pnb_tensor b, pnb_tensor *y); /* no derivative in ta, tb */
 /* ---- concat.c, slice.c, embed.c */
 pnb_status pnb_concat(pnb_graph *g, uint32_t dim, const pnb_tensor *x, uint32_t n, pnb_tensor *y); /* 1 <= n <= 8 */

@@ -1,0 +1,45 @@
+// One step of Adam (Kingma and Ba 2015) as PyTorch writes it; with decay, AdamW (Loshchilov and Hutter 2019):
+//   w -= lr decay w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= (lr / c1) m / (sqrt(v / c2) + eps)
+// lr, c1 = 1 - b1^t and c2 = 1 - b2^t are read from the step state.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lib/vec4.glsl"
+#include "ops/adam.h"
+
+layout(local_size_x_id = 0) in;
+layout(set = 0, binding = 0, std430) buffer w_block4 { vec4 w_v[]; };
+layout(set = 0, binding = 0, std430) buffer w_block1 { float w_f[]; };
+layout(set = 0, binding = 1, std430) buffer m_block4 { vec4 m_v[]; };
+layout(set = 0, binding = 1, std430) buffer m_block1 { float m_f[]; };
+layout(set = 0, binding = 2, std430) buffer v_block4 { vec4 v_v[]; };
+layout(set = 0, binding = 2, std430) buffer v_block1 { float v_f[]; };
+PNB_BUFFER(3, g)
+PNB_BUFFER(4, state)
+
+void update(inout vec4 w, inout vec4 m, inout vec4 v, vec4 g) {
+    float lr = state1(p.lr_index), c1 = state1(p.lr_index + 1u), c2 = state1(p.lr_index + 2u);
+    g *= p.gscale;
+    w -= (lr * p.decay) * w;
+    m = p.beta1 * m + p.rest1 * g;
+    v = p.beta2 * v + p.rest2 * (g * g);
+    w -= (lr / c1) * m / (sqrt(v / c2) + p.eps);
+}
+
+void main() {
+    uint n4 = p.count / 4u, rest = p.count - 4u * n4;
+    PNB_EACH(i, n4) {
+        vec4 w = w_v[i], m = m_v[i], v = v_v[i];
+        update(w, m, v, g4(i));
+        w_v[i] = w;
+        m_v[i] = m;
+        v_v[i] = v;
+    }
+    uint id = pnb_linear_id(), at = 4u * n4 + id;
+    if (id < rest) {
+        vec4 w = vec4(w_f[at]), m = vec4(m_f[at]), v = vec4(v_f[at]);
+        update(w, m, v, vec4(g1(at)));
+        w_f[at] = w.x;
+        m_f[at] = m.x;
+        v_f[at] = v.x;
+    }
+}

@@ -1,0 +1,8 @@
+/* Push block of transpose: sizes of y, and for each of its dimensions the stride in x. */
+#include "lib/share.h"
+
+PNB_PUSH_BEGIN(transpose)
+    u32 count;
+    u32 d1, d2, d3;     /* d0 is not needed */
+    u32 s0, s1, s2, s3; /* elements */
+PNB_PUSH_END(transpose)

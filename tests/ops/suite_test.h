@@ -1,0 +1,30 @@
+/* Runs one op's suite as a test program: prints a line a case, fails on any case that does not agree, on validation messages,
+ * and if a case leaves device memory behind. */
+#ifndef PNB_TESTS_SUITE_TEST_H
+#define PNB_TESTS_SUITE_TEST_H
+
+#include "device.h"
+#include "ops/suite.h"
+
+static const pnb_op_suite *test_suite_current;
+
+static inline void test_suite_cases(void **state) {
+    const pnb_op_suite *suite = test_suite_current;
+    size_t failed = 0;
+    for (size_t i = 0; i < suite->count; i++) {
+        pnb_case_result result;
+        TEST_OK(test_err(state), pnb_op_case_run(test_gpu(state), test_err(state), suite, &suite->cases[i], &result));
+        printf("%-20s %-44s forward %.2e gradient %.2e %s\n", result.op, result.name, result.forward_error, result.gradient_error,
+               result.passed ? "" : result.why);
+        failed += !result.passed;
+    }
+    assert_int_equal(failed, 0);
+}
+
+static inline int test_suite(const pnb_op_suite *suite) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_cases)};
+    test_suite_current = suite;
+    return cmocka_run_group_tests_name(suite->op, tests, test_device_setup, test_device_teardown);
+}
+
+#endif
