@@ -1,0 +1,33 @@
+/* Strings. */
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void test_strings(void **state) {
+    (void)state;
+    char *s = pnb_format("%d %s", 7, "x"), *copy = pnb_copy_string(s);
+    assert_string_equal(s, "7 x");
+    assert_string_equal(copy, s);
+    assert_null(pnb_copy_string(NULL));
+    free(s);
+    free(copy);
+    assert_true(pnb_contains_nocase("NVIDIA H100", "nvidia"));
+    assert_true(pnb_contains_nocase("llvmpipe", "PIPE"));
+    assert_true(pnb_contains_nocase("x", "") && pnb_contains_nocase("", ""));
+    assert_false(pnb_contains_nocase("", "x"));
+    assert_false(pnb_contains_nocase("abab", "abc"));
+    assert_true(pnb_contains_nocase("ababc", "abc"));
+    assert_true(pnb_starts_with("conv2d", "conv") && !pnb_starts_with("co", "conv"));
+    assert_true(pnb_ends_with("x.png", ".png") && !pnb_ends_with("png", ".png"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_strings)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
