@@ -86,6 +86,11 @@ typedef struct pnb_blocks {
  * the same time overlap. Every slot is at most `limit`. */
 pnb_status pnb_pack(pnb_error *err, pnb_slot *slots, size_t count, uint64_t limit, pnb_blocks *arenas);
 
+/* ---- merge.c ---------------------------------------------------------------------------------------------------- */
+
+/* same[t] becomes the first tensor that is computed from frozen storages as t is, for every t that is not a view. */
+pnb_status pnb_merge_constants(const pnb_graph *g, pnb_tensor *same);
+
 /* ---- plan.c ----------------------------------------------------------------------------------------------------- */
 
 typedef enum pnb_place_kind { PNB_NOWHERE, PNB_IN_STORAGE, PNB_IN_ARENA, PNB_IN_CONSTANTS } pnb_place_kind;

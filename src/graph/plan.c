@@ -1,6 +1,7 @@
 /* The plan: which nodes run and in which order, how long each tensor lives, where it lies, and what that needs.
  *
- * 1. Nodes without effect (no output marked, no storage changed, nothing that needs them) are dropped.
+ * 1. Nodes without effect (no output marked, no storage changed, nothing that needs them) are dropped, and constants that
+ *    are prepared twice are prepared once.
  * 2. Nodes that depend on frozen storages alone run first, once: the prologue. What the rest needs of them is kept in
  *    constant blocks; the others share the arenas with everything else.
  * 3. A tensor lives from the node that makes it to the last that uses it or a view of it. An op that allows it takes over
@@ -18,6 +19,7 @@ enum { LARGEST_NAMED = 6 };
 typedef struct planner {
     pnb_graph *g;
     pnb_plan *plan;
+    pnb_tensor *same;  /* by root: the tensor that stands for it (merge.c) */
     bool *live;        /* by node */
     bool *kept;        /* by root: lives on after the program (output), or is a constant that the rest needs */
     bool *used;        /* by root: touched by a live node */
@@ -31,6 +33,7 @@ typedef struct planner {
 } planner;
 
 static void planner_free(planner *p) {
+    free(p->same);
     free(p->live);
     free(p->kept);
     free(p->used);
@@ -46,6 +49,7 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
     const pnb_gpu_caps *caps = &plan->caps;
     *p = (planner){.g = g, .plan = plan};
     p->limit = caps->max_binding_bytes < caps->max_buffer_bytes ? caps->max_binding_bytes : caps->max_buffer_bytes;
+    p->same = malloc(t * sizeof *p->same);
     p->live = calloc(n, sizeof *p->live);
     p->kept = calloc(t, sizeof *p->kept);
     p->used = calloc(t, sizeof *p->used);
@@ -57,7 +61,8 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
     plan->order = calloc(n, sizeof *plan->order);
     plan->places = calloc(t, sizeof *plan->places);
     plan->place_count = g->tensor_count;
-    if (!p->live || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order || !plan->places) {
+    if (!p->same || !p->live || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
+        !plan->places) {
         planner_free(p);
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
     }
@@ -65,21 +70,23 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
     return PNB_OK;
 }
 
-static pnb_tensor root_of(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].root; }
+/* Whose memory t is. */
+static pnb_tensor root_of(const planner *p, pnb_tensor t) { return p->same[p->g->tensors[t].root]; }
 
 /* Step 1, and the tensors that live nodes touch. */
 static void find_live(planner *p) {
     const pnb_graph *g = p->g;
     for (size_t t = 0; t < g->tensor_count; t++) {
-        if (g->tensors[t].output) p->used[root_of(g, (pnb_tensor)t)] = p->kept[root_of(g, (pnb_tensor)t)] = true;
+        if (g->tensors[t].output) p->used[root_of(p, (pnb_tensor)t)] = p->kept[root_of(p, (pnb_tensor)t)] = true;
     }
     for (size_t i = g->node_count; i-- > 0;) {
         const pnb_node *n = &g->nodes[i].n;
+        if (n->n_out > 0 && p->same[n->out[0]] != n->out[0]) continue; /* another does the same */
         p->live[i] = n->inout != 0;
         for (uint32_t k = 0; k < n->n_out; k++) p->live[i] = p->live[i] || p->used[n->out[k]];
         if (!p->live[i]) continue;
         for (uint32_t k = 0; k < n->n_in; k++) {
-            if (n->in[k] != PNB_NONE) p->used[root_of(g, n->in[k])] = true;
+            if (n->in[k] != PNB_NONE) p->used[root_of(p, n->in[k])] = true;
         }
         for (uint32_t k = 0; k < n->n_out; k++) p->used[n->out[k]] = true;
     }
@@ -104,7 +111,7 @@ static void find_lifetimes(planner *p) {
         const pnb_graph_node *gn = &g->nodes[plan->order[pos]];
         for (uint32_t k = 0; k < gn->n.n_in; k++) {
             if (gn->n.in[k] == PNB_NONE) continue;
-            pnb_tensor r = root_of(g, gn->n.in[k]);
+            pnb_tensor r = root_of(p, gn->n.in[k]);
             p->last[r] = pos;
             if (g->tensors[r].constant && !gn->constant) p->kept[r] = true;
         }
@@ -134,12 +141,12 @@ static int32_t inplace_slot(const planner *p, const pnb_node *n, uint32_t pos) {
     const pnb_graph *g = p->g;
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!(n->op->inplace >> i & 1) || n->in[i] == PNB_NONE) continue;
-        pnb_tensor r = root_of(g, n->in[i]);
+        pnb_tensor r = root_of(p, n->in[i]);
         uint64_t bytes = pnb_shape_bytes(g->tensors[n->out[0]].shape);
         bool fits = p->slot[r] >= 0 && p->last[r] == pos && bytes == pnb_shape_bytes(g->tensors[r].shape) &&
                     bytes == pnb_shape_bytes(g->tensors[n->in[i]].shape);
         for (uint32_t k = 0; k < n->n_in && fits; k++) { /* another input in the same memory must be read at the same places */
-            if (k == i || n->in[k] == PNB_NONE || root_of(g, n->in[k]) != r) continue;
+            if (k == i || n->in[k] == PNB_NONE || root_of(p, n->in[k]) != r) continue;
             fits = n->in[k] == n->in[i] && (n->op->inplace >> k & 1);
         }
         if (fits) return p->slot[r];
@@ -202,8 +209,9 @@ static void resolve_places(planner *p) {
     for (size_t t = 0; t < g->tensor_count; t++) { /* a root has a lower number than its views */
         const pnb_tensor_info *info = &g->tensors[t];
         pnb_place *place = &plan->places[t];
-        if (info->root != (pnb_tensor)t) {
-            *place = plan->places[info->root];
+        pnb_tensor root = root_of(p, (pnb_tensor)t);
+        if (root != (pnb_tensor)t) {
+            *place = plan->places[root];
             place->offset += info->offset;
         } else if (info->storage) {
             *place = (pnb_place){.kind = PNB_IN_STORAGE, .block = (uint32_t)t, .storage = info->storage, .readable = true};
@@ -216,9 +224,9 @@ static void resolve_places(planner *p) {
         place->elements = pnb_shape_count(info->shape);
     }
     for (size_t t = 0; t < g->tensor_count; t++) {
-        if (g->tensors[t].output) plan->places[root_of(g, (pnb_tensor)t)].readable = true;
+        if (g->tensors[t].output) plan->places[root_of(p, (pnb_tensor)t)].readable = true;
     }
-    for (size_t t = 0; t < g->tensor_count; t++) plan->places[t].readable = plan->places[root_of(g, (pnb_tensor)t)].readable;
+    for (size_t t = 0; t < g->tensor_count; t++) plan->places[t].readable = plan->places[root_of(p, (pnb_tensor)t)].readable;
 }
 
 /* The position at which most bytes live. */
@@ -280,6 +288,7 @@ static pnb_status lower_all(planner *p) {
 }
 
 static pnb_status fill(planner *p) {
+    PNB_TRY(pnb_merge_constants(p->g, p->same));
     find_live(p);
     make_order(p);
     find_lifetimes(p);

@@ -6,7 +6,7 @@
 
 /* A list is short, so that submissions can be cut between lists, and is cut at once where its work is large. */
 enum { SOFT_LENGTH = 12 };
-static const double LIST_GFLOP = 8.0;
+static const double LIST_GFLOP = 4.0;
 
 /* Bytes that a dispatch touches. Tensors in different blocks never overlap. */
 typedef struct range {

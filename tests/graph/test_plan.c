@@ -65,6 +65,27 @@ static void test_prologue(void **state) {
     pnb_plan_destroy(&plan);
 }
 
+static void test_equal_constants_are_one(void **state) {
+    fixture *f = *state;
+    pnb_shape s = pnb_shape1(64);
+    pnb_tensor view, result[3];
+    for (int i = 0; i < 3; i++) { /* twice the same through different views, once of other rows */
+        assert_int_equal(pnb_graph_slice0(f->g, f->frozen, i == 2 ? 1 : 0, 2, &view), PNB_OK);
+        pnb_tensor packed = fake_node(f->g, &fake_plain, fake_node(f->g, &fake_plain, view, PNB_NONE, s), PNB_NONE, s);
+        result[i] = packed;
+        pnb_graph_output(f->g, fake_node(f->g, &fake_plain, packed, f->variable, s));
+        pnb_graph_output(f->g, fake_node(f->g, &fake_plain, f->variable, PNB_NONE, s)); /* not a constant: each for itself */
+    }
+    pnb_plan *plan = fake_plan(f->g, NULL);
+    assert_int_equal(plan->prologue_nodes, 4);
+    assert_int_equal(plan->order_count, 10);
+    assert_int_equal(plan->report.constant_bytes, 512);
+    assert_int_equal(plan->places[result[0]].kind, PNB_IN_CONSTANTS);
+    assert_int_equal(plan->places[result[0]].offset, plan->places[result[1]].offset);
+    assert_int_not_equal(plan->places[result[0]].offset, plan->places[result[2]].offset);
+    pnb_plan_destroy(&plan);
+}
+
 /* Bytes of arenas of a chain of n nodes. */
 static uint64_t chain_bytes(fixture *f, const pnb_op *op, int n) {
     pnb_plan_report report;
@@ -151,6 +172,7 @@ enum { CELL = 16, CELLS = 4096, BLOCKS = 64 };
 /* Which tensor wrote each 16 bytes of arenas (0) and constants (1). */
 typedef struct memory {
     pnb_tensor cell[2][BLOCKS][CELLS];
+    pnb_tensor same[4096]; /* constants that stand for equal ones */
 } memory;
 
 static pnb_tensor *cells(memory *m, const pnb_place *p) {
@@ -162,7 +184,7 @@ static pnb_tensor *cells(memory *m, const pnb_place *p) {
 static void check_holds(memory *m, const pnb_graph *g, const pnb_plan *plan, pnb_tensor t) {
     if (plan->places[t].kind == PNB_IN_STORAGE) return;
     const pnb_tensor *c = cells(m, &plan->places[t]);
-    for (uint64_t i = 0; i < plan->places[t].bytes / CELL; i++) assert_int_equal(c[i], g->tensors[t].root);
+    for (uint64_t i = 0; i < plan->places[t].bytes / CELL; i++) assert_int_equal(c[i], m->same[g->tensors[t].root]);
 }
 
 static void carry_out(memory *m, const pnb_graph *g, const pnb_plan *plan, size_t from) {
@@ -223,6 +245,8 @@ static void test_random_graphs(void **state) {
         caps.max_binding_bytes = round % 2 ? CELL * CELLS : CELL * CELLS / 4;
         pnb_plan *plan = fake_plan(f->g, &caps);
         memset(m, 0xff, sizeof *m);
+        assert_true(f->g->tensor_count <= sizeof m->same / sizeof m->same[0]);
+        assert_int_equal(pnb_merge_constants(f->g, m->same), PNB_OK);
         carry_out(m, f->g, plan, 0);
         carry_out(m, f->g, plan, plan->prologue_nodes); /* again: the constants are still there */
         pnb_plan_destroy(&plan);
@@ -259,7 +283,7 @@ static void test_large_graph_is_quick(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_dead_nodes),    TEST(test_prologue),      TEST(test_chain),
-                                       TEST(test_inplace_chain), TEST(test_inplace_rules), TEST(test_errors),
+                                       TEST(test_equal_constants_are_one), TEST(test_inplace_chain), TEST(test_inplace_rules), TEST(test_errors),
                                        cmocka_unit_test(test_random_graphs), TEST(test_large_graph_is_quick)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
