@@ -1,0 +1,80 @@
+// Fast matrix product for operands that are both contiguous in k: c[b,m,n] = scale * sum_k A[b,m,k] B[b,n,k] + bias.
+//
+// Needs k % 4 = 0. One invocation makes TM rows of TN neighbouring columns as dot products of vec4s over k. A is read at
+// addresses that are the same for the whole subgroup. Lanes run over columns, with a broadcast A (a_batch = 0) over (b, n);
+// otherwise workgroup z is b. Workgroup y is the block of rows. Columns past n are computed from the last one and not stored.
+//
+// Numerics: fp32, k in order, four at a time; the same sum at every place in the batch.
+//
+// Variants: as matmul_wide.comp.
+//! variant texel PNB_TEXEL=1
+//! variant spread PNB_TEXEL=1 PNB_SPREAD=1
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#ifdef PNB_SPREAD
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+#include "ops/matmul.h"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const int TM = 8;
+layout(constant_id = 2) const int TN = 2;
+layout(constant_id = 3) const int SPREAD = 8;
+
+#ifdef PNB_TEXEL
+layout(set = 0, binding = 0) uniform samplerBuffer a_texels;
+layout(set = 0, binding = 1) uniform samplerBuffer b_texels;
+#define A(i) texelFetch(a_texels, i)
+#define B(i) texelFetch(b_texels, i)
+#else
+layout(set = 0, binding = 0) readonly buffer ABlock { vec4 a_data[]; };
+layout(set = 0, binding = 1) readonly buffer BBlock { vec4 b_data[]; };
+#define A(i) a_data[i]
+#define B(i) b_data[i]
+#endif
+layout(set = 0, binding = 2) readonly buffer SBlock { float bias[]; };
+layout(set = 0, binding = 3) writeonly buffer CBlock { float c[]; };
+
+void main() {
+    const int k4 = int(p.k) / 4, columns = (int(p.n) + TN - 1) / TN;
+    const int id = int(gl_GlobalInvocationID.x), inside = min(id, int(p.count) - 1);
+    const bool flat_batch = p.a_batch == 0u;
+    const int batch = flat_batch ? inside / columns : int(gl_WorkGroupID.z);
+    const int column = (flat_batch ? inside % columns : inside) * TN;
+    const int m0 = int(gl_WorkGroupID.y) * TM, rows_left = int(p.m) - m0;
+    const int at_a = batch * int(p.a_batch) / 4 + m0 * k4, at_b = batch * int(p.b_batch) / 4;
+
+    float acc[TM][TN];
+    [[unroll]] for (int i = 0; i < TM; i++)[[unroll]] for (int t = 0; t < TN; t++) acc[i][t] = 0.0;
+    for (int k = 0; k < k4; k++) {
+        vec4 b[TN];
+        [[unroll]] for (int t = 0; t < TN; t++) b[t] = B(at_b + min(column + t, int(p.n) - 1) * k4 + k);
+#ifdef PNB_SPREAD
+        if (gl_SubgroupSize == SPREAD) {
+            vec4 part[(TM + SPREAD - 1) / SPREAD];
+            [[unroll]] for (int q = 0; q < (TM + SPREAD - 1) / SPREAD; q++)
+                part[q] = A(at_a + min(q * SPREAD + int(gl_SubgroupInvocationID), min(TM, rows_left) - 1) * k4 + k);
+            [[unroll]] for (int i = 0; i < TM; i++) {
+                vec4 a;
+                [[unroll]] for (int e = 0; e < 4; e++) a[e] = subgroupShuffle(part[i / SPREAD][e], uint(i % SPREAD));
+                [[unroll]] for (int t = 0; t < TN; t++) acc[i][t] += dot(a, b[t]);
+            }
+            continue;
+        }
+#endif
+        [[unroll]] for (int i = 0; i < TM; i++) {
+            const vec4 a = A(at_a + min(i, rows_left - 1) * k4 + k);
+            [[unroll]] for (int t = 0; t < TN; t++) acc[i][t] += dot(a, b[t]);
+        }
+    }
+
+    if (id >= int(p.count)) return;
+    [[unroll]] for (int i = 0; i < TM; i++)[[unroll]] for (int t = 0; t < TN; t++) if (i < rows_left && column + t < int(p.n)) {
+        float sum = p.scale * acc[i][t];
+        if (p.bias_kind == PNB_BIAS_ROW) sum += bias[m0 + i];
+        if (p.bias_kind == PNB_BIAS_COLUMN) sum += bias[column + t];
+        c[(batch * int(p.m) + m0 + i) * int(p.n) + column + t] = sum;
+    }
+}

@@ -1,0 +1,434 @@
+/* 2-D convolution, NCHW, zero padding, any kernel and stride, with its gradients.
+ *
+ * A 1x1 convolution with stride 1 is a matrix product and is built as one. A 3x3 convolution with stride 1, pad 1 and a width
+ * that is a multiple of four has fast kernels; its weights are packed by a node of their own, so that frozen weights are
+ * packed once. Its input gradient is a convolution of the same kind with channels exchanged and taps reversed. Everything
+ * else goes through general kernels, which are also the reference on the device. Weight gradients are made as partial sums
+ * over `splits` runs of image rows and summed in a fixed order. */
+#include "ops/conv2d.h"
+
+#include "graph/op.h"
+#include "ops/conv2d_3x3.h"
+#include "ops/emit.h"
+#include "ops/load.h"
+#include "ops/ops.h"
+#include "ops/product.h"
+#include "ops/suite.h"
+
+#include <string.h>
+
+enum { X, WEIGHT, BIAS, PACKED };      /* inputs of conv2d */
+enum { GRAD, GRAD_WEIGHT, GRAD_PACKED }; /* inputs of the input gradient; of the weight gradient X, then: */
+enum { WEIGHT_GRAD_Y = 1 };
+
+typedef struct attributes {
+    uint32_t stride, pad;
+    uint32_t flip; /* packing only */
+} attributes;
+
+static attributes attributes_of(const pnb_node *node) {
+    attributes at;
+    memcpy(&at, node->attr, sizeof at);
+    return at;
+}
+
+extern const pnb_op pnb_op_conv2d, pnb_op_conv2d_input_grad, pnb_op_conv2d_weight_grad, pnb_op_conv2d_pack;
+
+/* Whether the fast kernels serve this convolution of x (or, equally shaped, of the output's gradient). */
+static bool is_fast(pnb_shape x, pnb_shape w, attributes at) {
+    return w.d[2] == 3 && w.d[3] == 3 && at.stride == 1 && at.pad == 1 && x.d[3] % 4 == 0;
+}
+
+static pnb_push_conv2d push_of(pnb_shape x, pnb_shape w, pnb_shape y, attributes at) {
+    return (pnb_push_conv2d){
+        .batch = x.d[0],
+        .in_channels = x.d[1],
+        .out_channels = w.d[0],
+        .height = x.d[2],
+        .width = x.d[3],
+        .out_height = y.d[2],
+        .out_width = y.d[3],
+        .kernel_h = w.d[2],
+        .kernel_w = w.d[3],
+        .stride = at.stride,
+        .pad = at.pad,
+    };
+}
+
+static double gflop_of(const pnb_push_conv2d *p) {
+    return 2e-9 * p->batch * p->in_channels * p->out_channels * p->out_height * p->out_width * p->kernel_h * p->kernel_w;
+}
+
+/* A general kernel over `count` invocations; the bindings are there already. */
+static pnb_status emit_general(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d *push, uint64_t count) {
+    push->count = (uint32_t)count;
+    pnb_emit_push(d, push, sizeof *push);
+    pnb_groups_1d(pnb_lower_caps(l), count, d->spec[0], d->groups);
+    d->gflop = gflop_of(push);
+    return pnb_lower_emit(l, d);
+}
+
+static uint64_t blocks_of(uint32_t channels) { return (channels + PNB_CONV_BLOCK - 1) / PNB_CONV_BLOCK; }
+
+/* ---- the fast 3x3 kernel: forward, and input gradient with flipped weights ------------------------------------------ */
+
+static const char *const fast_shader[] = {"ops/conv2d_3x3", "ops/conv2d_3x3.texel", "ops/conv2d_3x3.spread"};
+
+/* Rows of an invocation: as many as pay on the device, dividing the height (the kernel needs that). */
+static uint32_t fast_rows(pnb_load load, uint32_t height) {
+    uint32_t rows = load == PNB_LOAD_TEXEL ? 4 : 2;
+    while (height % rows) rows /= 2;
+    return rows;
+}
+
+/* x [N,C,H,W] with packed weights -> y [N,O,H,W]; bias may be PNB_NONE. *emitted false: the device's group limits forbid it. */
+static pnb_status lower_fast(pnb_lower *l, pnb_tensor x, pnb_tensor packed, pnb_tensor bias, pnb_tensor y, bool *emitted) {
+    enum { VEC4S = 2 }; /* of output channels in an invocation */
+    pnb_shape sx = pnb_lower_shape(l, x), sy = pnb_lower_shape(l, y);
+    pnb_load load = pnb_load_choose(l, x, packed);
+    uint32_t rows = fast_rows(load, sx.d[2]), width4 = sx.d[3] / 4;
+    uint64_t count = (uint64_t)width4 * (sx.d[2] / rows) * sx.d[0];
+    uint32_t local = pnb_load_local(l, count);
+    uint64_t groups[3] = {(count + local - 1) / local, (sy.d[1] + 4 * VEC4S - 1) / (4 * VEC4S), 1};
+    *emitted = pnb_load_groups_fit(l, groups);
+    if (!*emitted) return PNB_OK;
+
+    pnb_dispatch d = pnb_emit_begin(l, fast_shader[load], "conv2d 3x3");
+    pnb_emit_read(&d, x, load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, packed, load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, bias != PNB_NONE ? bias : x, false); /* x: bound, never read */
+    pnb_emit_write(&d, y);
+    d.spec[0] = local;
+    pnb_emit_spec(&d, rows);
+    pnb_emit_spec(&d, VEC4S);
+    if (load == PNB_LOAD_SPREAD) {
+        uint32_t lanes = pnb_lower_caps(l)->subgroup_size;
+        pnb_emit_spec(&d, lanes);
+        pnb_emit_spec(&d, lanes % width4 != 0);
+    }
+    pnb_push_conv2d_3x3 push = {
+        .batch = sx.d[0],
+        .in_channels = sx.d[1],
+        .out_channels = sy.d[1],
+        .height = sx.d[2],
+        .width4 = width4,
+        .row_blocks = sx.d[2] / rows,
+        .count = (uint32_t)count,
+        .has_bias = bias != PNB_NONE,
+    };
+    pnb_emit_push(&d, &push, sizeof push);
+    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
+    d.gflop = 18e-9 * (double)pnb_shape_count(sx) * sy.d[1];
+    d.gbyte = 4e-9 * (double)(pnb_shape_count(sx) + pnb_shape_count(sy));
+    return pnb_lower_emit(l, &d);
+}
+
+/* ---- packing of 3x3 weights ------------------------------------------------------------------------------------- */
+
+static pnb_status pack_lower(pnb_lower *l, const pnb_node *node) {
+    attributes at = attributes_of(node);
+    pnb_shape w = pnb_lower_shape(l, node->in[0]);
+    pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_pack", "conv2d pack");
+    pnb_emit_read(&d, node->in[0], false);
+    pnb_emit_write(&d, node->out[0]);
+    pnb_push_conv2d push = {
+        .in_channels = w.d[at.flip ? 0 : 1],
+        .out_channels = w.d[at.flip ? 1 : 0],
+        .flip = at.flip,
+    };
+    return emit_general(l, &d, &push, pnb_emit_count(l, node->out[0]));
+}
+
+const pnb_op pnb_op_conv2d_pack = {.name = "conv2d_pack", .lower = pack_lower};
+
+static pnb_status pack(pnb_graph *g, pnb_tensor weight, bool flip, pnb_tensor *packed) {
+    pnb_shape w = pnb_graph_shape(g, weight);
+    attributes at = {.stride = 1, .pad = 1, .flip = flip};
+    uint32_t out = w.d[flip ? 1 : 0], in = w.d[flip ? 0 : 1];
+    pnb_shape shape = pnb_shape4((out + PNB_CONV_PACK - 1) / PNB_CONV_PACK, in, 9, PNB_CONV_PACK);
+    return pnb_graph_add(g, &pnb_op_conv2d_pack, &weight, 1, 0, &at, sizeof at, &shape, 1, packed, 1);
+}
+
+/* ---- weight gradient -------------------------------------------------------------------------------------------- */
+
+enum { FAST_GRAD_CHANNELS = 8, WEIGHT_GRAD_INVOCATIONS = 4096 };
+
+/* Runs of rows to sum apart: enough invocations to fill a device, decided by the shape alone, so the same on every device. */
+static uint32_t splits_of(pnb_shape x, pnb_shape w, pnb_shape gy, attributes at) {
+    uint64_t one = is_fast(x, w, at) ? (uint64_t)w.d[1] * ((w.d[0] + FAST_GRAD_CHANNELS - 1) / FAST_GRAD_CHANNELS)
+                                     : (uint64_t)w.d[1] * w.d[2] * w.d[3] * blocks_of(w.d[0]);
+    uint64_t rows = (uint64_t)gy.d[0] * gy.d[2], splits = WEIGHT_GRAD_INVOCATIONS / one;
+    if (splits > rows) splits = rows;
+    return splits ? (uint32_t)splits : 1;
+}
+
+/* A kernel of the weight: the shape that the node's output, [splits, O, C, kh*kw], does not tell. */
+typedef struct weight_attributes {
+    attributes conv;
+    uint32_t kernel_h, kernel_w;
+} weight_attributes;
+
+static pnb_status weight_grad_lower_fast(pnb_lower *l, const pnb_node *node, const pnb_push_conv2d *p, bool *emitted) {
+    static const char *const shader[] = {"ops/conv2d_3x3_weight_grad", "ops/conv2d_3x3_weight_grad.texel",
+                                         "ops/conv2d_3x3_weight_grad.spread"};
+    pnb_load load = pnb_load_choose(l, node->in[X], node->in[WEIGHT_GRAD_Y]);
+    uint32_t local = pnb_load_local(l, p->in_channels);
+    uint64_t groups[3] = {(p->in_channels + local - 1) / local, (p->out_channels + FAST_GRAD_CHANNELS - 1) / FAST_GRAD_CHANNELS,
+                          p->splits};
+    *emitted = pnb_load_groups_fit(l, groups);
+    if (!*emitted) return PNB_OK;
+    pnb_dispatch d = pnb_emit_begin(l, shader[load], "conv2d 3x3 weight grad");
+    pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, node->in[WEIGHT_GRAD_Y], load != PNB_LOAD_STORAGE);
+    pnb_emit_write(&d, node->out[0]);
+    d.spec[0] = local;
+    pnb_emit_spec(&d, FAST_GRAD_CHANNELS);
+    pnb_push_conv2d_3x3 push = {
+        .batch = p->batch,
+        .in_channels = p->in_channels,
+        .out_channels = p->out_channels,
+        .height = p->height,
+        .width4 = p->width / 4,
+        .splits = p->splits,
+    };
+    pnb_emit_push(&d, &push, sizeof push);
+    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
+    d.gflop = gflop_of(p);
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status weight_grad_lower(pnb_lower *l, const pnb_node *node) {
+    weight_attributes at;
+    memcpy(&at, node->attr, sizeof at);
+    pnb_shape x = pnb_lower_shape(l, node->in[X]), gy = pnb_lower_shape(l, node->in[WEIGHT_GRAD_Y]);
+    pnb_shape w = pnb_shape4(gy.d[1], x.d[1], at.kernel_h, at.kernel_w);
+    pnb_push_conv2d push = push_of(x, w, gy, at.conv);
+    push.splits = pnb_lower_shape(l, node->out[0]).d[0];
+    bool emitted = false;
+    if (is_fast(x, w, at.conv)) PNB_TRY(weight_grad_lower_fast(l, node, &push, &emitted));
+    if (emitted) return PNB_OK;
+    pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_weight_grad", "conv2d weight grad");
+    pnb_emit_read(&d, node->in[X], false);
+    pnb_emit_read(&d, node->in[WEIGHT_GRAD_Y], false);
+    pnb_emit_write(&d, node->out[0]);
+    return emit_general(l, &d, &push, (uint64_t)push.splits * blocks_of(w.d[0]) * w.d[1] * w.d[2] * w.d[3]);
+}
+
+const pnb_op pnb_op_conv2d_weight_grad = {.name = "conv2d_weight_grad", .lower = weight_grad_lower};
+
+static pnb_status weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb_shape w, attributes conv, pnb_tensor *gw) {
+    weight_attributes at = {conv, w.d[2], w.d[3]};
+    uint32_t splits = splits_of(pnb_graph_shape(g, x), w, pnb_graph_shape(g, gy), conv);
+    pnb_shape shape = pnb_shape4(splits, w.d[0], w.d[1], w.d[2] * w.d[3]);
+    pnb_tensor in[] = {x, gy}, part;
+    PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_weight_grad, in, 2, 0, &at, sizeof at, &shape, 1, &part, 1));
+    if (splits > 1) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, part, &part));
+    return pnb_graph_reshape(g, part, w, gw);
+}
+
+/* ---- input gradient --------------------------------------------------------------------------------------------- */
+
+static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, attributes at, pnb_tensor *y);
+
+static pnb_status input_grad_lower(pnb_lower *l, const pnb_node *node) {
+    attributes at = attributes_of(node);
+    bool emitted = false;
+    if (node->in[GRAD_PACKED] != PNB_NONE)
+        PNB_TRY(lower_fast(l, node->in[GRAD], node->in[GRAD_PACKED], PNB_NONE, node->out[0], &emitted));
+    if (emitted) return PNB_OK;
+    pnb_shape x = pnb_lower_shape(l, node->out[0]), w = pnb_lower_shape(l, node->in[GRAD_WEIGHT]);
+    pnb_push_conv2d push = push_of(x, w, pnb_lower_shape(l, node->in[GRAD]), at);
+    pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_input_grad", "conv2d input grad");
+    pnb_emit_read(&d, node->in[GRAD], false);
+    pnb_emit_read(&d, node->in[GRAD_WEIGHT], false);
+    pnb_emit_write(&d, node->out[0]);
+    return emit_general(l, &d, &push, blocks_of(x.d[1]) * x.d[0] * x.d[2] * x.d[3]);
+}
+
+/* The input gradient is linear in both inputs, and the adjoint of the forward: <gx, t> = <gy, conv(t, w)>. */
+static pnb_status input_grad_vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    attributes at = attributes_of(node);
+    pnb_tensor gy = node->in[GRAD], weight = node->in[GRAD_WEIGHT];
+    if (want & 1u << GRAD) PNB_TRY(convolve(g, gout[0], weight, PNB_NONE, at, &gin[GRAD]));
+    if (want & 1u << GRAD_WEIGHT)
+        PNB_TRY(weight_grad(g, gout[0], gy, pnb_graph_shape(g, weight), at, &gin[GRAD_WEIGHT]));
+    return PNB_OK;
+}
+
+const pnb_op pnb_op_conv2d_input_grad = {.name = "conv2d_input_grad", .vjp = input_grad_vjp, .lower = input_grad_lower};
+
+static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb_shape x, attributes at, pnb_tensor *gx) {
+    pnb_tensor in[] = {gy, weight, PNB_NONE};
+    if (is_fast(x, pnb_graph_shape(g, weight), at)) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
+    return pnb_graph_add(g, &pnb_op_conv2d_input_grad, in, 3, 0, &at, sizeof at, &x, 1, gx, 1);
+}
+
+/* ---- forward ---------------------------------------------------------------------------------------------------- */
+
+static pnb_status lower(pnb_lower *l, const pnb_node *node) {
+    attributes at = attributes_of(node);
+    bool emitted = false;
+    if (node->in[PACKED] != PNB_NONE)
+        PNB_TRY(lower_fast(l, node->in[X], node->in[PACKED], node->in[BIAS], node->out[0], &emitted));
+    if (emitted) return PNB_OK;
+    pnb_shape w = pnb_lower_shape(l, node->in[WEIGHT]), y = pnb_lower_shape(l, node->out[0]);
+    pnb_push_conv2d push = push_of(pnb_lower_shape(l, node->in[X]), w, y, at);
+    push.has_bias = node->in[BIAS] != PNB_NONE;
+    pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d", "conv2d general");
+    pnb_emit_read(&d, node->in[X], false);
+    pnb_emit_read(&d, node->in[WEIGHT], false);
+    pnb_emit_read(&d, node->in[push.has_bias ? BIAS : X], false); /* x: bound, never read */
+    pnb_emit_write(&d, node->out[0]);
+    return emit_general(l, &d, &push, blocks_of(w.d[0]) * y.d[0] * y.d[2] * y.d[3]);
+}
+
+static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    attributes at = attributes_of(node);
+    pnb_tensor x = node->in[X], weight = node->in[WEIGHT], gy = gout[0];
+    if (want & 1u << X) PNB_TRY(input_grad(g, gy, weight, pnb_graph_shape(g, x), at, &gin[X]));
+    if (want & 1u << WEIGHT) PNB_TRY(weight_grad(g, x, gy, pnb_graph_shape(g, weight), at, &gin[WEIGHT]));
+    if (want & 1u << BIAS && node->in[BIAS] != PNB_NONE) PNB_TRY(pnb_reduce_channels(g, gy, &gin[BIAS]));
+    return PNB_OK;
+}
+
+const pnb_op pnb_op_conv2d = {.name = "conv2d", .vjp = vjp, .lower = lower};
+
+/* ---- builder ---------------------------------------------------------------------------------------------------- */
+
+static pnb_status check_shapes(pnb_error *err, pnb_shape x, pnb_shape w, attributes at) {
+    char tx[48], tw[48];
+    if (x.rank != 4 || w.rank != 4)
+        return pnb_fail(err, PNB_ERROR_INPUT, "conv2d: x and weight have rank 4, found %s and %s", pnb_shape_text(x, tx),
+                        pnb_shape_text(w, tw));
+    if (w.d[1] != x.d[1])
+        return pnb_fail(err, PNB_ERROR_INPUT, "conv2d: weight expects %u input channels, x has %u", w.d[1], x.d[1]);
+    if (at.stride == 0) return pnb_fail(err, PNB_ERROR_INPUT, "conv2d: the stride is 0, expected 1 or more");
+    uint64_t pad = 2 * (uint64_t)at.pad;
+    if (x.d[2] + pad < w.d[2] || x.d[3] + pad < w.d[3])
+        return pnb_fail(err, PNB_ERROR_INPUT, "conv2d: a kernel of %ux%u does not fit into %ux%u with padding %u", w.d[2], w.d[3],
+                        x.d[2], x.d[3], at.pad);
+    return PNB_OK;
+}
+
+static pnb_status check_bias(pnb_graph *g, pnb_tensor bias, uint32_t channels) {
+    if (bias == PNB_NONE) return PNB_OK;
+    PNB_TRY(pnb_graph_check(g, "conv2d", "bias", bias));
+    pnb_shape s = pnb_graph_shape(g, bias);
+    char text[48];
+    if (s.rank == 1 && s.d[0] == channels) return PNB_OK;
+    return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "conv2d: bias expects shape [%u], found %s", channels, pnb_shape_text(s, text));
+}
+
+/* y[n] = W x[n] + b over pixels: a matrix product with a broadcast A. */
+static pnb_status pointwise(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, pnb_tensor *y) {
+    pnb_shape s = pnb_graph_shape(g, x), w = pnb_graph_shape(g, weight);
+    pnb_tensor a, b, c;
+    PNB_TRY(pnb_graph_reshape(g, weight, pnb_shape2(w.d[0], w.d[1]), &a));
+    PNB_TRY(pnb_graph_reshape(g, x, pnb_shape3(s.d[0], s.d[1], s.d[2] * s.d[3]), &b));
+    PNB_TRY(pnb_matmul_bias(g, a, b, false, false, 1.0f, bias, PNB_MATMUL_ROW, &c));
+    return pnb_graph_reshape(g, c, pnb_shape4(s.d[0], w.d[0], s.d[2], s.d[3]), y);
+}
+
+static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, attributes at, pnb_tensor *y) {
+    pnb_shape s = pnb_graph_shape(g, x), w = pnb_graph_shape(g, weight);
+    if (w.d[2] == 1 && w.d[3] == 1 && at.stride == 1 && at.pad == 0) return pointwise(g, x, weight, bias, y);
+    pnb_shape out = pnb_shape4(s.d[0], w.d[0], (s.d[2] + 2 * at.pad - w.d[2]) / at.stride + 1,
+                               (s.d[3] + 2 * at.pad - w.d[3]) / at.stride + 1);
+    pnb_tensor in[] = {x, weight, bias, PNB_NONE};
+    if (is_fast(s, w, at)) PNB_TRY(pack(g, weight, false, &in[PACKED]));
+    return pnb_graph_add(g, &pnb_op_conv2d, in, 4, 0, &at, sizeof at, &out, 1, y, 1);
+}
+
+pnb_status pnb_conv2d(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, uint32_t stride, uint32_t pad, pnb_tensor *y) {
+    PNB_TRY(pnb_graph_check(g, "conv2d", "x", x));
+    PNB_TRY(pnb_graph_check(g, "conv2d", "weight", weight));
+    attributes at = {.stride = stride, .pad = pad};
+    pnb_shape w = pnb_graph_shape(g, weight);
+    PNB_TRY(check_shapes(pnb_graph_error(g), pnb_graph_shape(g, x), w, at));
+    PNB_TRY(check_bias(g, bias, w.d[0]));
+    return convolve(g, x, weight, bias, at, y);
+}
+
+/* ---- cases ------------------------------------------------------------------------------------------------------ */
+
+/* arg: stride, pad */
+static pnb_status case_build(pnb_graph *g, const pnb_op_case *c, const pnb_tensor *in, pnb_tensor *out) {
+    return pnb_conv2d(g, in[X], in[WEIGHT], c->n_in > BIAS ? in[BIAS] : PNB_NONE, (uint32_t)c->arg[0], (uint32_t)c->arg[1], out);
+}
+
+static pnb_push_conv2d case_sizes(const pnb_op_case *c) {
+    attributes at = {.stride = (uint32_t)c->arg[0], .pad = (uint32_t)c->arg[1]};
+    pnb_shape x = c->in[X], w = c->in[WEIGHT], y = x;
+    for (int i = 2; i < 4; i++) y.d[i] = (x.d[i] + 2 * at.pad - w.d[i]) / at.stride + 1;
+    return push_of(x, w, y, at);
+}
+
+/* sum over c, u, v for one output value */
+static double case_sum(const pnb_push_conv2d *p, const double *x, const double *w, long i, long j) {
+    double sum = 0;
+    long top = i * (long)p->stride - (long)p->pad, left = j * (long)p->stride - (long)p->pad;
+    for (long c = 0; c < (long)p->in_channels; c++)
+        for (long u = 0; u < (long)p->kernel_h; u++)
+            for (long v = 0; v < (long)p->kernel_w; v++) {
+                long a = top + u, b = left + v;
+                if (a < 0 || b < 0 || a >= (long)p->height || b >= (long)p->width) continue;
+                sum += w[(c * p->kernel_h + u) * p->kernel_w + v] * x[(c * p->height + a) * p->width + b];
+            }
+    return sum;
+}
+
+static void case_reference(const pnb_op_case *c, const double *const *in, double *out) {
+    pnb_push_conv2d p = case_sizes(c);
+    size_t image = (size_t)p.in_channels * p.height * p.width, kernel = (size_t)p.in_channels * p.kernel_h * p.kernel_w;
+    for (size_t n = 0; n < p.batch; n++)
+        for (size_t o = 0; o < p.out_channels; o++)
+            for (size_t i = 0; i < p.out_height; i++)
+                for (size_t j = 0; j < p.out_width; j++)
+                    *out++ = (c->n_in > BIAS ? in[BIAS][o] : 0) +
+                             case_sum(&p, in[X] + n * image, in[WEIGHT] + o * kernel, (long)i, (long)j);
+}
+
+static double case_flops(const pnb_op_case *c) {
+    pnb_push_conv2d p = case_sizes(c);
+    return 1e9 * gflop_of(&p);
+}
+
+#define CONV(n, c, o, h, w, kh, kw, stride, pad)                                                                       \
+    .n_in = 3, .in = {{4, {n, c, h, w}}, {4, {o, c, kh, kw}}, {1, {o, 1, 1, 1}}}, .arg = {stride, pad}
+static const pnb_op_case cases[] = {
+    {.name = "n1 c1 o1 1x1 k3", CONV(1, 1, 1, 1, 1, 3, 3, 1, 1)},
+    {.name = "n2 c3 o5 4x4 k3", CONV(2, 3, 5, 4, 4, 3, 3, 1, 1)},
+    {.name = "n3 c4 o8 1x4 k3", CONV(3, 4, 8, 1, 4, 3, 3, 1, 1)},
+    {.name = "n2 c5 o9 6x12 k3", CONV(2, 5, 9, 6, 12, 3, 3, 1, 1)},
+    {.name = "n1 c8 o16 5x8 k3", CONV(1, 8, 16, 5, 8, 3, 3, 1, 1)},
+    {.name = "n2 c33 o34 4x8 k3", CONV(2, 33, 34, 4, 8, 3, 3, 1, 1)},
+    {.name = "n1 c3 o4 4x36 k3", CONV(1, 3, 4, 4, 36, 3, 3, 1, 1)},
+    {.name = "n1 c2 o3 8x32 k3", CONV(1, 2, 3, 8, 32, 3, 3, 1, 1)},
+    {.name = "n2 c33 o6 7x5 k3", CONV(2, 33, 6, 7, 5, 3, 3, 1, 1)},
+    {.name = "n2 c3 o6 8x8 k3 s2", CONV(2, 3, 6, 8, 8, 3, 3, 2, 1)},
+    {.name = "n2 c4 o3 7x9 k3 s2", CONV(2, 4, 3, 7, 9, 3, 3, 2, 1)},
+    {.name = "n1 c3 o2 6x6 k3 no pad", CONV(1, 3, 2, 6, 6, 3, 3, 1, 0)},
+    {.name = "n1 c2 o3 9x7 k5 pad 2", CONV(1, 2, 3, 9, 7, 5, 5, 1, 2)},
+    {.name = "n1 c2 o2 9x11 k5 s3 pad 1", CONV(1, 2, 2, 9, 11, 5, 5, 3, 1)},
+    {.name = "n1 c2 o3 5x6 k1x3 pad 1", CONV(1, 2, 3, 5, 6, 1, 3, 1, 1)},
+    {.name = "n2 c8 o12 4x4 k1", CONV(2, 8, 12, 4, 4, 1, 1, 1, 0)},
+    {.name = "n3 c33 o7 3x5 k1", CONV(3, 33, 7, 3, 5, 1, 1, 1, 0)},
+    {.name = "n2 c5 o4 1x1 k1", CONV(2, 5, 4, 1, 1, 1, 1, 1, 0)},
+    {.name = "n2 c6 o3 6x6 k1 s2", CONV(2, 6, 3, 6, 6, 1, 1, 2, 0)},
+    {.name = "n2 c4 o4 4x4 k3, no bias", .n_in = 2, .in = {{4, {2, 4, 4, 4}}, {4, {4, 4, 3, 3}}}, .arg = {1, 1}},
+    {.name = "bench 32 to 32, 32x32, b16", CONV(16, 32, 32, 32, 32, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 64 to 64, 16x16, b16", CONV(16, 64, 64, 16, 16, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 128 to 128, 8x8, b16", CONV(16, 128, 128, 8, 8, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 128 to 128, 64x64", CONV(1, 128, 128, 64, 64, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 256 to 256, 32x32", CONV(1, 256, 256, 32, 32, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 64 to 64, 32x32, s2, b16", CONV(16, 64, 64, 32, 32, 3, 3, 2, 1), .bench = true},
+};
+
+const pnb_op_suite pnb_suite_conv2d = {
+    .op = "conv2d",
+    .cases = cases,
+    .count = sizeof cases / sizeof cases[0],
+    .build = case_build,
+    .reference = case_reference,
+    .flops = case_flops,
+};

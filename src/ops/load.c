@@ -1,0 +1,25 @@
+/* Choices that the fast kernels share: the variant of a shader, the width of a workgroup. */
+#include "ops/load.h"
+
+#include "ops/emit.h"
+
+enum { CPU_LOCAL = 32, GPU_LOCAL = 64, SPREAD_LANES = 8 };
+
+pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    if (!pnb_emit_texel(l, a) || !pnb_emit_texel(l, b)) return PNB_LOAD_STORAGE;
+    bool spread = caps->is_cpu && caps->subgroup_shuffle && caps->subgroup_size == SPREAD_LANES;
+    return spread ? PNB_LOAD_SPREAD : PNB_LOAD_TEXEL;
+}
+
+uint32_t pnb_load_local(const pnb_lower *l, uint64_t count) {
+    if (!pnb_lower_caps(l)->is_cpu) return GPU_LOCAL;
+    uint32_t local = CPU_LOCAL;
+    while (local > SPREAD_LANES && (count + local - 1) / local * local - count >= SPREAD_LANES) local /= 2;
+    return local;
+}
+
+bool pnb_load_groups_fit(const pnb_lower *l, const uint64_t groups[3]) {
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    return groups[0] <= caps->max_groups[0] && groups[1] <= caps->max_groups[1] && groups[2] <= caps->max_groups[2];
+}

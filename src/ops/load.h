@@ -1,0 +1,22 @@
+/* How the fast kernels (conv2d, matmul) read their vec4 operands on a device, and how wide their workgroups are.
+ *
+ * Each such shader exists in three variants, "ops/x", "ops/x.texel", "ops/x.spread": storage buffers; texel buffers (straight
+ * vector loads on software drivers); and texel buffers where operands that are the same for a whole subgroup are loaded once,
+ * a vec4 a lane, and shuffled out. */
+#ifndef PNB_OPS_LOAD_H
+#define PNB_OPS_LOAD_H
+
+#include "graph/op.h"
+
+typedef enum pnb_load { PNB_LOAD_STORAGE, PNB_LOAD_TEXEL, PNB_LOAD_SPREAD } pnb_load;
+
+/* The variant for two operands read as vec4s: texels only where both fit a texel buffer. */
+pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b);
+
+/* A workgroup's size for `count` invocations along x that are heavy each: narrow on a CPU, so that no subgroup idles. */
+uint32_t pnb_load_local(const pnb_lower *l, uint64_t count);
+
+/* Whether the device allows this many workgroups in each dimension. */
+bool pnb_load_groups_fit(const pnb_lower *l, const uint64_t groups[3]);
+
+#endif

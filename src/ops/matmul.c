@@ -1,0 +1,295 @@
+/* Batched matrix products with all transpositions, a broadcast batch on either side, and an optional bias.
+ *
+ * Three kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
+ * contiguous along k, and a general one. The derivatives are products again:
+ *     A as stored [M,K]: dA = G op(B)^T;   [K,M]: dA = op(B) G^T
+ *     B as stored [K,N]: dB = op(A)^T G;   [N,K]: dB = G^T op(A)
+ * each summed over the batch where the operand was broadcast. */
+#include "ops/emit.h"
+#include "ops/load.h"
+#include "ops/matmul.h"
+#include "ops/ops.h"
+#include "ops/product.h"
+#include "ops/suite.h"
+
+#include <string.h>
+
+enum { A, B, BIAS };
+
+typedef struct attributes {
+    float scale;
+    bool trans_a, trans_b;
+    uint8_t bias_kind; /* PNB_BIAS_* */
+} attributes;
+
+/* A product in numbers: sizes, and the batches of the operands. */
+typedef struct sizes {
+    uint32_t batch, m, n, k, batch_a, batch_b;
+} sizes;
+
+static uint32_t batch_of(pnb_shape s) { return s.rank == 3 ? s.d[0] : 1; }
+static uint32_t rows_of(pnb_shape s) { return s.d[s.rank - 2]; }
+static uint32_t columns_of(pnb_shape s) { return s.d[s.rank - 1]; }
+
+static sizes sizes_of(pnb_shape a, pnb_shape b, bool trans_a, bool trans_b) {
+    sizes s = {.batch_a = batch_of(a), .batch_b = batch_of(b)};
+    s.batch = s.batch_a > s.batch_b ? s.batch_a : s.batch_b;
+    s.m = trans_a ? columns_of(a) : rows_of(a);
+    s.k = trans_a ? rows_of(a) : columns_of(a);
+    s.n = trans_b ? rows_of(b) : columns_of(b);
+    return s;
+}
+
+/* ---- derivative ------------------------------------------------------------------------------------------------- */
+
+/* Sums a gradient over the batch if the operand was broadcast, and gives it the operand's shape. */
+static pnb_status fit(pnb_graph *g, pnb_tensor grad, pnb_tensor operand, pnb_tensor *out) {
+    pnb_shape shape = pnb_graph_shape(g, operand);
+    if (batch_of(pnb_graph_shape(g, grad)) > batch_of(shape)) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, grad, &grad));
+    if (pnb_shape_equal(pnb_graph_shape(g, grad), shape)) {
+        *out = grad;
+        return PNB_OK;
+    }
+    return pnb_graph_reshape(g, grad, shape, out);
+}
+
+static pnb_status bias_grad(pnb_graph *g, pnb_tensor gc, uint32_t kind, pnb_tensor *out) {
+    pnb_shape s = pnb_graph_shape(g, gc);
+    pnb_shape as = kind == PNB_BIAS_ROW ? pnb_shape4(batch_of(s), rows_of(s), columns_of(s), 1)
+                                        : pnb_shape2(batch_of(s) * rows_of(s), columns_of(s));
+    PNB_TRY(pnb_graph_reshape(g, gc, as, &gc));
+    return pnb_reduce_channels(g, gc, out);
+}
+
+static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    attributes at;
+    memcpy(&at, node->attr, sizeof at);
+    pnb_tensor a = node->in[A], b = node->in[B], gc = gout[0], t;
+    if (want & 1u << A) {
+        if (at.trans_a) PNB_TRY(pnb_matmul(g, b, gc, at.trans_b, true, at.scale, &t));
+        else PNB_TRY(pnb_matmul(g, gc, b, false, !at.trans_b, at.scale, &t));
+        PNB_TRY(fit(g, t, a, &gin[A]));
+    }
+    if (want & 1u << B) {
+        if (at.trans_b) PNB_TRY(pnb_matmul(g, gc, a, true, at.trans_a, at.scale, &t));
+        else PNB_TRY(pnb_matmul(g, a, gc, !at.trans_a, false, at.scale, &t));
+        PNB_TRY(fit(g, t, b, &gin[B]));
+    }
+    if (want & 1u << BIAS && node->in[BIAS] != PNB_NONE) PNB_TRY(bias_grad(g, gc, at.bias_kind, &gin[BIAS]));
+    return PNB_OK;
+}
+
+/* ---- lowering --------------------------------------------------------------------------------------------------- */
+
+static const char *const wide_shader[] = {"ops/matmul_wide", "ops/matmul_wide.texel", "ops/matmul_wide.spread"};
+static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.spread"};
+
+static pnb_push_matmul push_of(sizes s, const attributes *at) {
+    uint32_t a_row = at->trans_a ? s.m : s.k, b_row = at->trans_b ? s.k : s.n;
+    return (pnb_push_matmul){
+        .batch = s.batch,
+        .m = s.m,
+        .n = s.n,
+        .k = s.k,
+        .a_batch = s.batch_a == 1 ? 0 : s.m * s.k,
+        .a_m = at->trans_a ? 1 : a_row,
+        .a_k = at->trans_a ? a_row : 1,
+        .b_batch = s.batch_b == 1 ? 0 : s.n * s.k,
+        .b_k = at->trans_b ? 1 : b_row,
+        .b_n = at->trans_b ? b_row : 1,
+        .bias_kind = at->bias_kind,
+        .scale = at->scale,
+    };
+}
+
+static void bind_all(pnb_dispatch *d, const pnb_node *node, bool texel) {
+    pnb_emit_read(d, node->in[A], texel);
+    pnb_emit_read(d, node->in[B], texel);
+    pnb_emit_read(d, node->in[BIAS] != PNB_NONE ? node->in[BIAS] : node->in[A], false); /* A: bound, never read */
+    pnb_emit_write(d, node->out[0]);
+}
+
+static void count_work(pnb_dispatch *d, sizes s) {
+    d->gflop = 2e-9 * s.batch * s.m * s.n * s.k;
+    d->gbyte = 4e-9 * ((double)s.batch_a * s.m * s.k + (double)s.batch_b * s.n * s.k + (double)s.batch * s.m * s.n);
+}
+
+/* The shape of the two fast kernels: `rows` by `columns` in an invocation (columns in the kernel's own unit). */
+typedef struct tile {
+    uint32_t rows, columns;
+} tile;
+
+static tile wide_tile(const pnb_lower *l, sizes s) {
+    bool cpu = pnb_lower_caps(l)->is_cpu;
+    tile t = {8, 1};
+    uint64_t lanes = (uint64_t)s.batch * (s.n / 4);
+    if (cpu && s.n % 8 == 0 && lanes / 2 * ((s.m + 7) / 8) >= 256) t.columns = 2;
+    if (s.m <= 4) t.rows = 4;
+    return t;
+}
+
+static tile dot_tile(const pnb_lower *l, sizes s) {
+    bool cpu = pnb_lower_caps(l)->is_cpu;
+    tile t = {8, 1};
+    if (cpu && (uint64_t)s.batch * s.n * ((s.m + 7) / 8) >= 512) t.columns = 2;
+    if (s.m <= 4) t.rows = 4;
+    return t;
+}
+
+/* Emits a fast kernel, or leaves *emitted false where the device's group limits do not allow it. */
+static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool wide, bool *emitted) {
+    tile t = wide ? wide_tile(l, s) : dot_tile(l, s);
+    uint32_t columns = wide ? s.n / 4 / t.columns : (s.n + t.columns - 1) / t.columns;
+    bool flat = s.batch_a == 1;
+    uint64_t count = flat ? (uint64_t)s.batch * columns : columns;
+    uint32_t local = pnb_load_local(l, count);
+    uint64_t groups[3] = {(count + local - 1) / local, (s.m + t.rows - 1) / t.rows, flat ? 1 : s.batch};
+    *emitted = pnb_load_groups_fit(l, groups);
+    if (!*emitted) return PNB_OK;
+
+    pnb_load load = pnb_load_choose(l, node->in[A], node->in[B]);
+    pnb_dispatch d = pnb_emit_begin(l, wide ? wide_shader[load] : dot_shader[load], "matmul");
+    bind_all(&d, node, load != PNB_LOAD_STORAGE);
+    d.spec[0] = local;
+    pnb_emit_spec(&d, t.rows);
+    pnb_emit_spec(&d, t.columns);
+    if (wide) pnb_emit_spec(&d, at->trans_a);
+    if (load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, pnb_lower_caps(l)->subgroup_size);
+    pnb_push_matmul push = push_of(s, at);
+    push.count = (uint32_t)count;
+    pnb_emit_push(&d, &push, sizeof push);
+    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
+    count_work(&d, s);
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status lower_general(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at) {
+    uint64_t count = (uint64_t)s.batch * ((s.m + PNB_MATMUL_BLOCK - 1) / PNB_MATMUL_BLOCK) * s.n;
+    pnb_dispatch d = pnb_emit_begin(l, "ops/matmul", "matmul general");
+    bind_all(&d, node, false);
+    pnb_push_matmul push = push_of(s, at);
+    push.count = (uint32_t)count;
+    pnb_emit_push(&d, &push, sizeof push);
+    pnb_groups_1d(pnb_lower_caps(l), count, d.spec[0], d.groups);
+    count_work(&d, s);
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status lower(pnb_lower *l, const pnb_node *node) {
+    attributes at;
+    memcpy(&at, node->attr, sizeof at);
+    sizes s = sizes_of(pnb_lower_shape(l, node->in[A]), pnb_lower_shape(l, node->in[B]), at.trans_a, at.trans_b);
+    bool wide = !at.trans_b && s.n % 4 == 0 && (at.trans_a ? s.m : s.k) % 4 == 0;
+    bool dot = !at.trans_a && at.trans_b && s.k % 4 == 0;
+    bool emitted = false;
+    if (wide || dot) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
+    return emitted ? PNB_OK : lower_general(l, node, s, &at);
+}
+
+const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower};
+
+/* ---- builders --------------------------------------------------------------------------------------------------- */
+
+static pnb_status check_operands(pnb_graph *g, pnb_shape a, pnb_shape b, sizes s, bool trans_b) {
+    char ta[48], tb[48];
+    if (a.rank < 2 || a.rank > 3 || b.rank < 2 || b.rank > 3)
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "matmul: operands have rank 2 or 3, found %s and %s",
+                        pnb_shape_text(a, ta), pnb_shape_text(b, tb));
+    uint32_t k = trans_b ? columns_of(b) : rows_of(b);
+    if (k != s.k)
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "matmul: a %s sums over %u values, b %s over %u",
+                        pnb_shape_text(a, ta), s.k, pnb_shape_text(b, tb), k);
+    if (s.batch_a != s.batch_b && s.batch_a != 1 && s.batch_b != 1)
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "matmul: batches of %u and %u do not fit (equal, or one of them 1)",
+                        s.batch_a, s.batch_b);
+    return PNB_OK;
+}
+
+pnb_status pnb_matmul_bias(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor bias,
+                           pnb_matmul_side side, pnb_tensor *c) {
+    PNB_TRY(pnb_graph_check(g, "matmul", "a", a));
+    PNB_TRY(pnb_graph_check(g, "matmul", "b", b));
+    pnb_shape sa = pnb_graph_shape(g, a), sb = pnb_graph_shape(g, b);
+    if (sa.rank < 2 || sb.rank < 2) return check_operands(g, sa, sb, (sizes){0}, trans_b);
+    sizes s = sizes_of(sa, sb, trans_a, trans_b);
+    PNB_TRY(check_operands(g, sa, sb, s, trans_b));
+    attributes at = {.scale = scale, .trans_a = trans_a, .trans_b = trans_b};
+    if (bias != PNB_NONE) {
+        PNB_TRY(pnb_graph_check(g, "matmul", "bias", bias));
+        uint32_t length = side == PNB_MATMUL_ROW ? s.m : s.n;
+        if (pnb_shape_count(pnb_graph_shape(g, bias)) != length)
+            return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "matmul: bias expects %u values, found %u", length,
+                            (unsigned)pnb_shape_count(pnb_graph_shape(g, bias)));
+        at.bias_kind = side == PNB_MATMUL_ROW ? PNB_BIAS_ROW : PNB_BIAS_COLUMN;
+    }
+    pnb_shape out = sa.rank == 3 || sb.rank == 3 ? pnb_shape3(s.batch, s.m, s.n) : pnb_shape2(s.m, s.n);
+    pnb_tensor in[] = {a, b, bias};
+    return pnb_graph_add(g, &pnb_op_matmul, in, 3, 0, &at, sizeof at, &out, 1, c, 1);
+}
+
+pnb_status pnb_matmul(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor *c) {
+    return pnb_matmul_bias(g, a, b, trans_a, trans_b, scale, PNB_NONE, PNB_MATMUL_ROW, c);
+}
+
+/* ---- cases ------------------------------------------------------------------------------------------------------ */
+
+/* arg: trans_a, trans_b, bias (0 none, 1 row, 2 column); farg: scale */
+static sizes case_sizes(const pnb_op_case *c) { return sizes_of(c->in[0], c->in[1], c->arg[0] != 0, c->arg[1] != 0); }
+
+static pnb_status case_build(pnb_graph *g, const pnb_op_case *c, const pnb_tensor *in, pnb_tensor *out) {
+    return pnb_matmul_bias(g, in[0], in[1], c->arg[0] != 0, c->arg[1] != 0, c->farg[0], c->n_in > 2 ? in[2] : PNB_NONE,
+                           c->arg[2] == PNB_BIAS_COLUMN ? PNB_MATMUL_COLUMN : PNB_MATMUL_ROW, out);
+}
+
+static void case_reference(const pnb_op_case *c, const double *const *in, double *out) {
+    sizes s = case_sizes(c);
+    attributes at = {.scale = c->farg[0], .trans_a = c->arg[0] != 0, .trans_b = c->arg[1] != 0};
+    pnb_push_matmul p = push_of(s, &at);
+    for (size_t b = 0; b < s.batch; b++)
+        for (size_t i = 0; i < s.m; i++)
+            for (size_t j = 0; j < s.n; j++) {
+                const double *a = in[A] + b * p.a_batch + i * p.a_m, *bm = in[B] + b * p.b_batch + j * p.b_n;
+                double sum = 0;
+                for (size_t k = 0; k < s.k; k++) sum += a[k * p.a_k] * bm[k * p.b_k];
+                double bias = c->n_in < 3 ? 0 : in[BIAS][c->arg[2] == PNB_BIAS_ROW ? i : j];
+                out[(b * s.m + i) * s.n + j] = (double)c->farg[0] * sum + bias;
+            }
+}
+
+static double case_flops(const pnb_op_case *c) {
+    sizes s = case_sizes(c);
+    return 2.0 * s.batch * s.m * s.n * s.k;
+}
+
+#define S2(a, b) {2, {a, b, 1, 1}}
+#define S3(a, b, c) {3, {a, b, c, 1}}
+static const pnb_op_case cases[] = {
+    {.name = "nn 5x7x3", .n_in = 2, .in = {S2(5, 7), S2(7, 3)}, .farg = {1}},
+    {.name = "nn 9x8x12", .n_in = 2, .in = {S2(9, 8), S2(8, 12)}, .farg = {0.5f}},
+    {.name = "nn 1x4x4", .n_in = 2, .in = {S2(1, 4), S2(4, 4)}, .farg = {1}},
+    {.name = "nn b3 17x36x24 row bias", .n_in = 3, .in = {S3(3, 17, 36), S3(3, 36, 24), {1, {17, 1, 1, 1}}}, .arg = {0, 0, 1}, .farg = {1}},
+    {.name = "nn broadcast a b4 33x32x16 row bias", .n_in = 3, .in = {S2(33, 32), S3(4, 32, 16), {1, {33, 1, 1, 1}}}, .arg = {0, 0, 1}, .farg = {1}},
+    {.name = "nn broadcast b b3 6x8x20 column bias", .n_in = 3, .in = {S3(3, 6, 8), S2(8, 20), {1, {20, 1, 1, 1}}}, .arg = {0, 0, 2}, .farg = {1}},
+    {.name = "nn b2 3x5x7 column bias", .n_in = 3, .in = {S3(2, 3, 5), S3(2, 5, 7), {1, {7, 1, 1, 1}}}, .arg = {0, 0, 2}, .farg = {-2}},
+    {.name = "tn b2 k7 m12 n8", .n_in = 2, .in = {S3(2, 7, 12), S3(2, 7, 8)}, .arg = {1, 0}, .farg = {1}},
+    {.name = "tn broadcast a b5 k9 m20 n4", .n_in = 2, .in = {S2(9, 20), S3(5, 9, 4)}, .arg = {1, 0}, .farg = {3}},
+    {.name = "tn k5 m3 n6", .n_in = 2, .in = {S2(5, 3), S2(5, 6)}, .arg = {1, 0}, .farg = {1}},
+    {.name = "nt b2 11x16x13", .n_in = 2, .in = {S3(2, 11, 16), S3(2, 13, 16)}, .arg = {0, 1}, .farg = {0.25f}},
+    {.name = "nt broadcast a b3 10x12x9", .n_in = 2, .in = {S2(10, 12), S3(3, 9, 12)}, .arg = {0, 1}, .farg = {1}},
+    {.name = "nt 3x5x7", .n_in = 2, .in = {S2(3, 5), S2(7, 5)}, .arg = {0, 1}, .farg = {1}},
+    {.name = "tt b2 k6 m5 n4", .n_in = 2, .in = {S3(2, 6, 5), S3(2, 4, 6)}, .arg = {1, 1}, .farg = {1}},
+    {.name = "tt broadcast b b2 k4 m8 n8", .n_in = 2, .in = {S3(2, 4, 8), S2(8, 4)}, .arg = {1, 1}, .farg = {1}},
+    {.name = "bench nn 256^3", .n_in = 2, .in = {S2(256, 256), S2(256, 256)}, .farg = {1}, .bench = true},
+    {.name = "bench 1x1 64 to 64, 16x16, b16", .n_in = 3, .in = {S2(64, 64), S3(16, 64, 256), {1, {64, 1, 1, 1}}}, .arg = {0, 0, 1}, .farg = {1}, .bench = true},
+    {.name = "bench nt 16x512x512", .n_in = 2, .in = {S2(16, 512), S2(512, 512)}, .arg = {0, 1}, .farg = {1}, .bench = true},
+    {.name = "bench tn 256^3", .n_in = 2, .in = {S2(256, 256), S2(256, 256)}, .arg = {1, 0}, .farg = {1}, .bench = true},
+};
+
+const pnb_op_suite pnb_suite_matmul = {
+    .op = "matmul",
+    .cases = cases,
+    .count = sizeof cases / sizeof cases[0],
+    .build = case_build,
+    .reference = case_reference,
+    .flops = case_flops,
+};
