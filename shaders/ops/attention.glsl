@@ -1,6 +1,6 @@
 // What the three attention kernels share: four neighbouring places of a row as one vec4.
 //
-// The including shader binds qkv at 0 and defines nothing else. Plain and texel variants need T % 4 = 0; the ragged variant
+// The including shader leaves binding 0 to qkv. Plain and texel variants need T % 4 = 0; the ragged variant
 // takes any T: it reads scalars, repeats the last place past the end, and writes only what exists.
 #include "lib/index.glsl"
 #include "ops/attention.h"
@@ -27,6 +27,17 @@ layout(set = 0, binding = 0) uniform samplerBuffer qkv;
 #else
 layout(set = 0, binding = 0) readonly buffer QkvBlock { PLACES qkv[]; };
 #define QKV(row, t4) GET(qkv, row, t4)
+#endif
+
+// A second operand that is read as often: the output's gradient, at binding PNB_G_BINDING.
+#if defined(PNB_G_BINDING)
+#if defined(PNB_TEXEL)
+layout(set = 0, binding = PNB_G_BINDING) uniform samplerBuffer gy;
+#define GY(row, t4) texelFetch(gy, (row) * T4 + (t4))
+#else
+layout(set = 0, binding = PNB_G_BINDING) readonly buffer GBlock { PLACES gy[]; };
+#define GY(row, t4) GET(gy, row, t4)
+#endif
 #endif
 
 const int QUERY = 0, KEY = 1, VALUE = 2;

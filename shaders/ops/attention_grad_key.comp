@@ -10,10 +10,10 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#define PNB_G_BINDING 2
 #include "ops/attention.glsl"
 
 layout(set = 0, binding = 1) readonly buffer SBlock { PLACES stats[]; };
-layout(set = 0, binding = 2) readonly buffer GBlock { PLACES gy[]; };
 layout(set = 0, binding = 3) readonly buffer DBlock { PLACES delta[]; };
 layout(set = 0, binding = 4) buffer OBlock { PLACES gqkv[]; };
 
@@ -34,7 +34,7 @@ void main() {
             const vec4 k = QKV(k_row + c * step, j4), v = QKV(v_row + c * step, j4);
             [[unroll]] for (int t = 0; t < TILE4; t++) {
                 const int at = min(i4 + t, T4 - 1);
-                const vec4 q = QKV(q_row + c * step, at), g = GET(gy, y_row + c, at);
+                const vec4 q = QKV(q_row + c * step, at), g = GY(y_row + c, at);
                 [[unroll]] for (int e = 0; e < 4; e++) {
                     weight[4 * t + e] = fma(vec4(q[e]), k, weight[4 * t + e]);
                     ds[4 * t + e] = fma(vec4(g[e]), v, ds[4 * t + e]);
@@ -58,7 +58,7 @@ void main() {
             }
             [[unroll]] for (int t = 0; t < TILE4; t++) {
                 const int at = min(i4 + t, T4 - 1);
-                const vec4 q = QKV(q_row + c * step, at), g = GET(gy, y_row + c, at);
+                const vec4 q = QKV(q_row + c * step, at), g = GY(y_row + c, at);
                 [[unroll]] for (int e = 0; e < 4; e++) {
                     gk = fma(vec4(q[e]), ds[4 * t + e], gk);
                     gv = fma(vec4(g[e]), weight[4 * t + e], gv);

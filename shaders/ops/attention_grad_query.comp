@@ -10,11 +10,11 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#define PNB_G_BINDING 3
 #include "ops/attention.glsl"
 
 layout(set = 0, binding = 1) readonly buffer YBlock { PLACES y[]; };
 layout(set = 0, binding = 2) readonly buffer SBlock { PLACES stats[]; };
-layout(set = 0, binding = 3) readonly buffer GBlock { PLACES gy[]; };
 layout(set = 0, binding = 4) buffer OBlock { PLACES gqkv[]; };
 layout(set = 0, binding = 5) writeonly buffer DBlock { PLACES delta[]; };
 
@@ -26,7 +26,7 @@ void main() {
     const int q_row = part_row(nh, QUERY), k_row = part_row(nh, KEY), v_row = part_row(nh, VALUE), y_row = nh * int(p.width);
     const vec4 most = GET(stats, 2 * nh, i4), inverse = GET(stats, 2 * nh + 1, i4);
     vec4 d = vec4(0.0);
-    for (int c = 0; c < int(p.width); c++) d = fma(GET(gy, y_row + c, i4), GET(y, y_row + c, i4), d);
+    for (int c = 0; c < int(p.width); c++) d = fma(GY(y_row + c, i4), GET(y, y_row + c, i4), d);
     PUT(delta, nh, i4, d);
 
     for (int j4 = 0; j4 < T4; j4 += TILE4) {
@@ -36,7 +36,7 @@ void main() {
             ds[j] = vec4(0.0);
         }
         for (int c = 0; c < int(p.width); c++) {
-            const vec4 q = QKV(q_row + c * step, i4), g = GET(gy, y_row + c, i4);
+            const vec4 q = QKV(q_row + c * step, i4), g = GY(y_row + c, i4);
             [[unroll]] for (int t = 0; t < TILE4; t++) {
                 const int at = min(j4 + t, T4 - 1);
                 const vec4 k = QKV(k_row + c * step, at), v = QKV(v_row + c * step, at);

@@ -6,22 +6,17 @@
 //
 // Numerics: fp32, k in order, four at a time; the same sum at every place in the batch.
 //
-// Variants: as matmul_wide.comp.
+// Variants: plain reads storage buffers, texel reads texel buffers. (Spreading A over a subgroup, as matmul_wide.comp does,
+// was measured and does not pay here.)
 //! variant texel PNB_TEXEL=1
-//! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#ifdef PNB_SPREAD
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_shuffle : require
-#endif
 #include "ops/matmul.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const int TM = 8;
 layout(constant_id = 2) const int TN = 2;
-layout(constant_id = 3) const int SPREAD = 8;
 
 #ifdef PNB_TEXEL
 layout(set = 0, binding = 0) uniform samplerBuffer a_texels;
@@ -51,19 +46,6 @@ void main() {
     for (int k = 0; k < k4; k++) {
         vec4 b[TN];
         [[unroll]] for (int t = 0; t < TN; t++) b[t] = B(at_b + min(column + t, int(p.n) - 1) * k4 + k);
-#ifdef PNB_SPREAD
-        if (gl_SubgroupSize == SPREAD) {
-            vec4 part[(TM + SPREAD - 1) / SPREAD];
-            [[unroll]] for (int q = 0; q < (TM + SPREAD - 1) / SPREAD; q++)
-                part[q] = A(at_a + min(q * SPREAD + int(gl_SubgroupInvocationID), min(TM, rows_left) - 1) * k4 + k);
-            [[unroll]] for (int i = 0; i < TM; i++) {
-                vec4 a;
-                [[unroll]] for (int e = 0; e < 4; e++) a[e] = subgroupShuffle(part[i / SPREAD][e], uint(i % SPREAD));
-                [[unroll]] for (int t = 0; t < TN; t++) acc[i][t] += dot(a, b[t]);
-            }
-            continue;
-        }
-#endif
         [[unroll]] for (int i = 0; i < TM; i++) {
             const vec4 a = A(at_a + min(i, rows_left - 1) * k4 + k);
             [[unroll]] for (int t = 0; t < TN; t++) acc[i][t] += dot(a, b[t]);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE4 = 4 }; /* 16 scores of a place at a time */
+enum { TILE4 = 2 }; /* 8 scores of a place at a time: more spill registers */
 enum { OUT, STATS };                             /* outputs of the forward node */
 enum { QKV, GRAD_OUT, GRAD_STATS, GRAD };        /* inputs of the gradient node */
 enum { GRAD_QKV, DELTA };                        /* its outputs; DELTA is workspace */
@@ -51,13 +51,10 @@ static attributes attributes_of(const pnb_node *node) {
 
 enum { PLAIN, TEXEL, RAGGED };
 
-/* A dispatch of the variant of a kernel that suits the device and T, with qkv bound. */
-static pnb_dispatch begin(const pnb_lower *l, const char *const shader[3], pnb_tensor qkv) {
-    bool texel = pnb_emit_texel(l, qkv);
-    int variant = pnb_lower_shape(l, qkv).d[2] % 4 != 0 ? RAGGED : texel ? TEXEL : PLAIN;
-    pnb_dispatch d = pnb_emit_begin(l, shader[variant], shader[PLAIN]);
-    pnb_emit_read(&d, qkv, variant == TEXEL);
-    return d;
+/* The variant of a kernel that suits the device and T. */
+static int variant_of(const pnb_lower *l, pnb_tensor qkv) {
+    if (pnb_lower_shape(l, qkv).d[2] % 4 != 0) return RAGGED;
+    return pnb_emit_texel(l, qkv) ? TEXEL : PLAIN; /* the gradient of the output is smaller: it fits too */
 }
 
 /* products: how many [T,T] x channels products the kernel makes */
@@ -73,7 +70,9 @@ static pnb_status emit(pnb_lower *l, pnb_dispatch *d, const pnb_push_attention *
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     static const char *const shader[] = {"ops/attention", "ops/attention.texel", "ops/attention.ragged"};
     pnb_push_attention p = push_of(pnb_lower_shape(l, node->in[QKV]), attributes_of(node));
-    pnb_dispatch d = begin(l, shader, node->in[QKV]);
+    int variant = variant_of(l, node->in[QKV]);
+    pnb_dispatch d = pnb_emit_begin(l, shader[variant], "attention");
+    pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_update(&d, node->out[OUT]);
     pnb_emit_write(&d, node->out[STATS]);
     return emit(l, &d, &p, 2);
@@ -83,16 +82,19 @@ static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
     static const char *const query[] = {"ops/attention_grad_query", "ops/attention_grad_query.texel", "ops/attention_grad_query.ragged"};
     static const char *const key[] = {"ops/attention_grad_key", "ops/attention_grad_key.texel", "ops/attention_grad_key.ragged"};
     pnb_push_attention p = push_of(pnb_lower_shape(l, node->in[QKV]), attributes_of(node));
-    pnb_dispatch d = begin(l, query, node->in[QKV]);
+    int variant = variant_of(l, node->in[QKV]);
+    pnb_dispatch d = pnb_emit_begin(l, query[variant], "attention grad query");
+    pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_read(&d, node->in[GRAD_OUT], false);
     pnb_emit_read(&d, node->in[GRAD_STATS], false);
-    pnb_emit_read(&d, node->in[GRAD], false);
+    pnb_emit_read(&d, node->in[GRAD], variant == TEXEL);
     pnb_emit_update(&d, node->out[GRAD_QKV]);
     pnb_emit_write(&d, node->out[DELTA]);
     PNB_TRY(emit(l, &d, &p, 3));
-    d = begin(l, key, node->in[QKV]);
+    d = pnb_emit_begin(l, key[variant], "attention grad key");
+    pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_read(&d, node->in[GRAD_STATS], false);
-    pnb_emit_read(&d, node->in[GRAD], false);
+    pnb_emit_read(&d, node->in[GRAD], variant == TEXEL);
     pnb_emit_read(&d, node->out[DELTA], false);
     pnb_emit_update(&d, node->out[GRAD_QKV]);
     return emit(l, &d, &p, 4);

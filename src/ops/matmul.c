@@ -82,7 +82,7 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
 /* ---- lowering --------------------------------------------------------------------------------------------------- */
 
 static const char *const wide_shader[] = {"ops/matmul_wide", "ops/matmul_wide.texel", "ops/matmul_wide.spread"};
-static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.spread"};
+static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.texel"}; /* spread does not pay */
 
 static pnb_push_matmul push_of(sizes s, const attributes *at) {
     uint32_t a_row = at->trans_a ? s.m : s.k, b_row = at->trans_b ? s.k : s.n;
@@ -154,7 +154,7 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     pnb_emit_spec(&d, t.rows);
     pnb_emit_spec(&d, t.columns);
     if (wide) pnb_emit_spec(&d, at->trans_a);
-    if (load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, pnb_lower_caps(l)->subgroup_size);
+    if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, pnb_lower_caps(l)->subgroup_size);
     pnb_push_matmul push = push_of(s, at);
     push.count = (uint32_t)count;
     pnb_emit_push(&d, &push, sizeof push);
