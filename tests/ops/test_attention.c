@@ -1,4 +1,4 @@
-/* The cases of attention, on the device. */
+/* attention on the device against its fp64 reference. */
 #include "suite_test.h"
 
 extern const pnb_op_suite pnb_suite_attention;

@@ -1,4 +1,4 @@
-/* The cases of conv2d, on the device. */
+/* conv2d on the device against its fp64 reference. */
 #include "suite_test.h"
 
 extern const pnb_op_suite pnb_suite_conv2d;

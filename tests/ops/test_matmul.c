@@ -1,4 +1,4 @@
-/* The cases of matmul, on the device. */
+/* matmul on the device against its fp64 reference. */
 #include "suite_test.h"
 
 extern const pnb_op_suite pnb_suite_matmul;
