@@ -1,0 +1,298 @@
+/* The machinery that all methods share: persistent tensors, stepping through phases, losses, samples. */
+#include "solve/phases.h"
+
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IN_FLIGHT = 4 };
+
+/* ---- making a solver ------------------------------------------------------------------------------------------- */
+
+void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n) {
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < n; i++) s->fingerprint = (s->fingerprint ^ b[i]) * 1099511628211ull; /* FNV-1a */
+}
+
+static pnb_shape with_batch(uint32_t n, pnb_shape one) {
+    pnb_shape s = {one.rank + 1, {n, 1, 1, 1}};
+    for (uint32_t i = 0; i < one.rank && i < 3; i++) s.d[i + 1] = one.d[i];
+    return s;
+}
+
+static pnb_status describe(pnb_solver *s, uint32_t steps) {
+    const pnb_task *t = &s->task;
+    PNB_TRY(pnb_store_create(s->err, "solver", &s->store));
+    PNB_TRY(pnb_store_add(s->store, "x", s->sample, PNB_STORAGE_VARIABLE, &s->x));
+    PNB_TRY(pnb_store_add(s->store, "losses", pnb_shape1(4), PNB_STORAGE_VARIABLE, &s->losses));
+    PNB_TRY(pnb_store_add(s->store, "state", pnb_shape1(PNB_STATE_SIZE), PNB_STORAGE_VARIABLE, &s->state));
+    PNB_TRY(pnb_store_add(s->store, "table", pnb_shape2(steps, PNB_ROW_SIZE), PNB_STORAGE_FROZEN, &s->table));
+    PNB_TRY(pnb_schedule_table_add(s->store, pnb_prior_schedule(t->prior), &s->schedule));
+    if (!t->op) return PNB_OK;
+    pnb_shape y = with_batch(s->particles, pnb_operator_measurement_shape(t->op));
+    return pnb_store_add(s->store, "y", y, PNB_STORAGE_FROZEN, &s->y);
+}
+
+pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *method, pnb_shape sample, uint32_t steps,
+                            pnb_solver **out) {
+    *out = NULL;
+    if (steps == 0) return pnb_fail(err, PNB_ERROR_INPUT, "%s: the number of steps must be at least 1", method);
+    pnb_solver *s = calloc(1, sizeof *s);
+    float *rows = calloc((size_t)steps * PNB_ROW_SIZE, sizeof *rows);
+    if (!s || !rows) {
+        free(s);
+        free(rows);
+        return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "%s: no host memory for the solver", method);
+    }
+    *s = (pnb_solver){.err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
+    s->n_rows = steps;
+    s->fingerprint = 14695981039346656037ull;
+    pnb_solver_fingerprint(s, method, strlen(method));
+    pnb_solver_fingerprint(s, &sample, sizeof sample);
+    pnb_solver_fingerprint(s, &task->seed, sizeof task->seed);
+    if (task->y) {
+        uint64_t m = pnb_shape_count(pnb_operator_measurement_shape(task->op));
+        pnb_solver_fingerprint(s, task->y, m * sizeof *task->y);
+        pnb_solver_fingerprint(s, &task->sigma_y, sizeof task->sigma_y);
+    }
+    pnb_status status = describe(s, steps);
+    if (status != PNB_OK) {
+        pnb_solver_destroy(&s);
+        return status;
+    }
+    *out = s;
+    return PNB_OK;
+}
+
+static pnb_status upload_measurement(pnb_solver *s) {
+    uint64_t m = pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
+    float *all = malloc(m * s->particles * sizeof *all);
+    if (!all) return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "%s: no host memory for the measurement", s->method);
+    for (uint32_t k = 0; k < s->particles; k++) memcpy(all + k * m, s->task.y, m * sizeof *all);
+    pnb_status status = pnb_storage_write(s->y, s->task.gpu, all, m * s->particles);
+    free(all);
+    return status;
+}
+
+pnb_status pnb_solver_commit(pnb_solver *s) {
+    pnb_gpu *gpu = s->task.gpu;
+    PNB_TRY(pnb_store_commit(s->store, gpu));
+    if (s->adapter) PNB_TRY(pnb_adapter_commit(s->adapter, gpu));
+    PNB_TRY(pnb_storage_write(s->table, gpu, s->rows, (uint64_t)s->n_rows * PNB_ROW_SIZE));
+    pnb_solver_fingerprint(s, s->rows, (size_t)s->n_rows * PNB_ROW_SIZE * sizeof *s->rows);
+    free(s->rows);
+    s->rows = NULL;
+    PNB_TRY(pnb_schedule_table_write(s->schedule, gpu, pnb_prior_schedule(s->task.prior), s->err));
+    float state[PNB_STATE_SIZE];
+    pnb_step_state_initial(state);
+    PNB_TRY(pnb_storage_write(s->state, gpu, state, PNB_STATE_SIZE));
+    return s->y ? upload_measurement(s) : PNB_OK;
+}
+
+pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
+    pnb_program_params params = {.memory_budget = s->task.memory_budget};
+    pnb_status status = PNB_OK;
+    if (s->n_programs == PNB_MAX_PROGRAMS) {
+        status = pnb_fail(s->err, PNB_ERROR_INTERNAL, "%s: more than %d programs", s->method, PNB_MAX_PROGRAMS);
+    } else {
+        status = pnb_program_create(*g, s->task.gpu, &params, out);
+    }
+    pnb_graph_destroy(g);
+    if (status == PNB_OK) s->programs[s->n_programs++] = *out;
+    return status;
+}
+
+void pnb_solver_destroy(pnb_solver **solver) {
+    pnb_solver *s = solver ? *solver : NULL;
+    if (!s) return;
+    pnb_gpu *gpu = s->task.gpu;
+    if (s->in_flight) (void)pnb_gpu_wait(gpu);
+    for (uint32_t i = 0; i < s->n_programs; i++) pnb_program_destroy(&s->programs[i]);
+    pnb_adapter_destroy(&s->adapter, gpu);
+    pnb_store_destroy(&s->store, gpu);
+    free(s->rows);
+    free(s);
+    *solver = NULL;
+}
+
+double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double end) {
+    double f = (double)i / n;
+    if (f < hold) return lr;
+    return lr * (end + (1 - end) * 0.5 * (1 + cos(3.14159265358979323846 * (f - hold) / (1 - hold))));
+}
+
+/* ---- pieces of graphs -------------------------------------------------------------------------------------------- */
+
+pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior, pnb_tensor auxiliary) {
+    pnb_tensor zero, all, target, parts[4] = {data, prior, auxiliary, PNB_NONE};
+    PNB_TRY(pnb_constant(g, pnb_shape1(1), 0, &zero));
+    for (int i = 0; i < 4; i++) {
+        if (parts[i] == PNB_NONE) parts[i] = zero;
+    }
+    PNB_TRY(pnb_concat(g, 0, parts, 4, &all));
+    PNB_TRY(pnb_graph_bind(g, s->losses, &target));
+    return pnb_assign(g, target, all);
+}
+
+pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient, pnb_tensor *loss) {
+    pnb_tensor y, ax, r, back, sum;
+    float inverse = (float)(1 / (sigma * sigma));
+    PNB_TRY(pnb_graph_bind(g, s->y, &y));
+    PNB_TRY(pnb_operator_apply(s->task.op, g, x, &ax));
+    PNB_TRY(pnb_sub(g, ax, y, &r));
+    if (pnb_operator_linear(s->task.op)) {
+        PNB_TRY(pnb_operator_adjoint(s->task.op, g, r, &back));
+    } else {
+        PNB_TRY(pnb_graph_grad(g, &ax, &r, 1, &x, 1, &back));
+    }
+    PNB_TRY(pnb_affine(g, back, inverse, 0, gradient));
+    PNB_TRY(pnb_reduce_all(g, PNB_SQNORM, r, &sum));
+    return pnb_affine(g, sum, 0.5f * inverse / (float)s->particles, 0, loss);
+}
+
+static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
+    pnb_operator *op = s->task.op;
+    pnb_tensor y, guess, xi, start, x;
+    PNB_TRY(pnb_graph_bind(g, s->y, &y));
+    PNB_TRY(pnb_operator_has_pinv(op) ? pnb_operator_pinv(op, g, y, &guess) : pnb_operator_adjoint(op, g, y, &guess));
+    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_INIT, PNB_NONE, 0, &xi));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, guess, (float)noise, PNB_NONE, xi, &start));
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    return pnb_assign(g, x, start);
+}
+
+pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
+    pnb_graph *g;
+    pnb_program *p;
+    PNB_TRY(pnb_graph_create(s->err, "initial guess", &g));
+    pnb_status status = initial_graph(s, g, noise);
+    if (status != PNB_OK) {
+        pnb_graph_destroy(&g);
+        return status;
+    }
+    PNB_TRY(pnb_solver_program(s, &g, &p));
+    return pnb_solver_run_once(s, p);
+}
+
+pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p) {
+    PNB_TRY(pnb_program_run(p));
+    return pnb_gpu_wait(s->task.gpu);
+}
+
+/* ---- stepping ---------------------------------------------------------------------------------------------------- */
+
+uint32_t pnb_solver_particles(const pnb_solver *s) { return s->particles; }
+uint32_t pnb_solver_step_index(const pnb_solver *s) { return s->done; }
+uint64_t pnb_solver_evaluations(const pnb_solver *s) { return s->evaluations; }
+
+uint32_t pnb_solver_steps(const pnb_solver *s) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_phases; i++) n += s->phases[i].steps;
+    return n;
+}
+
+/* The phase of step `index` and the step's number within it; the last phase when all is done. */
+static const pnb_phase *phase_at(const pnb_solver *s, uint32_t index, uint32_t *within) {
+    uint32_t i = 0;
+    while (i + 1 < s->n_phases && index >= s->phases[i].steps) index -= s->phases[i++].steps;
+    *within = index;
+    return &s->phases[i];
+}
+
+const char *pnb_solver_phase(const pnb_solver *s) {
+    uint32_t within;
+    return phase_at(s, s->done, &within)->name;
+}
+
+pnb_status pnb_solver_step(pnb_solver *s) {
+    if (s->done >= pnb_solver_steps(s)) {
+        return pnb_fail(s->err, PNB_ERROR_USAGE, "%s: all %u steps are done", s->method, pnb_solver_steps(s));
+    }
+    if (s->in_flight >= MAX_IN_FLIGHT) {
+        PNB_TRY(pnb_gpu_wait(s->task.gpu));
+        s->in_flight = 0;
+    }
+    uint32_t within;
+    const pnb_phase *phase = phase_at(s, s->done, &within);
+    for (uint32_t i = 0; i < phase->n_items; i++) {
+        const pnb_phase_item *item = &phase->items[i];
+        uint32_t runs = within == 0 ? item->first_repeat : item->repeat;
+        for (uint32_t r = 0; r < runs; r++) PNB_TRY(pnb_program_run(item->program));
+        s->evaluations += runs * item->evaluations;
+    }
+    s->done++;
+    s->in_flight++;
+    return PNB_OK;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out) {
+    float v[4];
+    PNB_TRY(pnb_gpu_wait(s->task.gpu));
+    s->in_flight = 0;
+    PNB_TRY(pnb_storage_read(s->losses, s->task.gpu, v, 4));
+    for (int i = 0; i < 3; i++) {
+        if (!isfinite(v[i])) {
+            return pnb_fail(s->err, PNB_ERROR_NUMERIC,
+                            "%s: the %s loss became %f at step %u; try a smaller learning rate, or check the measurement's range",
+                            s->method, (const char *[]){"data", "prior", "auxiliary"}[i], (double)v[i], s->done);
+        }
+    }
+    *out = (pnb_losses){v[0], v[1], v[2]};
+    return PNB_OK;
+}
+
+static pnb_status read_finite(pnb_solver *s, pnb_storage *from, float *out) {
+    uint64_t n = pnb_shape_count(s->sample);
+    PNB_TRY(pnb_gpu_wait(s->task.gpu));
+    s->in_flight = 0;
+    PNB_TRY(pnb_storage_read(from, s->task.gpu, out, n));
+    for (uint64_t i = 0; i < n; i++) {
+        if (!isfinite(out[i])) {
+            return pnb_fail(s->err, PNB_ERROR_NUMERIC, "%s: element %llu of the samples is %f after step %u; nothing is written from it",
+                            s->method, (unsigned long long)i, (double)out[i], s->done);
+        }
+    }
+    return PNB_OK;
+}
+
+pnb_status pnb_solver_samples(pnb_solver *s, float *out) { return read_finite(s, s->x, out); }
+
+pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out) {
+    uint32_t start = 0;
+    for (uint32_t i = 0; i < s->finish_phase && i < s->n_phases; i++) start += s->phases[i].steps;
+    if (!s->before || s->done <= start) {
+        return pnb_fail(s->err, PNB_ERROR_USAGE, "%s: there is no finish, or it has not begun", s->method);
+    }
+    return read_finite(s, s->before, out);
+}
+
+uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
+    uint64_t arenas = 0;
+    for (uint32_t i = 0; i < s->n_programs; i++) {
+        const pnb_plan_report *r = pnb_program_report(s->programs[i]);
+        arenas += r->arena_bytes + r->constant_bytes;
+    }
+    arenas += pnb_store_bytes(s->store) + pnb_store_bytes(pnb_prior_store(s->task.prior));
+    return s->adapter ? arenas + pnb_store_bytes(pnb_adapter_store(s->adapter)) : arenas;
+}
+
+/* ---- the methods ------------------------------------------------------------------------------------------------- */
+
+const pnb_method *const *pnb_methods(size_t *count) {
+    static const pnb_method *const all[] = {&pnb_method_ppm, &pnb_method_reddiff, &pnb_method_langevin};
+    *count = sizeof all / sizeof *all;
+    return all;
+}
+
+const pnb_method *pnb_method_find(const char *name) {
+    size_t n;
+    const pnb_method *const *all = pnb_methods(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i]->name, name) == 0) return all[i];
+    }
+    return NULL;
+}

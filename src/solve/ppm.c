@@ -1,0 +1,364 @@
+/* Principled Posterior Matching, particle mode (algorithms.md section 2; arXiv 2605.25042, Algorithm 1 and Eq. 21).
+ *
+ * K particles mu_k follow, with x_t = alpha mu + sigma eps, r_theta = eps_theta(x_t) - eps, r_phi = eps_phi(x_t) - eps,
+ *     G_k = 2 w alpha (J_theta^T r_theta - J_phi^T r_phi) + A^T (A mu_k - y)/sigma_y^2,     mu <- Adam(mu, G),
+ * while the auxiliary network phi = theta + adapter is trained on |r_phi|^2. theta and phi run as one batch of 2N rows: rows
+ * [0,N) without the adapter, rows [N,2N) with it, so G's prior part is bitwise zero while the adapter's output is zero.
+ *
+ * order = fused: one backward pass serves the adapter and the particles (the cotangent r_phi is the same vector).
+ * order = alternating: Algorithm 1 as printed; the adapter first, then the particles with the updated adapter, same draw.
+ * Noise levels slide from coarse to fine in a window of rho = sigma_t/alpha_t (section 2.10): without it nothing works.
+ */
+#include "solve/phases.h"
+
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct ppm_options {
+    int32_t particles, steps, order, weight, t_order, draws;
+    double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, entropy, sigma_floor, init_std, mu_noise;
+    double rho_start, rho_end, rho_ratio, rho_max, anneal;
+    int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
+    double lora_scale, aux_lr;
+    int32_t finish, finish_steps;
+    double finish_rho, finish_step_size;
+    bool checkpointing;
+} ppm_options;
+
+enum { ORDER_FUSED, ORDER_ALTERNATING };
+static const char *const orders[] = {"fused", "alternating", NULL};
+static const char *const weights[] = {"exact_kl", "constant", NULL};
+static const char *const t_orders[] = {"log_snr", "uniform", "descending", NULL};
+static const char *const target_words[] = {"attention", "extended", NULL};
+static const char *const finishes[] = {"none", "langevin", NULL};
+
+#define INT(name, def, lo, hi, help) {#name, PNB_OPTION_INT, offsetof(ppm_options, name), def, lo, hi, NULL, "", help}
+#define REAL(name, def, lo, hi, help) {#name, PNB_OPTION_REAL, offsetof(ppm_options, name), def, lo, hi, NULL, "", help}
+#define CHOICE(name, def, words, help) {#name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help}
+static const pnb_option options[] = {
+    INT(particles, 8, 1, 4096, "samples to draw (K)"),
+    INT(steps, 300, 1, 1000000, "steps of posterior matching, the finish not counted"),
+    CHOICE(order, ORDER_FUSED, orders, "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
+    CHOICE(weight, 0, weights, "weight of the prior term: the exact KL's, or 1"),
+    CHOICE(t_order, 0, t_orders, "how noise levels are drawn within the window"),
+    INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
+    REAL(lr, 0.02, 1e-6, 10, "Adam learning rate of the particles"),
+    REAL(lr_hold, 0.4, 0, 1, "fraction of the run before the learning rates fall"),
+    REAL(lr_end, 0.02, 0, 1, "what the learning rates fall to, as a fraction"),
+    REAL(beta1, 0.9, 0, 0.9999, "Adam's beta 1, particles and adapter"),
+    REAL(beta2, 0.99, 0, 0.99999, "Adam's beta 2, particles and adapter"),
+    REAL(prior_weight, 1, 0, 1e6, "multiplies the prior term; 1 is the posterior"),
+    REAL(data_weight, 1, 0, 1e6, "multiplies the data term 1/(2 sigma_y^2); 1 is the posterior"),
+    REAL(entropy, 1, 0, 10, "multiplies the auxiliary network's force; 1 is PPM, less is a tempered posterior"),
+    REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
+    REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
+    REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
+    REAL(rho_start, 5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
+    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5"),
+    REAL(rho_ratio, 10, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
+    REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
+    REAL(anneal, 0.8, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
+    INT(rank, 8, 1, 256, "rank of the LoRA adapter"),
+    CHOICE(targets, 1, target_words, "layers that carry adapters"),
+    INT(hidden, 96, 1, 4096, "width of the residual MLP that is the adapter of a mixture prior"),
+    INT(depth, 3, 1, 16, "its layers"),
+    INT(aux_steps, 2, 1, 64, "adapter updates per particle step"),
+    INT(aux_draws, 1, 1, 8, "draws of (t, noise) per particle and adapter update"),
+    INT(aux_warmup, 20, 0, 100000, "adapter updates before the first step"),
+    REAL(lora_scale, 1, 0, 100, "scale of the adapter's output"),
+    REAL(aux_lr, 5e-3, 1e-8, 1, "Adam learning rate of the adapter"),
+    CHOICE(finish, 1, finishes, "what follows the matching: guided Langevin with the prior alone, or nothing"),
+    INT(finish_steps, 100, 1, 100000, "steps of the finish"),
+    REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish"),
+    REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
+    {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
+     "recompute activations in the backward pass: less memory, about a third more time"},
+};
+enum { OPTION_COUNT = sizeof options / sizeof *options };
+
+/* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
+
+static void prefer(const bool *given, void *o, const char *name, double value) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (strcmp(options[i].name, name) == 0 && !given[i]) (void)pnb_options_set_number(NULL, name, &options[i], o, value);
+    }
+}
+
+static void resolve(const pnb_task *task, const bool *given, void *opts) {
+    ppm_options *o = opts;
+    if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py */
+        static const struct {
+            const char *name;
+            double value;
+        } toy[] = {{"steps", 800},    {"init_std", 1}, {"rho_start", 6.2}, {"rho_end", 0.01}, {"rho_ratio", 0}, {"rho_max", 160},
+                   {"anneal", 0.6},   {"draws", 2},    {"aux_draws", 2},   {"aux_lr", 2e-3},  {"finish", 0}};
+        for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
+        return;
+    }
+    if (!pnb_operator_measured(task->op)) prefer(given, o, "init_std", 0.1); /* no hole: the guess is near already */
+    double sigma = fmax(task->sigma_y, o->sigma_floor);
+    if (o->rho_end == 0) o->rho_end = fmax(0.2 * sigma, 1e-3);
+}
+
+static double data_sigma(const pnb_task *task, const ppm_options *o) {
+    return fmax(task->sigma_y, o->sigma_floor);
+}
+
+static void fill_rows(pnb_solver *s, const ppm_options *o) {
+    double sigma = data_sigma(&s->task, o), end = o->rho_end > 0 ? o->rho_end : 0.2 * sigma;
+    for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
+        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
+        double f = o->anneal > 0 ? fmin(1, (double)i / o->steps / o->anneal) : 1;
+        double fine = o->rho_start * pow(end / o->rho_start, f);
+        double coarse = o->rho_ratio > 0 ? fmin(o->rho_max, fmax(fine * o->rho_ratio, 10 * sigma)) : o->rho_max;
+        row[PNB_ROW_LR] = (float)pnb_hold_cosine(o->lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
+        row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
+        row[PNB_ROW_LAMBDA_FINE] = (float)(-2 * log(fine));
+        row[PNB_ROW_LAMBDA_COARSE] = (float)(-2 * log(fmax(coarse, fine)));
+    }
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+
+/* One draw of x_t for each particle, `draws` times: N = draws K rows. */
+typedef struct draw {
+    pnb_tensor x_t, eps;
+    pnb_levels levels;
+    uint32_t n;
+} draw;
+
+static pnb_status begin_program(pnb_solver *s, pnb_graph *g, const ppm_options *o, uint32_t flags, pnb_tensor *state) {
+    pnb_tensor table;
+    float b1 = (float)o->beta1, b2 = (float)o->beta2;
+    PNB_TRY(pnb_graph_bind(g, s->state, state));
+    PNB_TRY(pnb_graph_bind(g, s->table, &table));
+    return pnb_step_state_advance(g, *state, table, (pnb_advance){flags, b1, b2, b1, b2});
+}
+
+static pnb_status repeat_rows(pnb_graph *g, pnb_tensor x, uint32_t times, pnb_tensor *out) {
+    pnb_tensor parts[8];
+    if (times == 1) {
+        *out = x;
+        return PNB_OK;
+    }
+    for (uint32_t i = 0; i < times; i++) parts[i] = x;
+    return pnb_concat(g, 0, parts, times, out);
+}
+
+static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, uint32_t draws, draw *d) {
+    pnb_tensor x, rows, schedule, xi;
+    uint64_t seed = s->task.seed;
+    d->n = draws * s->particles;
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    PNB_TRY(pnb_graph_bind(g, s->schedule, &schedule));
+    PNB_TRY(repeat_rows(g, x, draws, &rows));
+    pnb_shape shape = pnb_graph_shape(g, rows);
+    if (o->mu_noise > 0) {
+        PNB_TRY(pnb_noise_normal(g, shape, seed, PNB_STREAM_MU, state, PNB_STATE_DRAW, &xi));
+        PNB_TRY(pnb_axpby(g, 1, PNB_NONE, rows, (float)o->mu_noise, PNB_NONE, xi, &rows));
+    }
+    PNB_TRY(pnb_noise_normal(g, shape, seed, PNB_STREAM_EPS, state, PNB_STATE_DRAW, &d->eps));
+    pnb_level_params q = {.count = d->n,
+                          .seed = seed,
+                          .stream = PNB_STREAM_LEVEL,
+                          .sampling = (pnb_t_sampling)o->t_order,
+                          .constant_weight = o->weight == 1,
+                          .weight = (float)o->prior_weight};
+    PNB_TRY(pnb_draw_levels(g, state, schedule, q, &d->levels));
+    return pnb_axpby(g, 1, d->levels.level.alpha, rows, 1, d->levels.level.sigma, d->eps, &d->x_t);
+}
+
+/* Gradients of the adapter's parameters for residual r = eps_phi - eps with cotangent r, and their Adam steps. */
+static pnb_status adapter_tensors(pnb_solver *s, pnb_graph *g, pnb_tensor *out, uint32_t room, uint32_t *n) {
+    pnb_store *store = pnb_adapter_store(s->adapter);
+    *n = (uint32_t)pnb_store_count(store);
+    if (*n > room) return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %u tensors, at most %u are supported", *n, room);
+    for (uint32_t i = 0; i < *n; i++) PNB_TRY(pnb_graph_bind(g, pnb_store_at(store, i), &out[i]));
+    return PNB_OK;
+}
+
+enum { MAX_ADAPTER = 1024 };
+
+static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, const pnb_tensor *w,
+                                const pnb_tensor *grad, uint32_t n, uint32_t rows) {
+    pnb_adam adam = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 2.0f / (float)rows,
+                     .lr_index = PNB_STATE_AUX_LR};
+    for (uint32_t i = 0; i < n; i++) {
+        if (grad[i] == PNB_NONE) continue;
+        char name[160];
+        pnb_tensor m, v;
+        const char *param = pnb_storage_name(pnb_store_at(pnb_adapter_store(s->adapter), i));
+        snprintf(name, sizeof name, "m.%s", param);
+        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &m));
+        name[0] = 'v';
+        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &v));
+        PNB_TRY(pnb_adam_step(g, w[i], m, v, grad[i], state, adam));
+    }
+    return PNB_OK;
+}
+
+static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
+    pnb_tensor state, eps, r, w[MAX_ADAPTER], grad[MAX_ADAPTER];
+    uint32_t n;
+    draw d;
+    PNB_TRY(begin_program(s, g, o, PNB_ADVANCE_PEEK | PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM, &state));
+    PNB_TRY(draw_x_t(s, g, o, state, (uint32_t)o->aux_draws, &d));
+    pnb_eps_params q = {.label = PNB_NONE, .adapter = s->adapter, .checkpoint = o->checkpointing};
+    PNB_TRY(pnb_prior_eps(s->task.prior, g, d.x_t, d.levels.level, &q, &eps));
+    PNB_TRY(pnb_sub(g, eps, d.eps, &r));
+    PNB_TRY(adapter_tensors(s, g, w, MAX_ADAPTER, &n));
+    PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, w, n, grad));
+    return train_adapter(s, g, o, state, w, grad, n, d.n);
+}
+
+/* Losses, means over particles: prior w (|r_theta|^2 - |r_phi|^2), auxiliary |r_phi|^2 per element. */
+static pnb_status record(pnb_solver *s, pnb_graph *g, pnb_tensor r, const draw *d, pnb_tensor data) {
+    pnb_tensor rows, a, b, diff, weighted, prior, aux;
+    double elements = (double)pnb_shape_count(s->sample) / s->particles;
+    PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &rows));
+    PNB_TRY(pnb_graph_slice0(g, rows, 0, d->n, &a));
+    PNB_TRY(pnb_graph_slice0(g, rows, d->n, d->n, &b));
+    PNB_TRY(pnb_sub(g, a, b, &diff));
+    PNB_TRY(pnb_mul(g, diff, d->levels.weight, &weighted));
+    PNB_TRY(pnb_reduce_all(g, PNB_MEAN, weighted, &prior));
+    PNB_TRY(pnb_reduce_all(g, PNB_MEAN, b, &aux));
+    PNB_TRY(pnb_affine(g, aux, (float)(1 / elements), 0, &aux));
+    return pnb_solver_record_losses(s, g, data, prior, aux);
+}
+
+/* Sum of the draws' gradients of each particle. */
+static pnb_status sum_draws(pnb_solver *s, pnb_graph *g, pnb_tensor rows, uint32_t draws, pnb_tensor *out) {
+    PNB_TRY(pnb_graph_slice0(g, rows, 0, s->particles, out));
+    for (uint32_t i = 1; i < draws; i++) {
+        pnb_tensor part;
+        PNB_TRY(pnb_graph_slice0(g, rows, i * s->particles, s->particles, &part));
+        PNB_TRY(pnb_add(g, *out, part, out));
+    }
+    return PNB_OK;
+}
+
+static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, pnb_tensor gradient) {
+    pnb_tensor x, m, v;
+    pnb_adam adam = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "m.x"), &m));
+    PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
+    return pnb_adam_step(g, x, m, v, gradient, state, adam);
+}
+
+static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
+    bool fused = o->order == ORDER_FUSED;
+    uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
+    pnb_tensor state, xx, ee, r, eps, x, data, loss, theta, phi, prior, total, wrt[MAX_ADAPTER + 1], grad[MAX_ADAPTER + 1];
+    pnb_level level;
+    uint32_t n = 0;
+    draw d;
+    PNB_TRY(begin_program(s, g, o, flags, &state));
+    PNB_TRY(draw_x_t(s, g, o, state, (uint32_t)o->draws, &d));
+    PNB_TRY(repeat_rows(g, d.x_t, 2, &xx));
+    PNB_TRY(repeat_rows(g, d.eps, 2, &ee));
+    PNB_TRY(repeat_rows(g, d.levels.level.t, 2, &level.t));
+    PNB_TRY(repeat_rows(g, d.levels.level.alpha, 2, &level.alpha));
+    PNB_TRY(repeat_rows(g, d.levels.level.sigma, 2, &level.sigma));
+    pnb_eps_params q = {.label = PNB_NONE, .adapter = s->adapter, .adapter_begin = d.n, .checkpoint = o->checkpointing};
+    PNB_TRY(pnb_prior_eps(s->task.prior, g, xx, level, &q, &eps));
+    PNB_TRY(pnb_sub(g, eps, ee, &r));
+    if (fused) PNB_TRY(adapter_tensors(s, g, wrt + 1, MAX_ADAPTER, &n));
+    wrt[0] = xx;
+    PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, wrt, n + 1, grad));
+    PNB_TRY(pnb_graph_slice0(g, grad[0], 0, d.n, &theta));
+    PNB_TRY(pnb_graph_slice0(g, grad[0], d.n, d.n, &phi));
+    float share = 1.0f / (float)o->draws;
+    PNB_TRY(pnb_axpby(g, share, d.levels.coef, theta, -share * (float)o->entropy, d.levels.coef, phi, &prior));
+    PNB_TRY(sum_draws(s, g, prior, (uint32_t)o->draws, &prior));
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    PNB_TRY(pnb_data_term(s, g, x, data_sigma(&s->task, o), &data, &loss));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, prior, (float)o->data_weight, PNB_NONE, data, &total));
+    PNB_TRY(record(s, g, r, &d, loss));
+    if (fused) PNB_TRY(train_adapter(s, g, o, state, wrt + 1, grad + 1, n, d.n));
+    return move_particles(s, g, o, state, total);
+}
+
+static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *name,
+                               pnb_status (*build)(pnb_solver *, pnb_graph *, const ppm_options *), pnb_program **out) {
+    pnb_graph *g;
+    PNB_TRY(pnb_graph_create(s->err, name, &g));
+    pnb_status status = build(s, g, o);
+    if (status != PNB_OK) {
+        pnb_graph_destroy(&g);
+        return status;
+    }
+    return pnb_solver_program(s, &g, out);
+}
+
+/* ---- the solver -------------------------------------------------------------------------------------------------- */
+
+static pnb_status describe(pnb_solver *s, const ppm_options *o) {
+    pnb_adapter_params a = {.rank = (uint32_t)o->rank, .scale = (float)o->lora_scale, .targets = (pnb_adapter_targets)o->targets,
+                            .hidden = (uint32_t)o->hidden, .depth = (uint32_t)o->depth, .seed = s->task.seed};
+    pnb_storage *unused;
+    PNB_TRY(pnb_adapter_create(s->err, s->task.prior, &a, &s->adapter));
+    PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
+    PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
+    pnb_store *params = pnb_adapter_store(s->adapter);
+    for (size_t i = 0; i < pnb_store_count(params); i++) {
+        const pnb_storage *p = pnb_store_at(params, i);
+        char name[160];
+        int n = snprintf(name, sizeof name, "m.%s", pnb_storage_name(p));
+        if (n < 0 || (size_t)n >= sizeof name) return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: tensor name too long: %s", name);
+        PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
+        name[0] = 'v';
+        PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
+    }
+    if (o->finish) PNB_TRY(pnb_store_add(s->store, "before", s->sample, PNB_STORAGE_VARIABLE, &s->before));
+    fill_rows(s, o);
+    return PNB_OK;
+}
+
+static pnb_status build(pnb_solver *s, const ppm_options *o) {
+    pnb_program *aux = NULL, *step, *snapshot, *finish;
+    bool fused = o->order == ORDER_FUSED;
+    uint32_t extra = (uint32_t)(fused ? o->aux_steps - 1 : o->aux_steps), warm = extra + (uint32_t)o->aux_warmup;
+    uint64_t n = (uint64_t)s->particles;
+    PNB_TRY(describe(s, o));
+    PNB_TRY(pnb_solver_commit(s));
+    PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    if (warm) PNB_TRY(make_program(s, o, "ppm adapter step", aux_graph, &aux));
+    PNB_TRY(make_program(s, o, "ppm step", main_graph, &step));
+    pnb_phase *p = &s->phases[s->n_phases++];
+    *p = (pnb_phase){.name = "posterior matching", .steps = (uint32_t)o->steps};
+    if (warm) p->items[p->n_items++] = (pnb_phase_item){aux, extra, warm, n * (uint64_t)o->aux_draws};
+    p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
+    s->finish_phase = 1;
+    if (!o->finish) return PNB_OK;
+    pnb_finish f = {(uint32_t)o->finish_steps, o->finish_rho, o->finish_step_size};
+    PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
+    s->phases[s->n_phases++] = (pnb_phase){.name = "langevin finish", .steps = f.steps, .n_items = 2,
+                                           .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
+    return PNB_OK;
+}
+
+static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
+    const ppm_options *o = given;
+    pnb_shape image = pnb_operator_image_shape(task->op), sample = {image.rank + 1, {(uint32_t)o->particles, 1, 1, 1}};
+    for (uint32_t i = 0; i < image.rank; i++) sample.d[i + 1] = image.d[i];
+    uint32_t rows = (uint32_t)o->steps + (o->finish ? (uint32_t)o->finish_steps : 0);
+    pnb_solver *s;
+    PNB_TRY(pnb_solver_begin(err, task, "ppm", sample, rows, &s));
+    pnb_solver_fingerprint(s, o, sizeof *o);
+    pnb_status status = build(s, o);
+    if (status != PNB_OK) pnb_solver_destroy(&s);
+    *out = s;
+    return status;
+}
+
+const pnb_method pnb_method_ppm = {
+    .name = "ppm",
+    .summary = "principled posterior matching: particles whose distribution is matched to the posterior",
+    .table = {options, OPTION_COUNT, sizeof(ppm_options)},
+    .create = create,
+    .resolve = resolve,
+};
