@@ -12,7 +12,7 @@
 #include "lib/index.glsl"
 #include "lib/philox.glsl"
 layout(local_size_x_id = 0) in;
-layout(std430, binding = 0) readonly buffer State { float s[]; };
+layout(std430, binding = 0) readonly buffer State { uint s[]; };
 layout(std430, binding = 1) readonly buffer Table { vec4 table[]; }; // alpha, sigma, lambda, 0
 layout(std430, binding = 2) writeonly buffer T { float t_out[]; };
 layout(std430, binding = 3) writeonly buffer A { float alpha_out[]; };
@@ -46,9 +46,9 @@ uvec4 words(uint i, uint draw) {
 void main() {
     uint i = pnb_linear_id();
     if (i >= p.count) return;
-    uint draw = floatBitsToUint(s[PNB_STATE_DRAW]);
-    uint fine = index_near(s[PNB_STATE_ROW + PNB_ROW_LAMBDA_FINE]);
-    uint coarse = max(index_near(s[PNB_STATE_ROW + PNB_ROW_LAMBDA_COARSE]), fine);
+    uint draw = s[PNB_STATE_DRAW];
+    uint fine = index_near(uintBitsToFloat(s[PNB_STATE_ROW + PNB_ROW_LAMBDA_FINE]));
+    uint coarse = max(index_near(uintBitsToFloat(s[PNB_STATE_ROW + PNB_ROW_LAMBDA_COARSE])), fine);
     uvec4 mine = words(i, draw);
     uint first = i / p.group * p.group, rank = 0u;
     for (uint j = first; j < min(first + p.group, p.count); j++) {

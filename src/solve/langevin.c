@@ -92,8 +92,7 @@ static pnb_status build(pnb_solver *s, const langevin_options *o) {
 
 static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
     const langevin_options *o = given;
-    pnb_shape image = pnb_operator_image_shape(task->op), sample = {image.rank + 1, {(uint32_t)o->particles, 1, 1, 1}};
-    for (uint32_t i = 0; i < image.rank; i++) sample.d[i + 1] = image.d[i];
+    pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
     pnb_solver *s;
     PNB_TRY(pnb_solver_begin(err, task, "langevin", sample, (uint32_t)o->steps, &s));
     pnb_solver_fingerprint(s, o, sizeof *o);

@@ -22,6 +22,10 @@ static pnb_shape with_batch(uint32_t n, pnb_shape one) {
     return s;
 }
 
+pnb_shape pnb_samples_shape(const pnb_task *task, uint32_t particles) {
+    return with_batch(particles, pnb_operator_image_shape(task->op));
+}
+
 static pnb_status describe(pnb_solver *s, uint32_t steps) {
     const pnb_task *t = &s->task;
     PNB_TRY(pnb_store_create(s->err, "solver", &s->store));

@@ -48,6 +48,9 @@ struct pnb_solver {
     uint64_t evaluations, fingerprint;
 };
 
+/* [K, image...] for a task. */
+pnb_shape pnb_samples_shape(const pnb_task *task, uint32_t particles);
+
 /* Allocates a solver with the persistent tensors that every method has: x and losses [4], state, table [steps], schedule, and,
  * if the task has a measurement, y repeated for each particle. steps: of all phases. */
 pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *method, pnb_shape sample, uint32_t steps,

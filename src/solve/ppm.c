@@ -343,8 +343,7 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
 
 static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
     const ppm_options *o = given;
-    pnb_shape image = pnb_operator_image_shape(task->op), sample = {image.rank + 1, {(uint32_t)o->particles, 1, 1, 1}};
-    for (uint32_t i = 0; i < image.rank; i++) sample.d[i + 1] = image.d[i];
+    pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
     uint32_t rows = (uint32_t)o->steps + (o->finish ? (uint32_t)o->finish_steps : 0);
     pnb_solver *s;
     PNB_TRY(pnb_solver_begin(err, task, "ppm", sample, rows, &s));

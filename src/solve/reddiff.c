@@ -1,0 +1,127 @@
+/* RED-Diff (Mardani et al. 2023; algorithms.md 3.7): one Gaussian's mean per seed, by a stop-gradient denoising residual.
+ *
+ *     L = 1/2 mean|y - A mu|^2 obs_weight + lambda rho_t mean(sg(eps_theta(x_t) - eps) * mu),   x_t = alpha mu + sigma eps
+ *
+ * with t falling uniformly over the steps and Adam(0.9, 0.99). K particles are K seeds run as one batch.
+ */
+#include "solve/phases.h"
+
+#include "ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct reddiff_options {
+    int32_t particles, steps;
+    double lr, lambda, obs_weight, beta1, beta2, init_std;
+} reddiff_options;
+
+#define REAL(name, def, lo, hi, help) {#name, PNB_OPTION_REAL, offsetof(reddiff_options, name), def, lo, hi, NULL, "", help}
+static const pnb_option options[] = {
+    {"particles", PNB_OPTION_INT, offsetof(reddiff_options, particles), 8, 1, 4096, NULL, "", "seeds run side by side (K)"},
+    {"steps", PNB_OPTION_INT, offsetof(reddiff_options, steps), 100, 1, 1000000, NULL, "", "steps, t falling from the last index to 0"},
+    REAL(lr, 0.1, 1e-6, 10, "Adam learning rate"),
+    REAL(lambda, 0.25, 0, 1e6, "weight of the prior term"),
+    REAL(obs_weight, 1, 0, 1e6, "weight of the data term"),
+    REAL(beta1, 0.9, 0, 0.9999, "Adam's beta 1"),
+    REAL(beta2, 0.99, 0, 0.99999, "Adam's beta 2"),
+    REAL(init_std, 0, 0, 100, "noise added to the initial guess (0 in the paper)"),
+};
+
+/* Free columns of a row: what the step's single noise level needs. */
+enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_PRIOR };
+
+static void fill_rows(pnb_solver *s, const reddiff_options *o) {
+    const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
+    double elements = (double)pnb_shape_count(s->sample) / s->particles;
+    for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
+        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
+        uint32_t t = (uint32_t)((sch->steps - 1) * (1 - (double)i / o->steps));
+        row[PNB_ROW_LR] = (float)o->lr;
+        row[ROW_T] = (float)sch->timestep_map[t];
+        row[ROW_ALPHA] = (float)sch->alpha[t];
+        row[ROW_SIGMA] = (float)sch->sigma[t];
+        row[ROW_PRIOR] = (float)(o->lambda * sch->rho[t] / elements);
+    }
+}
+
+static pnb_status spread(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t column, pnb_tensor *out) {
+    return pnb_spread(g, state, PNB_STATE_ROW + column, s->particles, out);
+}
+
+static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x, pnb_tensor *gradient, pnb_tensor *loss) {
+    double m = (double)pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
+    pnb_tensor at_sigma;
+    PNB_TRY(pnb_data_term(s, g, x, sqrt(m), &at_sigma, loss)); /* sigma^2 = m makes the sum a mean */
+    return pnb_affine(g, at_sigma, (float)o->obs_weight, 0, gradient);
+}
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options *o) {
+    pnb_tensor state, table, x, m, v, noise, x_t, eps, r, weight, data, loss, total, prior, product;
+    pnb_level level;
+    float b1 = (float)o->beta1, b2 = (float)o->beta2;
+    PNB_TRY(pnb_graph_bind(g, s->state, &state));
+    PNB_TRY(pnb_graph_bind(g, s->table, &table));
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "m.x"), &m));
+    PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
+    PNB_TRY(pnb_step_state_advance(g, state, table,
+                                   (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
+    PNB_TRY(spread(s, g, state, ROW_T, &level.t));
+    PNB_TRY(spread(s, g, state, ROW_ALPHA, &level.alpha));
+    PNB_TRY(spread(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(spread(s, g, state, ROW_PRIOR, &weight));
+    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_EPS, state, PNB_STATE_DRAW, &noise));
+    PNB_TRY(pnb_axpby(g, 1, level.alpha, x, 1, level.sigma, noise, &x_t));
+    PNB_TRY(pnb_prior_eps(s->task.prior, g, x_t, level, NULL, &eps));
+    PNB_TRY(pnb_sub(g, eps, noise, &r));
+    PNB_TRY(data_gradient(s, g, o, x, &data, &loss));
+    PNB_TRY(pnb_axpby(g, 1, weight, r, 1, PNB_NONE, data, &total));
+    PNB_TRY(pnb_mul(g, r, x, &product));
+    PNB_TRY(pnb_mul(g, product, weight, &product));
+    PNB_TRY(pnb_reduce_all(g, PNB_SUM, product, &prior));
+    PNB_TRY(pnb_affine(g, prior, 1.0f / (float)s->particles, 0, &prior));
+    PNB_TRY(pnb_solver_record_losses(s, g, loss, prior, PNB_NONE));
+    pnb_adam adam = {.beta1 = b1, .beta2 = b2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
+    return pnb_adam_step(g, x, m, v, total, state, adam);
+}
+
+static pnb_status build(pnb_solver *s, const reddiff_options *o) {
+    pnb_storage *unused;
+    pnb_program *step;
+    pnb_graph *g;
+    PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
+    PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
+    fill_rows(s, o);
+    PNB_TRY(pnb_solver_commit(s));
+    PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    PNB_TRY(pnb_graph_create(s->err, "reddiff step", &g));
+    pnb_status status = step_graph(s, g, o);
+    if (status != PNB_OK) {
+        pnb_graph_destroy(&g);
+        return status;
+    }
+    PNB_TRY(pnb_solver_program(s, &g, &step));
+    s->phases[0] = (pnb_phase){.name = "red-diff", .steps = (uint32_t)o->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+    s->n_phases = s->finish_phase = 1;
+    return PNB_OK;
+}
+
+static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
+    const reddiff_options *o = given;
+    pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
+    pnb_solver *s;
+    PNB_TRY(pnb_solver_begin(err, task, "reddiff", sample, (uint32_t)o->steps, &s));
+    pnb_solver_fingerprint(s, o, sizeof *o);
+    pnb_status status = build(s, o);
+    if (status != PNB_OK) pnb_solver_destroy(&s);
+    *out = s;
+    return status;
+}
+
+const pnb_method pnb_method_reddiff = {
+    .name = "reddiff",
+    .summary = "RED-Diff: variational mean by a denoising residual without Jacobian",
+    .table = {options, sizeof options / sizeof *options, sizeof(reddiff_options)},
+    .create = create,
+};
