@@ -69,7 +69,7 @@ static const pnb_option options[] = {
     INT(aux_draws, 1, 1, 8, "draws of (t, noise) per particle and adapter update"),
     INT(aux_warmup, 20, 0, 100000, "adapter updates before the first step"),
     REAL(lora_scale, 1, 0, 100, "scale of the adapter's output"),
-    REAL(aux_lr, 5e-3, 1e-8, 1, "Adam learning rate of the adapter"),
+    REAL(aux_lr, 5e-3, 0, 1, "Adam learning rate of the adapter"),
     CHOICE(finish, 1, finishes, "what follows the matching: guided Langevin with the prior alone, or nothing"),
     INT(finish_steps, 100, 1, 100000, "steps of the finish"),
     REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish"),
