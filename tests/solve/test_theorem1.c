@@ -122,6 +122,60 @@ static void test_ikl_direction(void **state) {
     near(ds, -0.2976, 0.01);
 }
 
+/* algorithms.md section 8, test 5: with one particle and its exact score (a mixture of one point), eps_a is the noise that was
+ * drawn, so the gradient is that of |eps_b - eps|^2 through x_t alone: RED-Diff with the Jacobian. */
+static void test_exact_score_of_one_particle(void **state) {
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    enum { D = 3 };
+    double one = 1, mu[D] = {0.3, -1.2, 0.8}, point[D * D] = {0}, zero[D] = {0}, unit[D * D] = {1, 0.2, 0, 0.2, 0.5, 0, 0, 0, 2};
+    pnb_prior *delta, *prior;
+    pnb_graph *g;
+    pnb_program *program;
+    pnb_level level;
+    pnb_tensor eps, x0, xt, a, b, ra, rb, ga, gb;
+    pnb_store *store;
+    pnb_storage *particle;
+    float values[D] = {0.3f, -1.2f, 0.8f}, grad_a[D], grad_b[D], residual[D];
+    TEST_OK(err, pnb_prior_create_gmm(err, D, 1, &one, mu, point, &delta));
+    TEST_OK(err, pnb_prior_create_gmm(err, D, 1, &one, zero, unit, &prior));
+    TEST_OK(err, pnb_prior_commit(delta, gpu));
+    TEST_OK(err, pnb_prior_commit(prior, gpu));
+    TEST_OK(err, pnb_store_create(err, "particle", &store));
+    TEST_OK(err, pnb_store_add(store, "x", pnb_shape2(1, D), PNB_STORAGE_VARIABLE, &particle));
+    TEST_OK(err, pnb_store_commit(store, gpu));
+    TEST_OK(err, pnb_storage_write(particle, gpu, values, D));
+    TEST_OK(err, pnb_graph_create(err, "one particle", &g));
+    TEST_OK(err, pnb_graph_bind(g, particle, &x0));
+    TEST_OK(err, pnb_constant(g, pnb_shape1(1), 0, &level.t));
+    TEST_OK(err, pnb_constant(g, pnb_shape1(1), (float)ALPHA, &level.alpha));
+    TEST_OK(err, pnb_constant(g, pnb_shape1(1), (float)SIGMA, &level.sigma));
+    TEST_OK(err, pnb_noise_normal(g, pnb_shape2(1, D), 4, 1, PNB_NONE, 0, &eps));
+    TEST_OK(err, pnb_axpby(g, (float)ALPHA, PNB_NONE, x0, (float)SIGMA, PNB_NONE, eps, &xt));
+    TEST_OK(err, pnb_prior_eps(delta, g, xt, level, NULL, &a));
+    TEST_OK(err, pnb_prior_eps(prior, g, xt, level, NULL, &b));
+    TEST_OK(err, pnb_sub(g, a, eps, &ra));
+    TEST_OK(err, pnb_sub(g, b, eps, &rb));
+    TEST_OK(err, pnb_graph_grad(g, &a, &ra, 1, &xt, 1, &ga));
+    TEST_OK(err, pnb_graph_grad(g, &b, &rb, 1, &xt, 1, &gb));
+    pnb_tensor out[3] = {ra, ga, gb};
+    for (int i = 0; i < 3; i++) TEST_OK(err, pnb_graph_output(g, out[i]));
+    TEST_OK(err, pnb_program_create(g, gpu, NULL, &program));
+    TEST_OK(err, pnb_program_run(program));
+    TEST_OK(err, pnb_program_read(program, ra, residual, D));
+    TEST_OK(err, pnb_program_read(program, ga, grad_a, D));
+    TEST_OK(err, pnb_program_read(program, gb, grad_b, D));
+    for (int i = 0; i < D; i++) {
+        assert_true(fabs(residual[i]) < 2e-6 && fabs(grad_a[i]) < 1e-5);
+        assert_true(fabs(grad_b[i]) > 1e-3);
+    }
+    pnb_program_destroy(&program);
+    pnb_graph_destroy(&g);
+    pnb_store_destroy(&store, gpu);
+    pnb_prior_destroy(&delta, gpu);
+    pnb_prior_destroy(&prior, gpu);
+}
+
 /* Sum over the 1000 levels of w_t F_t, F_t the Fisher divergence of the diffused Gaussians, against the KL. */
 static void test_exact_kl_weights(void **state) {
     (void)state;
@@ -142,6 +196,7 @@ static void test_exact_kl_weights(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_theorem), cmocka_unit_test(test_pathwise_alone_is_wrong),
-                                       cmocka_unit_test(test_ikl_direction), cmocka_unit_test(test_exact_kl_weights)};
+                                       cmocka_unit_test(test_ikl_direction), cmocka_unit_test(test_exact_kl_weights),
+                                       cmocka_unit_test(test_exact_score_of_one_particle)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
