@@ -1,0 +1,58 @@
+/* A measurement simulated on the device: one small graph, run once. */
+#include "measure/noise.h"
+
+#include "ops/ops.h"
+
+#include <math.h>
+
+typedef struct simulation {
+    pnb_store *store;
+    pnb_storage *x;
+    pnb_graph *graph;
+    pnb_program *program;
+    pnb_tensor y;
+} simulation;
+
+static pnb_shape batch_of_one(pnb_shape s) {
+    return s.rank == 1 ? pnb_shape2(1, s.d[0]) : pnb_shape4(1, s.d[0], s.d[1], s.d[2]);
+}
+
+static pnb_status build(pnb_error *err, simulation *s, pnb_operator *op, double sigma, uint64_t seed, uint32_t stream) {
+    PNB_TRY(pnb_store_create(err, "simulate", &s->store));
+    PNB_TRY(pnb_store_add(s->store, "truth", batch_of_one(pnb_operator_image_shape(op)), PNB_STORAGE_VARIABLE, &s->x));
+    PNB_TRY(pnb_graph_create(err, "simulate", &s->graph));
+    pnb_tensor x, clean, noise;
+    PNB_TRY(pnb_graph_bind(s->graph, s->x, &x));
+    PNB_TRY(pnb_operator_apply(op, s->graph, x, &clean));
+    PNB_TRY(pnb_noise_normal(s->graph, pnb_graph_shape(s->graph, clean), seed, stream, PNB_NONE, 0, &noise));
+    PNB_TRY(pnb_axpby(s->graph, 1, PNB_NONE, clean, (float)sigma, PNB_NONE, noise, &s->y));
+    return pnb_graph_output(s->graph, s->y);
+}
+
+static pnb_status run(simulation *s, pnb_gpu *gpu, const pnb_operator *op, const float *truth, float *y) {
+    uint64_t count = pnb_shape_count(pnb_operator_measurement_shape(op));
+    PNB_TRY(pnb_store_commit(s->store, gpu));
+    PNB_TRY(pnb_storage_write(s->x, gpu, truth, pnb_shape_count(pnb_operator_image_shape(op))));
+    PNB_TRY(pnb_program_create(s->graph, gpu, NULL, &s->program));
+    PNB_TRY(pnb_program_run(s->program));
+    PNB_TRY(pnb_program_read(s->program, s->y, y, count));
+    const float *measured = pnb_operator_measured(op);
+    for (uint64_t i = 0; measured && i < count; i++) {
+        if (measured[i] == 0) y[i] = 0;
+    }
+    return PNB_OK;
+}
+
+pnb_status pnb_measure_simulate(pnb_error *err, pnb_gpu *gpu, pnb_operator *op, const float *truth, double sigma, uint64_t seed,
+                                uint32_t stream, float *y) {
+    if (!isfinite(sigma) || sigma < 0) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "simulate: sigma must be zero or more, found %g", sigma);
+    }
+    simulation s = {0};
+    pnb_status status = build(err, &s, op, sigma, seed, stream);
+    if (status == PNB_OK) status = run(&s, gpu, op, truth, y);
+    pnb_program_destroy(&s.program);
+    pnb_graph_destroy(&s.graph);
+    pnb_store_destroy(&s.store, gpu);
+    return status;
+}

@@ -1,0 +1,254 @@
+/* The registry of forward operators, and what all of them share: arguments from JSON, shapes, constants, life. */
+#include "graph/op.h"
+#include "io/json.h"
+#include "measure/operator_type.h"
+
+#include <cjson/cJSON.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const pnb_operator_type *const types[] = {
+    &pnb_operator_identity,     &pnb_operator_mask_box,      &pnb_operator_mask,
+    &pnb_operator_average_pool, &pnb_operator_gaussian_blur, &pnb_operator_matrix,
+};
+static const pnb_operator_doc *const docs[] = {
+    &pnb_operator_identity.doc,     &pnb_operator_mask_box.doc,      &pnb_operator_mask.doc,
+    &pnb_operator_average_pool.doc, &pnb_operator_gaussian_blur.doc, &pnb_operator_matrix.doc,
+};
+enum { TYPE_COUNT = sizeof types / sizeof types[0] };
+
+const pnb_operator_doc *const *pnb_operator_docs(size_t *count) {
+    *count = TYPE_COUNT;
+    return docs;
+}
+
+static pnb_status find_type(pnb_error *err, const char *name, const pnb_operator_type **out) {
+    const char *words[TYPE_COUNT + 1] = {NULL};
+    char known[256] = "";
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        if (strcmp(types[i]->doc.type, name) == 0) {
+            *out = types[i];
+            return PNB_OK;
+        }
+        words[i] = types[i]->doc.type;
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", words[i]);
+    }
+    const char *near = pnb_did_you_mean(name, words);
+    if (near) return pnb_fail(err, PNB_ERROR_INPUT, "operator: there is no type '%.64s'; did you mean '%s'?", name, near);
+    return pnb_fail(err, PNB_ERROR_INPUT, "operator: there is no type '%.64s' (there are %s)", name, known);
+}
+
+/* ---- arguments -------------------------------------------------------------------------------------------------- */
+
+enum { MAX_ARGUMENTS = 16 };
+
+/* Refuses arguments that the operator does not have, and keys that are missing. */
+static pnb_status check_names(const pnb_operator *op, const cJSON *args) {
+    const pnb_operator_doc *doc = &op->type->doc;
+    const char *known[MAX_ARGUMENTS + 2] = {NULL};
+    size_t n = 0;
+    known[n++] = "type";
+    for (size_t i = 0; i < doc->n_keys; i++) known[n++] = doc->keys[i].name;
+    for (size_t i = 0; i < doc->table.count; i++) known[n++] = doc->table.options[i].name;
+    char name[96];
+    snprintf(name, sizeof name, "operator %s", doc->type);
+    pnb_json json = pnb_json_root(op->err, name, args);
+    PNB_TRY(pnb_json_known_keys(&json, known));
+    for (size_t i = 0; i < doc->n_keys; i++) {
+        if (cJSON_GetObjectItemCaseSensitive(args, doc->keys[i].name)) continue;
+        return pnb_fail(op->err, PNB_ERROR_INPUT, "%s: '%s' is missing: %s", name, doc->keys[i].name, doc->keys[i].help);
+    }
+    return PNB_OK;
+}
+
+static pnb_status set_option(const pnb_operator *op, const pnb_option *option, const cJSON *value) {
+    char where[128];
+    snprintf(where, sizeof where, "operator %s: %s", op->type->doc.type, option->name);
+    bool choice = option->kind == PNB_OPTION_CHOICE, flag = option->kind == PNB_OPTION_BOOL;
+    if (choice && cJSON_IsString(value)) {
+        return pnb_options_set_text(op->err, where, option, op->options, value->valuestring);
+    }
+    if (flag && cJSON_IsBool(value)) {
+        return pnb_options_set_number(op->err, where, option, op->options, cJSON_IsTrue(value));
+    }
+    if (!choice && !flag && cJSON_IsNumber(value)) {
+        return pnb_options_set_number(op->err, where, option, op->options, value->valuedouble);
+    }
+    return pnb_fail(op->err, PNB_ERROR_INPUT, "%s: expected %s", where,
+                    choice ? "a word in quotes" : flag ? "true or false" : "a number");
+}
+
+static pnb_status read_args(pnb_operator *op, const cJSON *args) {
+    const pnb_operator_doc *doc = &op->type->doc;
+    op->options = calloc(1, doc->table.struct_bytes ? doc->table.struct_bytes : 1);
+    op->keys = cJSON_CreateObject();
+    if (!op->options || !op->keys) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator: no host memory");
+    pnb_options_defaults(&doc->table, op->options);
+    PNB_TRY(check_names(op, args));
+    for (const cJSON *a = args ? args->child : NULL; a; a = a->next) {
+        const pnb_option *option = pnb_options_find(&doc->table, a->string);
+        if (option) PNB_TRY(set_option(op, option, a));
+    }
+    return PNB_OK;
+}
+
+cJSON *pnb_operator_args(const pnb_operator *op) {
+    cJSON *object = cJSON_Duplicate(op->keys, true);
+    if (!object) return NULL;
+    bool ok = cJSON_AddStringToObject(object, "type", op->type->doc.type);
+    const pnb_option_table *table = &op->type->doc.table;
+    for (size_t i = 0; i < table->count && ok; i++) {
+        const pnb_option *o = &table->options[i];
+        double value = pnb_options_get(o, op->options);
+        if (o->kind == PNB_OPTION_CHOICE) {
+            ok = cJSON_AddStringToObject(object, o->name, o->choices[(size_t)value]);
+        } else if (o->kind == PNB_OPTION_BOOL) {
+            ok = cJSON_AddBoolToObject(object, o->name, value != 0);
+        } else {
+            ok = cJSON_AddNumberToObject(object, o->name, value);
+        }
+    }
+    if (ok) return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
+pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *args, pnb_shape image, const char *base_dir,
+                               pnb_operator **out) {
+    *out = NULL;
+    const pnb_operator_type *found = NULL;
+    PNB_TRY(find_type(err, type, &found));
+    char text[48];
+    if ((image.rank != 1 && image.rank != 3) || pnb_shape_count(image) == 0) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "operator %s: images must be [C,H,W] or [D], found %s", type,
+                        pnb_shape_text(image, text));
+    }
+    pnb_operator *op = calloc(1, sizeof *op);
+    if (!op) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "operator %s: no host memory", type);
+    op->type = found;
+    op->err = err;
+    op->image = op->measurement = image;
+    op->norm = 1;
+    op->has_pinv = found->pinv != NULL;
+    pnb_status status;
+    PNB_TRY_GOTO(read_args(op, args));
+    PNB_TRY_GOTO(found->create(op, args, base_dir));
+    if (!op->measured) op->measured_count = pnb_shape_count(op->measurement);
+    *out = op;
+    return PNB_OK;
+fail:
+    pnb_operator_destroy(&op, NULL);
+    return status;
+}
+
+void pnb_operator_destroy(pnb_operator **handle, pnb_gpu *gpu) {
+    if (!handle || !*handle) return;
+    pnb_operator *op = *handle;
+    if (op->store) pnb_store_destroy(&op->store, gpu);
+    for (uint32_t i = 0; i < op->n_constants; i++) free(op->constants[i].values);
+    cJSON_Delete(op->keys);
+    free(op->options);
+    free(op);
+    *handle = NULL;
+}
+
+pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values) {
+    if (!values) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator %s: no host memory", op->type->doc.type);
+    uint32_t i = op->n_constants++;
+    op->constants[i].values = values;
+    if (!op->store) PNB_TRY(pnb_store_create(op->err, op->type->doc.type, &op->store));
+    return pnb_store_add(op->store, name, shape, PNB_STORAGE_FROZEN, &op->constants[i].storage);
+}
+
+pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu) {
+    if (!op->store) return PNB_OK;
+    PNB_TRY(pnb_store_commit(op->store, gpu));
+    for (uint32_t i = 0; i < op->n_constants; i++) {
+        pnb_storage *s = op->constants[i].storage;
+        PNB_TRY(pnb_storage_write(s, gpu, op->constants[i].values, pnb_shape_count(pnb_storage_shape(s))));
+    }
+    return PNB_OK;
+}
+
+pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out) {
+    return pnb_graph_bind(g, op->constants[i].storage, out);
+}
+
+pnb_status pnb_operator_need_image(const pnb_operator *op) {
+    char text[48];
+    if (op->image.rank == 3) return PNB_OK;
+    return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: it needs images [C,H,W], the prior makes vectors %s",
+                    op->type->doc.type, pnb_shape_text(op->image, text));
+}
+
+/* ---- what is known ---------------------------------------------------------------------------------------------- */
+
+const char *pnb_operator_name(const pnb_operator *op) {
+    return op->type->doc.type;
+}
+pnb_shape pnb_operator_image_shape(const pnb_operator *op) {
+    return op->image;
+}
+pnb_shape pnb_operator_measurement_shape(const pnb_operator *op) {
+    return op->measurement;
+}
+bool pnb_operator_linear(const pnb_operator *op) {
+    return op->type->linear;
+}
+bool pnb_operator_has_pinv(const pnb_operator *op) {
+    return op->has_pinv;
+}
+uint64_t pnb_operator_measured_count(const pnb_operator *op) {
+    return op->measured_count;
+}
+const float *pnb_operator_measured(const pnb_operator *op) {
+    return op->measured;
+}
+double pnb_operator_norm(const pnb_operator *op) {
+    return op->norm;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------------------ */
+
+/* t must be [N, one...]. */
+static pnb_status check(const pnb_operator *op, pnb_graph *g, const char *what, pnb_tensor t, pnb_shape one) {
+    PNB_TRY(pnb_graph_check(g, op->type->doc.type, what, t));
+    pnb_shape s = pnb_graph_shape(g, t);
+    bool same = s.rank == one.rank + 1;
+    for (uint32_t i = 0; same && i < one.rank; i++) same = s.d[i + 1] == one.d[i];
+    if (same) return PNB_OK;
+    char found[48], expected[48];
+    return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "operator %s: %s must be a batch of %s, found %s",
+                    op->type->doc.type, what, pnb_shape_text(one, expected), pnb_shape_text(s, found));
+}
+
+pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    PNB_TRY(check(op, g, "image", x, op->image));
+    return op->type->apply(op, g, x, y);
+}
+
+pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    PNB_TRY(check(op, g, "measurement", y, op->measurement));
+    if (!op->type->adjoint) {
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "operator %s has no adjoint: it is not linear", op->type->doc.type);
+    }
+    return op->type->adjoint(op, g, y, x);
+}
+
+pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    PNB_TRY(check(op, g, "measurement", y, op->measurement));
+    if (!op->has_pinv) {
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "operator %s has no pseudo-inverse here; use the adjoint",
+                        op->type->doc.type);
+    }
+    return op->type->pinv(op, g, y, x);
+}
+
+pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    return op->has_pinv ? pnb_operator_pinv(op, g, y, x) : pnb_operator_adjoint(op, g, y, x);
+}

@@ -1,0 +1,48 @@
+/* What an operator is inside: one constant pnb_operator_type, in the file that carries its name, and the state of one instance. */
+#ifndef PNB_MEASURE_OPERATOR_TYPE_H
+#define PNB_MEASURE_OPERATOR_TYPE_H
+
+#include "measure/operator.h"
+
+enum { PNB_OPERATOR_MAX_CONSTANTS = 3 };
+
+typedef struct pnb_operator_type {
+    pnb_operator_doc doc;
+    bool linear;
+    /* Options are filled in and in range, keys are present. Checks them against op->image and fills the rest of op. */
+    pnb_status (*create)(pnb_operator *op, const struct cJSON *args, const char *base_dir);
+    /* Graph nodes; the shape of the input has been checked. pinv may be NULL. */
+    pnb_status (*apply)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
+    pnb_status (*adjoint)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+    pnb_status (*pinv)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+} pnb_operator_type;
+
+struct pnb_operator {
+    const pnb_operator_type *type;
+    pnb_error *err;
+    pnb_shape image, measurement;
+    void *options;            /* the struct of type->doc.table */
+    struct cJSON *keys;       /* resolved values of type->doc.keys, for run.json; an object */
+    bool has_pinv;            /* as type->pinv says, unless create withdraws it */
+    double norm;              /* upper bound of the spectral norm */
+    const float *measured;    /* NULL: everything; else one of the constants' values */
+    uint64_t measured_count;
+    pnb_store *store;         /* NULL without constants */
+    struct {
+        pnb_storage *storage;
+        float *values;        /* owned */
+    } constants[PNB_OPERATOR_MAX_CONSTANTS];
+    uint32_t n_constants;
+};
+
+extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
+    pnb_operator_gaussian_blur, pnb_operator_matrix;
+
+/* A frozen tensor of the operator, uploaded by pnb_operator_commit. Takes values (malloc'd), also on failure. */
+pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values);
+/* The i-th constant as a tensor of g. */
+pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out);
+/* Fails unless images are [C,H,W]. */
+pnb_status pnb_operator_need_image(const pnb_operator *op);
+
+#endif

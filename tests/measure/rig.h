@@ -1,0 +1,167 @@
+/* What the tests of operators share: make one, run one direction on the device, compare with fp64, check what all must hold. */
+#ifndef PNB_TESTS_MEASURE_RIG_H
+#define PNB_TESTS_MEASURE_RIG_H
+
+#include "device.h"
+#include "measure/operator.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+typedef enum direction { APPLY, ADJOINT, PINV, GRADIENT } direction;
+
+/* Any pnb_status and its sentence; json may be NULL. */
+static inline pnb_status rig_try(pnb_error *err, const char *type, const char *json, pnb_shape image, pnb_operator **op) {
+    cJSON *args = json ? cJSON_Parse(json) : NULL;
+    assert_true(!json || args);
+    pnb_status status = pnb_operator_create(err, type, args, image, NULL, op);
+    cJSON_Delete(args);
+    return status;
+}
+
+static inline pnb_operator *rig_make(void **state, const char *type, const char *json, pnb_shape image) {
+    pnb_operator *op;
+    TEST_OK(test_err(state), rig_try(test_err(state), type, json, image, &op));
+    TEST_OK(test_err(state), pnb_operator_commit(op, test_gpu(state)));
+    return op;
+}
+
+static inline void rig_refuse(const char *type, const char *json, pnb_shape image, const char *part) {
+    pnb_error err = {0};
+    pnb_operator *op = NULL;
+    pnb_status status = rig_try(&err, type, json, image, &op);
+    if (status != PNB_ERROR_INPUT || op || !strstr(err.message, part)) {
+        fail_msg("%s %s: expected a sentence with \"%s\", found %d: %s", type, json ? json : "", part, (int)status, err.message);
+    }
+}
+
+static inline pnb_shape rig_batch(uint32_t n, pnb_shape s) {
+    return s.rank == 1 ? pnb_shape2(n, s.d[0]) : pnb_shape4(n, s.d[0], s.d[1], s.d[2]);
+}
+
+static inline float *rig_random(uint64_t n, unsigned seed) {
+    float *x = malloc(n * sizeof *x);
+    assert_non_null(x);
+    uint64_t s = seed * 2862933555777941757u + 3037000493u;
+    for (uint64_t i = 0; i < n; i++) {
+        double sum = 0; /* of 6 uniform numbers: near enough to normal */
+        for (int k = 0; k < 6; k++) {
+            s = s * 6364136223846793005u + 1442695040888963407u;
+            sum += (double)(s >> 40) / 16777216.0 - 0.5;
+        }
+        x[i] = (float)(sum * 1.4142);
+    }
+    return x;
+}
+
+static inline double rig_dot(uint64_t n, const float *a, const float *b) {
+    double sum = 0;
+    for (uint64_t i = 0; i < n; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
+
+/* The direction's nodes over storage tensors x and u; GRADIENT: of sum(A(x) * u) with respect to x. */
+static inline pnb_status rig_build(pnb_operator *op, direction d, pnb_graph *g, pnb_storage *in, pnb_storage *cotangent,
+                                   pnb_tensor *out) {
+    pnb_tensor x, y, u;
+    PNB_TRY(pnb_graph_bind(g, in, &x));
+    if (d == APPLY) {
+        PNB_TRY(pnb_operator_apply(op, g, x, out));
+    } else if (d == ADJOINT) {
+        PNB_TRY(pnb_operator_adjoint(op, g, x, out));
+    } else if (d == PINV) {
+        PNB_TRY(pnb_operator_pinv(op, g, x, out));
+    } else {
+        PNB_TRY(pnb_graph_bind(g, cotangent, &u));
+        PNB_TRY(pnb_operator_apply(op, g, x, &y));
+        PNB_TRY(pnb_graph_grad(g, &y, &u, 1, &x, 1, out));
+    }
+    return pnb_graph_output(g, *out);
+}
+
+/* in: a batch of n of the direction's input (GRADIENT: the cotangent; x is zero); result malloc'd. */
+static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32_t n, const float *in) {
+    pnb_error *err = test_err(state);
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_shape image = rig_batch(n, pnb_operator_image_shape(op)), y = rig_batch(n, pnb_operator_measurement_shape(op));
+    bool to_y = d == APPLY;
+    pnb_store *store;
+    pnb_storage *x, *u;
+    pnb_graph *g;
+    pnb_program *program;
+    pnb_tensor out;
+    TEST_OK(err, pnb_store_create(err, "test", &store));
+    TEST_OK(err, pnb_store_add(store, "in", to_y || d == GRADIENT ? image : y, PNB_STORAGE_VARIABLE, &x));
+    TEST_OK(err, pnb_store_add(store, "cotangent", y, PNB_STORAGE_VARIABLE, &u));
+    TEST_OK(err, pnb_store_commit(store, gpu));
+    pnb_storage *target = d == GRADIENT ? u : x;
+    TEST_OK(err, pnb_storage_write(target, gpu, in, pnb_shape_count(pnb_storage_shape(target))));
+    TEST_OK(err, pnb_graph_create(err, "test", &g));
+    TEST_OK(err, rig_build(op, d, g, x, u, &out));
+    assert_true(pnb_shape_equal(pnb_graph_shape(g, out), to_y ? y : image));
+    TEST_OK(err, pnb_program_create(g, gpu, NULL, &program));
+    TEST_OK(err, pnb_program_run(program));
+    uint64_t count = pnb_shape_count(pnb_graph_shape(g, out));
+    float *result = malloc(count * sizeof *result);
+    assert_non_null(result);
+    TEST_OK(err, pnb_program_read(program, out, result, count));
+    pnb_program_destroy(&program);
+    pnb_graph_destroy(&g);
+    pnb_store_destroy(&store, gpu);
+    return result;
+}
+
+static inline void rig_near(uint64_t n, const float *got, const double *want, double tolerance, const char *what) {
+    double top = 1e-30, worst = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        top = fmax(top, fabs(want[i]));
+        worst = fmax(worst, isfinite(got[i]) ? fabs(got[i] - want[i]) : INFINITY);
+    }
+    if (!(worst <= tolerance * top)) fail_msg("%s: error %g of the largest value, allowed %g", what, worst / top, tolerance);
+}
+
+/* y = A(x) of one image, in double. */
+typedef void (*rig_reference)(const pnb_operator *op, const double *x, double *y);
+
+/* What every linear operator must hold, for a batch of 3: values, adjoint, gradient, norm, pseudo-inverse. */
+static inline void rig_check(void **state, pnb_operator *op, rig_reference reference) {
+    enum { N = 3 };
+    uint64_t nx = pnb_shape_count(pnb_operator_image_shape(op)), ny = pnb_shape_count(pnb_operator_measurement_shape(op));
+    float *x = rig_random(N * nx, 1), *u = rig_random(N * ny, 2);
+    float *ax = rig_run(state, op, APPLY, N, x), *au = rig_run(state, op, ADJOINT, N, u);
+    float *gradient = rig_run(state, op, GRADIENT, N, u);
+    double *wide = malloc(nx * sizeof *wide), *want = malloc(ny * sizeof *want);
+    assert_true(wide && want);
+    for (uint32_t s = 0; s < N; s++) {
+        const float *xs = x + s * nx, *us = u + s * ny, *axs = ax + s * ny, *aus = au + s * nx;
+        for (uint64_t i = 0; i < nx; i++) wide[i] = xs[i];
+        reference(op, wide, want);
+        rig_near(ny, axs, want, 1e-5, "apply");
+        double left = rig_dot(ny, axs, us), right = rig_dot(nx, xs, aus);
+        double scale = sqrt(rig_dot(ny, axs, axs) * rig_dot(ny, us, us));
+        if (!(fabs(left - right) <= 1e-6 * scale)) fail_msg("<Ax,u> = %.9g, <x,A^T u> = %.9g", left, right);
+        assert_true(sqrt(rig_dot(ny, axs, axs)) <= pnb_operator_norm(op) * sqrt(rig_dot(nx, xs, xs)) * (1 + 1e-6));
+        assert_true(sqrt(rig_dot(nx, aus, aus)) <= pnb_operator_norm(op) * sqrt(rig_dot(ny, us, us)) * (1 + 1e-6));
+    }
+    assert_memory_equal(gradient, au, N * nx * sizeof *au); /* the derivative of a linear map is its adjoint */
+    if (pnb_operator_has_pinv(op)) {
+        float *back = rig_run(state, op, PINV, N, ax), *again = rig_run(state, op, APPLY, N, back);
+        double *first = malloc(N * ny * sizeof *first);
+        assert_non_null(first);
+        for (uint64_t i = 0; i < N * ny; i++) first[i] = ax[i];
+        rig_near(N * ny, again, first, 1e-5, "A A+ A = A");
+        free(first);
+        free(back);
+        free(again);
+    }
+    free(x);
+    free(u);
+    free(ax);
+    free(au);
+    free(gradient);
+    free(wide);
+    free(want);
+}
+
+#endif
