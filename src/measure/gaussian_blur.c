@@ -123,15 +123,15 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
     return PNB_OK;
 }
 
-/* Rows and columns commute, so the adjoint may take the axes in either order. */
+/* Along rows, then along columns; the adjoint in the opposite order. */
 static pnb_status both_axes(pnb_operator *op, pnb_graph *g, pnb_tensor x, bool adjoint, pnb_tensor *y) {
     const options *o = op->options;
-    blur_attr attr = {.axis = 3, .radius = radius_of(o), .circular = o->boundary == CIRCULAR, .adjoint = adjoint};
-    pnb_tensor taps, rows;
+    blur_attr attr = {.axis = adjoint ? 2 : 3, .radius = radius_of(o), .circular = o->boundary == CIRCULAR, .adjoint = adjoint};
+    pnb_tensor taps, half;
     PNB_TRY(pnb_operator_bind(op, g, 0, &taps));
-    PNB_TRY(filter(g, x, taps, attr, &rows));
-    attr.axis = 2;
-    return filter(g, rows, taps, attr, y);
+    PNB_TRY(filter(g, x, taps, attr, &half));
+    attr.axis = adjoint ? 3 : 2;
+    return filter(g, half, taps, attr, y);
 }
 
 static pnb_status apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
