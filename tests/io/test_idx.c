@@ -97,8 +97,8 @@ static void test_damage(void **state) {
     (void)state;
     unsigned char gzip[256];
     size_t n = make_gzip(gzip);
-    try_damage(sample, sizeof sample, sizeof sample, 500, in_folder("damaged.idx"), load);
-    try_damage(gzip, n, n, 1000, in_folder("damaged.idx"), load);
+    try_damage(sample, sizeof sample, sizeof sample, 100, in_folder("damaged.idx"), load);
+    try_damage(gzip, n, n, 300, in_folder("damaged.idx"), load);
 }
 
 static void test_installed_set(void **state) {

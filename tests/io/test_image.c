@@ -225,13 +225,13 @@ static void test_damage(void **state) {
     (void)state;
     buffer b;
     make_jpeg(&b);
-    try_damage(b.bytes, b.size, b.size, 600, in_folder("damaged.jpg"), load);
+    try_damage(b.bytes, b.size, b.size, 200, in_folder("damaged.jpg"), load);
     unsigned char pixels[16 * 16 * 3];
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * i / 7);
     b.size = 0;
     assert_true(stbi_write_png_to_func(collect, &b, 16, 16, 3, pixels, 48));
-    try_damage(b.bytes, b.size, b.size, 300, in_folder("damaged.png"), load);
-    try_damage(b.bytes, b.size, 60, 900, in_folder("damaged.png"), load_mended);
+    try_damage(b.bytes, b.size, b.size, 100, in_folder("damaged.png"), load);
+    try_damage(b.bytes, b.size, 60, 300, in_folder("damaged.png"), load_mended);
 }
 
 int main(void) {

@@ -175,7 +175,7 @@ static void test_damage(void **state) {
     write_two(path, PNB_F32);
     size_t n;
     unsigned char *bytes = get_bytes(path, &n);
-    try_damage(bytes, n, n - 28, 3000, path, load_all);
+    try_damage(bytes, n, n - 28, 600, path, load_all);
     free(bytes);
 }
 

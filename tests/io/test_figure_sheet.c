@@ -1,0 +1,56 @@
+/* The contact sheet: sizes, ranges, pictures of unequal sizes, and values that must not be drawn. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "io/figure.h"
+#include "io/files.h"
+#include "io/image.h"
+
+#include <math.h>
+
+static pnb_error err;
+
+static void test_sheet(void **state) {
+    (void)state;
+    static float image[3 * 32 * 32], small[64], flat[16];
+    for (int i = 0; i < 3 * 32 * 32; i++) image[i] = (float)(i % 97) / 97;
+    for (int i = 0; i < 64; i++) small[i] = (float)i;
+    const pnb_tile tiles[] = {
+        {"truth", {image, 3, 32, 32, 0, 1, PNB_MAP_NONE}, false},
+        {"measurement", {small, 1, 8, 8, 0, 0, PNB_MAP_NONE}, false},
+        {"standard deviation, a caption that is too long for its tile", {image, 3, 32, 32, 0, NAN, PNB_MAP_INFERNO}, true},
+        {NULL, {flat, 1, 2, 8, 0, 0, PNB_MAP_VIRIDIS}, true},
+        {"last", {small, 1, 4, 16, 0, 63, PNB_MAP_NONE}, false},
+    };
+    const char *path = in_folder("sheet.png");
+    for (size_t columns = 1; columns <= 6; columns++) {
+        if (pnb_figure_contact_sheet(&err, path, tiles, 5, columns) != PNB_OK) fail_msg("%s", err.message);
+        pnb_array a;
+        assert_int_equal(pnb_image_read(&err, path, 3, &a), PNB_OK);
+        size_t across = columns < 5 ? columns : 5;
+        assert_true(a.shape[2] > across * 150 && a.shape[2] < across * 200 + 60);
+        assert_true(a.data[0] == 1); /* a white margin */
+        pnb_array_free(&a);
+    }
+    remove(path);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    float v[4] = {0, 1, 2, NAN};
+    const char *path = in_folder("sheet.png");
+    const pnb_tile bad = {"mean", {v, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false}, none = {"x", {NULL, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false};
+    assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_figure_contact_sheet(&err, path, &bad, 1, 1), "(mean): a value that is not finite at row 1, column 1");
+    assert_sentence(&err, PNB_ERROR_USAGE, pnb_figure_contact_sheet(&err, path, &none, 1, 1), "expected a picture");
+    assert_sentence(&err, PNB_ERROR_USAGE, pnb_figure_contact_sheet(&err, path, &bad, 0, 1), "1 to 4096 tiles");
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sheet), cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
