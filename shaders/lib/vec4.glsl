@@ -29,9 +29,16 @@
     void name##4_set(uint i, vec4 value) { name##_v[i] = value; }                                                      \
     void name##1_set(uint i, float value) { name##_f[i] = value; }
 
-// Invocations of the whole dispatch.
-uint pnb_linear_size() { return gl_NumWorkGroups.x * gl_NumWorkGroups.y * gl_WorkGroupSize.x; }
+// Elements that one workgroup takes of `count`: neighbours, so that a software driver's few workgroups walk through memory.
+uint pnb_share(uint count) {
+    uint invocations = gl_NumWorkGroups.x * gl_NumWorkGroups.y * gl_WorkGroupSize.x;
+    return (count / invocations + (count % invocations != 0u ? 1u : 0u)) * gl_WorkGroupSize.x;
+}
+uint pnb_share_begin(uint count) { return min(pnb_linear_group() * pnb_share(count), count); }
+uint pnb_share_end(uint count) { return min(pnb_share_begin(count) + pnb_share(count), count); }
 
 // for each i below count, shared out over all invocations: one or several an invocation
-#define PNB_EACH(i, count) for (uint i = pnb_linear_id(); i < (count); i += pnb_linear_size())
+#define PNB_EACH(i, count)                                                                                             \
+    for (uint i = pnb_share_begin(count) + gl_LocalInvocationID.x, i##_end = pnb_share_end(count); i < i##_end;        \
+         i += gl_WorkGroupSize.x)
 #endif

@@ -19,28 +19,38 @@ PNB_OUT(4, y)
 float factor_a(uint n) { return HAS_TA ? p.ca * ta1(n) : p.ca; }
 float factor_b(uint n) { return HAS_TB ? p.cb * tb1(n) : p.cb; }
 
+vec4 combine4(float fa, float fb, uint i) {
+    vec4 y = fa * a4(i);
+    if (HAS_B) y += fb * b4(i);
+    return y;
+}
+
+float combine1(float fa, float fb, uint i) {
+    float y = fa * a1(i);
+    if (HAS_B) y += fb * b1(i);
+    return y;
+}
+
+// Samples of a whole number of vec4: the coefficients are looked up once for many.
+void samples() {
+    uint units = p.inner / 4u;
+    PNB_EACH(item, p.count / p.inner * p.segments) {
+        uint n = item / p.segments;
+        float fa = factor_a(n), fb = factor_b(n);
+        for (uint j = item - n * p.segments; j < units; j += p.segments) y4_set(n * units + j, combine4(fa, fb, n * units + j));
+    }
+}
+
 void main() {
     const bool PER_SAMPLE = HAS_TA || HAS_TB;
-    if (!PER_SAMPLE || p.inner % 4u == 0u) {
+    if (PER_SAMPLE && p.inner % 4u == 0u) {
+        samples();
+    } else if (PER_SAMPLE) {
+        PNB_EACH(i, p.count) { y1_set(i, combine1(factor_a(i / p.inner), factor_b(i / p.inner), i)); }
+    } else {
         uint n4 = p.count / 4u, rest = p.count - 4u * n4;
-        PNB_EACH(i, n4) {
-            uint n = PER_SAMPLE ? i / (p.inner / 4u) : 0u;
-            vec4 y = factor_a(n) * a4(i);
-            if (HAS_B) y += factor_b(n) * b4(i);
-            y4_set(i, y);
-        }
+        PNB_EACH(i, n4) { y4_set(i, combine4(p.ca, p.cb, i)); }
         uint id = pnb_linear_id(), at = 4u * n4 + id;
-        if (id < rest) {
-            float y = factor_a(0u) * a1(at);
-            if (HAS_B) y += factor_b(0u) * b1(at);
-            y1_set(at, y);
-        }
-        return;
-    }
-    PNB_EACH(i, p.count) {
-        uint n = i / p.inner;
-        float y = factor_a(n) * a1(i);
-        if (HAS_B) y += factor_b(n) * b1(i);
-        y1_set(i, y);
+        if (id < rest) y1_set(at, combine1(p.ca, p.cb, at));
     }
 }

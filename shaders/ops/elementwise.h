@@ -4,6 +4,7 @@
 PNB_PUSH_BEGIN(elementwise)
     u32 count; /* elements of the result */
     u32 inner; /* binary, one value a sample: elements of one sample */
+    u32 segments; /* binary, one value a sample, inner a multiple of 4: invocations that share a sample */
     f32 a, b;  /* affine: scale, shift; clamp: bounds */
 PNB_PUSH_END(elementwise)
 

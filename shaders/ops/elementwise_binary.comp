@@ -33,11 +33,24 @@ float b_at(uint i) { return b1(OPERAND == PNB_OPERAND_SAME ? i : OPERAND == PNB_
 vec4 b_at4(uint i) {
     if (OPERAND == PNB_OPERAND_SAME) return b4(i);
     if (OPERAND == PNB_OPERAND_SCALAR) return vec4(b1(0u));
-    if (p.inner % 4u == 0u) return vec4(b1(i / (p.inner / 4u)));
     return vec4(b_at(4u * i), b_at(4u * i + 1u), b_at(4u * i + 2u), b_at(4u * i + 3u));
 }
 
+// One value a sample, of a whole number of vec4: looked up once for many.
+void samples() {
+    uint units = p.inner / 4u;
+    PNB_EACH(item, p.count / p.inner * p.segments) {
+        uint n = item / p.segments;
+        vec4 b = vec4(b1(n));
+        for (uint j = item - n * p.segments; j < units; j += p.segments) y4_set(n * units + j, f(a4(n * units + j), b));
+    }
+}
+
 void main() {
+    if (OPERAND == PNB_OPERAND_ROWS && p.inner % 4u == 0u) {
+        samples();
+        return;
+    }
     uint n4 = p.count / 4u, rest = p.count - 4u * n4;
     PNB_EACH(i, n4) { y4_set(i, f(a4(i), b_at4(i))); }
     uint id = pnb_linear_id(), at = 4u * n4 + id;

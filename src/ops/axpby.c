@@ -17,6 +17,8 @@ static pnb_status axpby_lower(pnb_lower *l, const pnb_node *node) {
     bool has_b = node->in[IN_B] != PNB_NONE, has_ta = node->in[IN_TA] != PNB_NONE, has_tb = node->in[IN_TB] != PNB_NONE;
     bool texel = pnb_emit_texel(l, node->in[IN_A]);
     pnb_push_axpby push = {.count = pnb_emit_count(l, node->out[0]), .inner = a->inner, .ca = a->ca, .cb = a->cb};
+    bool per_sample = has_ta || has_tb, vec = a->inner % 4 == 0;
+    if (per_sample && vec) push.segments = pnb_emit_segments(l, push.count / a->inner, a->inner / 4);
     pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/axpby.texel" : "ops/axpby", "axpby");
     pnb_emit_spec(&d, has_ta);
     pnb_emit_spec(&d, has_tb);
@@ -27,8 +29,8 @@ static pnb_status axpby_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, has_tb ? node->in[IN_TB] : node->in[IN_A], false);
     pnb_emit_write(&d, node->out[0]);
     pnb_emit_push(&d, &push, sizeof push);
-    bool vec = !(has_ta || has_tb) || a->inner % 4 == 0;
-    pnb_emit_spread(&d, l, vec ? (push.count + 3) / 4 : push.count);
+    uint64_t items = !per_sample ? (push.count + 3) / 4 : vec ? (uint64_t)push.count / a->inner * push.segments : push.count;
+    pnb_emit_spread(&d, l, items);
     d.gbyte = (has_b ? 12e-9 : 8e-9) * push.count;
     return pnb_lower_emit(l, &d);
 }

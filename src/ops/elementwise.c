@@ -95,7 +95,9 @@ static const char *const binary_names[] = {"add", "sub", "mul", "div", "max", "m
 static pnb_status binary_lower(pnb_lower *l, const pnb_node *node) {
     const binary_attributes *a = (const binary_attributes *)node->attr;
     bool texel = pnb_emit_texel(l, node->in[0]), same = a->operand == PNB_OPERAND_SAME;
+    bool samples = a->operand == PNB_OPERAND_ROWS && a->inner % 4 == 0;
     pnb_push_elementwise push = {.count = pnb_emit_count(l, node->out[0]), .inner = a->inner};
+    if (samples) push.segments = pnb_emit_segments(l, push.count / a->inner, a->inner / 4);
     const char *shader = !texel ? "ops/elementwise_binary" : same ? "ops/elementwise_binary.texel" : "ops/elementwise_binary.texel_rows";
     pnb_dispatch d = pnb_emit_begin(l, shader, binary_names[a->kind]);
     pnb_emit_spec(&d, a->kind);
@@ -104,7 +106,7 @@ static pnb_status binary_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[1], texel && same);
     pnb_emit_write(&d, node->out[0]);
     pnb_emit_push(&d, &push, sizeof push);
-    pnb_emit_spread(&d, l, (push.count + 3) / 4);
+    pnb_emit_spread(&d, l, samples ? (uint64_t)push.count / a->inner * push.segments : (push.count + 3) / 4);
     d.gbyte = (same ? 12e-9 : 8e-9) * push.count;
     return pnb_lower_emit(l, &d);
 }

@@ -21,15 +21,16 @@ static pnb_status transpose_lower(pnb_lower *l, const pnb_node *node) {
         size[4 - x.rank + i] = x.d[a->perm[i]];
         step[4 - x.rank + i] = stride[a->perm[i]];
     }
-    pnb_push_transpose push = {.count = next, .d1 = size[1], .d2 = size[2], .d3 = size[3],
+    pnb_push_transpose push = {.rows = next / size[3], .d1 = size[1], .d2 = size[2], .d3 = size[3],
                                .s0 = step[0], .s1 = step[1], .s2 = step[2], .s3 = step[3]};
+    push.segments = pnb_emit_segments(l, push.rows, size[3]);
     bool texel = pnb_emit_texel(l, node->in[0]);
     pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/transpose.texel" : "ops/transpose", "transpose");
     pnb_emit_read(&d, node->in[0], texel);
     pnb_emit_write(&d, node->out[0]);
     pnb_emit_push(&d, &push, sizeof push);
-    pnb_emit_spread(&d, l, push.count);
-    d.gbyte = 8e-9 * push.count;
+    pnb_emit_spread(&d, l, (uint64_t)push.rows * push.segments);
+    d.gbyte = 8e-9 * next;
     return pnb_lower_emit(l, &d);
 }
 
