@@ -34,6 +34,7 @@ uint64_t pnb_prior_parameters(const pnb_prior *prior);  /* exact count */
 uint32_t pnb_prior_out_channels(const pnb_prior *prior);
 uint32_t pnb_prior_classes(const pnb_prior *prior);     /* 0: not class-conditional */
 const char *pnb_prior_describe(const pnb_prior *prior); /* a sentence: architecture and its switches */
+const struct pnb_gmm *pnb_prior_gmm(const pnb_prior *prior); /* the mixture in double (prior/gmm_host.h); NULL: not one */
 
 /* Noise level of each sample: tensors [N]. t is the (possibly fractional) index that the network receives. */
 typedef struct pnb_level {

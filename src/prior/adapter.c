@@ -1,0 +1,267 @@
+/* Adapters: what makes the auxiliary network of the prior (algorithms.md 2.6; low-rank layers after Hu et al. 2022, Ryu 2023).
+ *
+ * ADM networks: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a residual MLP.
+ * MLPs: a copy of all weights. At creation each of them leaves the prediction as it is.
+ */
+#include "base/philox.h"
+#include "ops/ops.h"
+#include "prior/internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- low rank ----------------------------------------------------------------------------------------------------- */
+
+/* Down ~ N(0, 1/fan_in) and Up = 0 beside one layer of weight [out, in(, k, k)]; linear layers get matrices. */
+static pnb_status add_low_rank(pnb_adapter *a, const char *layer, pnb_shape weight, uint32_t stream) {
+    uint32_t fan_in = (uint32_t)(pnb_shape_count(weight) / weight.d[0]), out = weight.d[0];
+    uint32_t rank = a->params.rank < fan_in ? a->params.rank : fan_in;
+    if (rank > out) rank = out;
+    bool linear = weight.rank == 2;
+    pnb_shape down = linear ? pnb_shape2(rank, fan_in) : pnb_shape4(rank, weight.d[1], weight.d[2], weight.rank == 4 ? weight.d[3] : 1);
+    pnb_shape up = linear ? pnb_shape2(out, rank) : pnb_shape4(out, rank, 1, 1);
+    char name[2 * PNB_ADM_NAME_SIZE];
+    float *values, scale = 1.0f / sqrtf((float)fan_in);
+    snprintf(name, sizeof name, "%s.down", layer);
+    PNB_TRY(pnb_weights_add(&a->weights, name, down, PNB_STORAGE_VARIABLE, &values));
+    pnb_fill_normal(a->params.seed, stream, 0, 0, values, (size_t)rank * fan_in);
+    for (size_t i = 0; i < (size_t)rank * fan_in; i++) values[i] *= scale;
+    snprintf(name, sizeof name, "%s.up", layer);
+    return pnb_weights_add(&a->weights, name, up, PNB_STORAGE_VARIABLE, &values);
+}
+
+static bool targeted(const pnb_adapter *a, const char *layer) {
+    static const char *const attention[] = {".qkv", ".proj_out"};
+    static const char *const extended[] = {".in_layers.2", ".out_layers.3", ".skip_connection", ".emb_layers.1"};
+    size_t length = strlen(layer);
+    for (int i = 0; i < 6; i++) {
+        if (i >= 2 && a->params.targets != PNB_ADAPT_EXTENDED) break;
+        const char *end = i < 2 ? attention[i] : extended[i - 2];
+        size_t n = strlen(end);
+        if (length > n && strcmp(layer + length - n, end) == 0) return true;
+    }
+    return false;
+}
+
+typedef struct target_visit {
+    pnb_adapter *adapter;
+    uint32_t stream;
+} target_visit;
+
+static pnb_status visit_tensor(void *user, const char *name, pnb_shape shape) {
+    target_visit *v = user;
+    char layer[2 * PNB_ADM_NAME_SIZE];
+    size_t length = strlen(name), suffix = strlen(".weight");
+    if (length <= suffix || length >= sizeof layer || strcmp(name + length - suffix, ".weight") != 0) return PNB_OK;
+    memcpy(layer, name, length - suffix);
+    layer[length - suffix] = '\0';
+    return targeted(v->adapter, layer) ? add_low_rank(v->adapter, layer, shape, v->stream++) : PNB_OK;
+}
+
+/* ---- full copy ---------------------------------------------------------------------------------------------------- */
+
+/* Described like the prior; filled at commit from its host values, or from the device where it is committed already. */
+static pnb_status describe_copy(pnb_adapter *a) {
+    const pnb_weights *from = &a->prior->weights;
+    for (size_t i = 0; i < from->count; i++) {
+        pnb_storage *s = pnb_store_at(from->store, i);
+        float *values;
+        PNB_TRY(pnb_weights_add(&a->weights, pnb_storage_name(s), pnb_storage_shape(s), PNB_STORAGE_VARIABLE, &values));
+    }
+    return PNB_OK;
+}
+
+static pnb_status fetch_copy(pnb_adapter *a, pnb_gpu *gpu) {
+    const pnb_weights *from = &a->prior->weights;
+    for (size_t i = 0; i < from->count; i++) {
+        pnb_storage *s = pnb_store_at(from->store, i);
+        uint64_t count = pnb_shape_count(pnb_storage_shape(s));
+        if (from->committed)
+            PNB_TRY(pnb_storage_read(s, gpu, a->weights.values[i], count));
+        else
+            memcpy(a->weights.values[i], from->values[i], count * sizeof(float));
+    }
+    return PNB_OK;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapter_params *p) {
+    if (prior->kind == PNB_PRIOR_ADM && (p->rank < 1 || p->rank > 1024))
+        return pnb_fail(err, PNB_ERROR_USAGE, "adapter: rank must be 1 to 1024, found %u", p->rank);
+    if (prior->kind == PNB_PRIOR_ADM && !(isfinite(p->scale) && p->scale != 0))
+        return pnb_fail(err, PNB_ERROR_USAGE, "adapter: scale must be a number other than 0, found %g", p->scale);
+    if (prior->kind == PNB_PRIOR_GMM && (p->hidden < 1 || p->hidden > 8192 || p->depth < 1 || p->depth > 64))
+        return pnb_fail(err, PNB_ERROR_USAGE, "adapter: a residual MLP has 1 to 8192 hidden units and 1 to 64 layers, found %u and %u",
+                        p->hidden, p->depth);
+    return PNB_OK;
+}
+
+static pnb_status describe(pnb_adapter *a) {
+    switch (a->prior->kind) {
+    case PNB_PRIOR_ADM: return pnb_adm_config_tensors(&a->prior->adm, visit_tensor, &(target_visit){.adapter = a});
+    case PNB_PRIOR_GMM:
+        a->mlp = (pnb_mlp_config){.dim = a->prior->gmm.dim, .hidden = a->params.hidden, .depth = a->params.depth};
+        return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
+    case PNB_PRIOR_MLP: a->mlp = a->prior->mlp; return describe_copy(a);
+    }
+    return PNB_OK;
+}
+
+pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapter_params *params, pnb_adapter **out) {
+    *out = NULL;
+    PNB_TRY(check(err, prior, params));
+    pnb_adapter *a = calloc(1, sizeof *a);
+    if (!a) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "adapter: no memory");
+    a->err = err;
+    a->prior = prior;
+    a->params = *params;
+    *out = a;
+    pnb_status status = PNB_OK;
+    PNB_TRY_GOTO(pnb_weights_init(err, "adapter", &a->weights));
+    PNB_TRY_GOTO(describe(a));
+    return PNB_OK;
+fail:
+    pnb_adapter_destroy(out, NULL);
+    return status;
+}
+
+void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu) {
+    if (!adapter || !*adapter) return;
+    pnb_weights_finish(&(*adapter)->weights, gpu);
+    free(*adapter);
+    *adapter = NULL;
+}
+
+pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu) {
+    if (adapter->prior->kind == PNB_PRIOR_MLP && !adapter->weights.committed) PNB_TRY(fetch_copy(adapter, gpu));
+    return pnb_weights_commit(&adapter->weights, gpu);
+}
+
+pnb_store *pnb_adapter_store(pnb_adapter *adapter) { return adapter->weights.store; }
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static const char *kind_word(const pnb_adapter *a) {
+    return a->prior->kind == PNB_PRIOR_ADM ? "lora" : a->prior->kind == PNB_PRIOR_GMM ? "residual_mlp" : "copy";
+}
+
+pnb_status pnb_adapter_save(pnb_adapter *adapter, pnb_gpu *gpu, const char *path) {
+    const pnb_weights *w = &adapter->weights;
+    pnb_safetensors_item *items = calloc(w->count ? w->count : 1, sizeof *items);
+    float *data = malloc((size_t)pnb_weights_elements(w) * sizeof *data + 1), *at = data;
+    char rank[16], scale[32];
+    pnb_status status = PNB_OK;
+    if (!items || !data) {
+        status = pnb_fail(adapter->err, PNB_ERROR_OUT_OF_MEMORY, "adapter: no memory to save it");
+        goto fail;
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        pnb_storage *s = pnb_store_at(w->store, i);
+        pnb_shape shape = pnb_storage_shape(s);
+        items[i] = (pnb_safetensors_item){.name = pnb_storage_name(s), .rank = shape.rank, .data = at};
+        for (uint32_t k = 0; k < shape.rank; k++) items[i].shape[k] = shape.d[k];
+        PNB_TRY_GOTO(pnb_storage_read(s, gpu, at, pnb_shape_count(shape)));
+        at += pnb_shape_count(shape);
+    }
+    snprintf(rank, sizeof rank, "%u", adapter->params.rank);
+    snprintf(scale, sizeof scale, "%.9g", adapter->params.scale);
+    pnb_safetensors_pair metadata[] = {{"architecture", "adapter"}, {"adapter", kind_word(adapter)}, {"rank", rank}, {"scale", scale}};
+    PNB_TRY_GOTO(pnb_safetensors_write(adapter->err, path, PNB_F32, items, w->count, metadata, 4));
+fail:
+    free(items);
+    free(data);
+    return status;
+}
+
+static pnb_status check_file(const pnb_adapter *a, const pnb_safetensors *file) {
+    const char *kind = pnb_safetensors_metadata(file, "adapter"), *scale = pnb_safetensors_metadata(file, "scale");
+    if (!kind || strcmp(kind, kind_word(a)) != 0)
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected a file of kind %s, found %s", kind_word(a), kind ? kind : "none");
+    if (a->prior->kind == PNB_PRIOR_ADM && (!scale || strtof(scale, NULL) != a->params.scale))
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected the scale %.9g, found %s", a->params.scale, scale ? scale : "none");
+    if (pnb_safetensors_count(file) != a->weights.count)
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected %zu tensors, found %zu", a->weights.count, pnb_safetensors_count(file));
+    return PNB_OK;
+}
+
+/* All is read and checked before the first value reaches the device. */
+static pnb_status load(pnb_adapter *a, pnb_gpu *gpu, pnb_safetensors *file) {
+    const pnb_weights *w = &a->weights;
+    PNB_TRY(check_file(a, file));
+    float *data = malloc((size_t)pnb_weights_elements(w) * sizeof *data + 1), *at = data;
+    if (!data) return pnb_fail(a->err, PNB_ERROR_OUT_OF_MEMORY, "adapter: no memory to load it");
+    pnb_status status = PNB_OK;
+    for (int pass = 0; pass < 2; pass++, at = data)
+        for (size_t i = 0; i < w->count; i++) {
+            pnb_storage *s = pnb_store_at(w->store, i);
+            pnb_shape shape = pnb_storage_shape(s);
+            uint64_t count = pnb_shape_count(shape), dims[4] = {shape.d[0], shape.d[1], shape.d[2], shape.d[3]};
+            if (pass == 0)
+                PNB_TRY_GOTO(pnb_safetensors_read_shape_f32(file, pnb_storage_name(s), shape.rank, dims, at));
+            else
+                PNB_TRY_GOTO(pnb_storage_write(s, gpu, at, count));
+            at += count;
+        }
+fail:
+    free(data);
+    return status;
+}
+
+pnb_status pnb_adapter_load(pnb_adapter *adapter, pnb_gpu *gpu, const char *path) {
+    pnb_safetensors *file = NULL;
+    if (!adapter->weights.committed) return pnb_fail(adapter->err, PNB_ERROR_USAGE, "adapter: commit it before a file is loaded");
+    PNB_TRY(pnb_safetensors_open(adapter->err, path, &file));
+    pnb_status status = load(adapter, gpu, file);
+    pnb_safetensors_close(file);
+    if (status != PNB_OK && adapter->err && !strstr(adapter->err->message, path)) pnb_error_prefix(adapter->err, "adapter '%s': ", path);
+    return status;
+}
+
+/* ---- vector priors ------------------------------------------------------------------------------------------------ */
+
+static pnb_status level_rows(pnb_graph *g, pnb_level level, uint32_t begin, uint32_t count, pnb_level *out) {
+    out->t = PNB_NONE; /* vector networks see alpha and sigma only */
+    PNB_TRY(pnb_graph_slice0(g, level.alpha, begin, count, &out->alpha));
+    return pnb_graph_slice0(g, level.sigma, begin, count, &out->sigma);
+}
+
+/* Mixture: eps everywhere, plus the MLP on the adapter's rows. */
+static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, uint32_t rows,
+                              pnb_tensor *eps) {
+    const pnb_adapter *a = params->adapter;
+    pnb_level part;
+    pnb_tensor base, residual, xs;
+    PNB_TRY(pnb_gmm_graph_eps(p, g, x, level, &base));
+    PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &xs));
+    PNB_TRY(level_rows(g, level, params->adapter_begin, rows, &part));
+    PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, xs, part, &residual));
+    return pnb_add_rows(g, base, residual, params->adapter_begin, 1.0f, eps);
+}
+
+/* MLP: the plain weights on the first rows, the copy on the others. */
+static pnb_status copy_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, uint32_t rows,
+                           pnb_tensor *eps) {
+    const pnb_adapter *a = params->adapter;
+    pnb_level part;
+    pnb_tensor halves[2], xs;
+    PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &xs));
+    PNB_TRY(level_rows(g, level, params->adapter_begin, rows, &part));
+    PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, xs, part, &halves[1]));
+    if (!params->adapter_begin) {
+        *eps = halves[1];
+        return PNB_OK;
+    }
+    PNB_TRY(pnb_graph_slice0(g, x, 0, params->adapter_begin, &xs));
+    PNB_TRY(level_rows(g, level, 0, params->adapter_begin, &part));
+    PNB_TRY(pnb_mlp_eps(&p->weights, p->mlp, g, xs, part, &halves[0]));
+    return pnb_concat(g, 0, halves, 2, eps);
+}
+
+pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                                  pnb_tensor *eps) {
+    uint32_t rows = pnb_graph_shape(g, x).d[0] - params->adapter_begin;
+    return p->kind == PNB_PRIOR_GMM ? mixture_eps(p, g, x, level, params, rows, eps) : copy_eps(p, g, x, level, params, rows, eps);
+}

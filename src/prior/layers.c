@@ -1,0 +1,70 @@
+/* Layers of a network by their names in the checkpoint: y = Wx + b, plus scale Up(Down(x)) on the rows that an adapter has. */
+#include "prior/internal.h"
+
+#include "ops/ops.h"
+
+#include <stdio.h>
+
+enum { NORM_GROUPS = 32 };
+static const float NORM_EPS = 1e-5f;
+
+static pnb_status bind(const pnb_weights *w, pnb_graph *g, const char *name, const char *part, pnb_tensor *out) {
+    char full[2 * PNB_ADM_NAME_SIZE];
+    snprintf(full, sizeof full, "%s.%s", name, part);
+    return pnb_weights_bind(w, g, full, out);
+}
+
+/* Down and Up of a layer; false where the adapter leaves it alone. */
+static bool adapted(const pnb_net *net, const char *name) {
+    if (!net->adapter) return false;
+    char full[2 * PNB_ADM_NAME_SIZE];
+    snprintf(full, sizeof full, "%s.down", name);
+    return pnb_store_find(net->adapter->weights.store, full) != NULL;
+}
+
+static pnb_status adapted_rows(const pnb_net *net, pnb_tensor x, pnb_tensor *rows) {
+    uint32_t n = pnb_graph_shape(net->g, x).d[0];
+    return pnb_graph_slice0(net->g, x, net->begin, n - net->begin, rows);
+}
+
+/* Weights of one-dimensional convolutions [O,I,k] serve as [O,I,k,1]: only k = 1 occurs. */
+static pnb_status conv_weight(pnb_graph *g, pnb_tensor *w) {
+    pnb_shape s = pnb_graph_shape(g, *w);
+    return s.rank == 4 ? PNB_OK : pnb_graph_reshape(g, *w, pnb_shape4(s.d[0], s.d[1], s.d[2], 1), w);
+}
+
+pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad, pnb_tensor *y) {
+    pnb_tensor w, b, rows, low, down, up;
+    PNB_TRY(bind(net->weights, net->g, name, "weight", &w));
+    PNB_TRY(bind(net->weights, net->g, name, "bias", &b));
+    PNB_TRY(conv_weight(net->g, &w));
+    PNB_TRY(pnb_conv2d(net->g, x, w, b, stride, pad, y));
+    if (!adapted(net, name)) return PNB_OK;
+    PNB_TRY(bind(&net->adapter->weights, net->g, name, "down", &down));
+    PNB_TRY(bind(&net->adapter->weights, net->g, name, "up", &up));
+    PNB_TRY(adapted_rows(net, x, &rows));
+    PNB_TRY(pnb_conv2d(net->g, rows, down, PNB_NONE, stride, pad, &low));
+    PNB_TRY(pnb_conv2d(net->g, low, up, PNB_NONE, 1, 0, &low));
+    return pnb_add_rows(net->g, *y, low, net->begin, net->adapter->params.scale, y);
+}
+
+pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor *y) {
+    pnb_tensor w, b, rows, low, down, up;
+    PNB_TRY(bind(net->weights, net->g, name, "weight", &w));
+    PNB_TRY(bind(net->weights, net->g, name, "bias", &b));
+    PNB_TRY(pnb_linear(net->g, x, w, b, y));
+    if (!adapted(net, name)) return PNB_OK;
+    PNB_TRY(bind(&net->adapter->weights, net->g, name, "down", &down));
+    PNB_TRY(bind(&net->adapter->weights, net->g, name, "up", &up));
+    PNB_TRY(adapted_rows(net, x, &rows));
+    PNB_TRY(pnb_linear(net->g, rows, down, PNB_NONE, &low));
+    PNB_TRY(pnb_linear(net->g, low, up, PNB_NONE, &low));
+    return pnb_add_rows(net->g, *y, low, net->begin, net->adapter->params.scale, y);
+}
+
+pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu, pnb_tensor *y) {
+    pnb_tensor gamma, beta;
+    PNB_TRY(bind(net->weights, net->g, name, "weight", &gamma));
+    PNB_TRY(bind(net->weights, net->g, name, "bias", &beta));
+    return pnb_group_norm(net->g, x, gamma, beta, scale_shift, NORM_GROUPS, NORM_EPS, silu, y);
+}

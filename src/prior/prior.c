@@ -1,0 +1,164 @@
+/* Priors: loading by what a file holds, their facts, and the one way to their noise prediction. */
+#include "graph/op.h"
+#include "prior/internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static pnb_status create(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps, pnb_prior **out) {
+    *out = NULL;
+    pnb_prior *p = calloc(1, sizeof *p);
+    if (!p) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory");
+    p->err = err;
+    p->kind = kind;
+    *out = p;
+    PNB_TRY(pnb_schedule_init(err, schedule, steps, &p->schedule));
+    return pnb_weights_init(err, "prior", &p->weights);
+}
+
+void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu) {
+    if (!prior || !*prior) return;
+    pnb_prior *p = *prior;
+    pnb_weights_finish(&p->weights, gpu);
+    pnb_schedule_finish(&p->schedule);
+    pnb_adm_config_finish(&p->adm);
+    pnb_gmm_finish(&p->gmm);
+    free(p);
+    *prior = NULL;
+}
+
+pnb_status pnb_prior_create_gmm(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
+                                const double *covariances, pnb_prior **out) {
+    pnb_status status = PNB_OK;
+    PNB_TRY_GOTO(create(err, PNB_PRIOR_GMM, PNB_SCHEDULE_LINEAR, 1000, out));
+    PNB_TRY_GOTO(pnb_gmm_init(err, dim, n, weights, means, covariances, &(*out)->gmm));
+    PNB_TRY_GOTO(pnb_gmm_describe(*out));
+    return PNB_OK;
+fail:
+    pnb_prior_destroy(out, NULL);
+    return status;
+}
+
+int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback) {
+    const char *text = pnb_safetensors_metadata(file, key);
+    if (text) {
+        if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0) return 1;
+        char *end;
+        long value = strtol(text, &end, 10);
+        if (end != text && *end == '\0' && value >= INT32_MIN && value <= INT32_MAX) return (int32_t)value;
+    }
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(config, "config");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(inner ? inner : config, key);
+    if (cJSON_IsBool(item)) return cJSON_IsTrue(item);
+    return cJSON_IsNumber(item) ? item->valueint : fallback;
+}
+
+/* What the file is: by its word, else by its names. */
+static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, pnb_prior_kind *kind) {
+    const char *word = pnb_safetensors_metadata(file, "architecture");
+    bool adm = pnb_safetensors_find(file, "input_blocks.0.0.weight") || pnb_safetensors_find(file, "model.input_blocks.0.0.weight");
+    bool mlp = pnb_safetensors_find(file, "inp.weight") != NULL;
+    *kind = adm ? PNB_PRIOR_ADM : PNB_PRIOR_MLP;
+    if (word && strcmp(word, "adapter") == 0) return pnb_fail(err, PNB_ERROR_MODEL, "it is an adapter, not a prior");
+    if (word && strcmp(word, "adm") == 0) *kind = PNB_PRIOR_ADM;
+    else if (word && strcmp(word, "mlp") == 0) *kind = PNB_PRIOR_MLP;
+    else if (!adm && !mlp) {
+        const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
+        return pnb_fail(err, PNB_ERROR_MODEL, "it is no network known here (an ADM U-Net or an MLP): %zu tensors, the first is '%s'%s%s",
+                        pnb_safetensors_count(file), first ? first->name : "none", word ? ", its metadata says architecture " : "",
+                        word ? word : "");
+    }
+    return PNB_OK;
+}
+
+static pnb_status load(pnb_error *err, pnb_safetensors *file, pnb_prior **out) {
+    pnb_prior_kind kind;
+    PNB_TRY(recognise(err, file, &kind));
+    const char *schedule = pnb_safetensors_metadata(file, "schedule");
+    bool cosine = schedule && strcmp(schedule, "cosine") == 0;
+    if (schedule && !cosine && strcmp(schedule, "linear") != 0)
+        return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine", schedule);
+    int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
+    PNB_TRY(create(err, kind, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR, (uint32_t)(steps > 0 ? steps : 0), out));
+    return kind == PNB_PRIOR_ADM ? pnb_adm_load(*out, file) : pnb_mlp_load(*out, file);
+}
+
+pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {
+    pnb_safetensors *file = NULL;
+    *out = NULL;
+    PNB_TRY(pnb_safetensors_open(err, path, &file));
+    pnb_status status = load(err, file, out);
+    pnb_safetensors_close(file);
+    if (status == PNB_OK) return PNB_OK;
+    pnb_prior_destroy(out, NULL);
+    if (err && !strstr(err->message, path)) pnb_error_prefix(err, "prior '%s': ", path);
+    return status;
+}
+
+pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) { return pnb_weights_commit(&prior->weights, gpu); }
+
+/* ---- facts -------------------------------------------------------------------------------------------------------- */
+
+pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior) { return prior->kind; }
+const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior) { return &prior->schedule; }
+pnb_store *pnb_prior_store(pnb_prior *prior) { return prior->weights.store; }
+const pnb_gmm *pnb_prior_gmm(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_GMM ? &prior->gmm : NULL; }
+uint32_t pnb_prior_channels(const pnb_prior *prior) { return prior->adm.in_channels; }
+uint32_t pnb_prior_size_hint(const pnb_prior *prior) { return prior->size_hint; }
+uint32_t pnb_prior_multiple(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_ADM ? 1u << (prior->adm.levels - 1) : 1; }
+uint32_t pnb_prior_classes(const pnb_prior *prior) { return prior->adm.classes; }
+const char *pnb_prior_describe(const pnb_prior *prior) { return prior->describe; }
+
+uint32_t pnb_prior_dim(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_GMM ? prior->gmm.dim : prior->mlp.dim; }
+
+uint32_t pnb_prior_out_channels(const pnb_prior *prior) {
+    return prior->kind == PNB_PRIOR_ADM ? prior->adm.out_channels : pnb_prior_dim(prior);
+}
+
+uint64_t pnb_prior_parameters(const pnb_prior *prior) { return pnb_weights_elements(&prior->weights); }
+
+/* ---- the noise prediction ----------------------------------------------------------------------------------------- */
+
+static pnb_status check_vectors(const pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level) {
+    pnb_error *err = pnb_graph_error(g);
+    PNB_TRY(pnb_graph_check(g, "prior", "x", x));
+    PNB_TRY(pnb_graph_check(g, "prior", "alpha", level.alpha));
+    PNB_TRY(pnb_graph_check(g, "prior", "sigma", level.sigma));
+    pnb_shape s = pnb_graph_shape(g, x), one = pnb_shape1(s.d[0]);
+    if (s.rank != 2 || s.d[1] != pnb_prior_dim(p))
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects vectors [N,%u], found %s", pnb_prior_dim(p), pnb_shape_text(s, (char[64]){0}));
+    if (!pnb_shape_equal(pnb_graph_shape(g, level.alpha), one) || !pnb_shape_equal(pnb_graph_shape(g, level.sigma), one))
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: alpha and sigma should both be [%u]", s.d[0]);
+    return PNB_OK;
+}
+
+static pnb_status check_adapter(const pnb_prior *p, pnb_graph *g, pnb_tensor x, const pnb_eps_params *params) {
+    if (!params->adapter) return PNB_OK;
+    if (params->adapter->prior != p)
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter was made for another prior");
+    uint32_t rows = pnb_graph_shape(g, x).d[0];
+    if (params->adapter_begin >= rows)
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter begins at row %u of %u", params->adapter_begin, rows);
+    return PNB_OK;
+}
+
+pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                         pnb_tensor *eps) {
+    static const pnb_eps_params plain = {.label = PNB_NONE};
+    if (!params) params = &plain;
+    if (prior->kind != PNB_PRIOR_ADM) {
+        PNB_TRY(check_vectors(prior, g, x, level));
+        if (params->label != PNB_NONE) return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: it knows no classes, give none");
+    } else {
+        PNB_TRY(pnb_graph_check(g, "prior", "x", x));
+    }
+    PNB_TRY(check_adapter(prior, g, x, params));
+    if (prior->kind == PNB_PRIOR_ADM) return pnb_adm_eps(prior, g, x, level, params, eps);
+    if (params->adapter) return pnb_adapter_vector_eps(prior, g, x, level, params, eps);
+    if (prior->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(&prior->weights, prior->mlp, g, x, level, eps);
+    return pnb_gmm_graph_eps(prior, g, x, level, eps);
+}

@@ -1,0 +1,228 @@
+/* The ADM U-Net as a graph: its derivative, checkpointing, raw output, classes, image sizes, and files that are no such network. */
+#include "device.h"
+
+#include "rig.h"
+
+enum { N = 2, C = 2, H = 16, W = 12, COUNT = N * C * H * W };
+static const uint32_t T[N] = {40, 700};
+
+typedef struct built {
+    rig r;
+    pnb_storage *x;
+    pnb_tensor eps, gx;
+    float *cotangent;
+} built;
+
+static built build(void **state, pnb_prior *prior, const pnb_eps_params *params) {
+    built b = {.r = rig_open(state), .cotangent = rig_normal(32, COUNT)};
+    pnb_shape shape = pnb_shape4(N, C, H, W);
+    pnb_level level = rig_level(&b.r, pnb_prior_schedule(prior), T, N);
+    float *x = rig_normal(31, COUNT);
+    pnb_tensor tx, v = rig_input(&b.r, "v", shape, b.cotangent);
+    b.x = rig_storage(&b.r, "x", shape, x);
+    TEST_OK(b.r.err, pnb_graph_bind(b.r.g, b.x, &tx));
+    TEST_OK(b.r.err, pnb_prior_eps(prior, b.r.g, tx, level, params, &b.eps));
+    TEST_OK(b.r.err, pnb_graph_grad(b.r.g, &b.eps, &v, 1, &tx, 1, &b.gx));
+    rig_output(&b.r, b.eps);
+    rig_output(&b.r, b.gx);
+    rig_run(&b.r);
+    free(x);
+    return b;
+}
+
+static void unbuild(built *b) {
+    free(b->cotangent);
+    rig_close(&b->r);
+}
+
+/* <v, (eps(x + h d) - eps(x - h d)) / 2h> = <J^T v, d>, with one step of Richardson against the cubic term. */
+static double central(built *b, const float *x, const float *d, float h) {
+    double value[2];
+    for (int side = 0; side < 2; side++) {
+        float *moved = malloc(COUNT * sizeof *moved);
+        assert_non_null(moved);
+        for (int i = 0; i < COUNT; i++) moved[i] = x[i] + (side ? -h : h) * d[i];
+        TEST_OK(b->r.err, pnb_storage_write(b->x, b->r.gpu, moved, COUNT));
+        rig_run(&b->r);
+        float *eps = rig_read(&b->r, b->eps);
+        value[side] = dot(eps, b->cotangent, COUNT);
+        free(eps);
+        free(moved);
+    }
+    return (value[0] - value[1]) / (2 * h);
+}
+
+static void test_derivative(void **state) {
+    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+    built b = build(state, prior, NULL);
+    float *gx = rig_read(&b.r, b.gx), *x = rig_normal(31, COUNT), *d = rig_normal(33, COUNT);
+    double want = dot(gx, d, COUNT), size = sqrt(dot(gx, gx, COUNT)); /* of <gx, d> for random d */
+    double got = (4 * central(&b, x, d, 0.01f) - central(&b, x, d, 0.02f)) / 3;
+    print_message("adm: directional derivative off by %.1e of its usual size\n", fabs(got - want) / size);
+    assert_true(fabs(got - want) <= 2e-3 * size);
+    free(gx);
+    free(x);
+    free(d);
+    unbuild(&b);
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+static void test_checkpoint(void **state) {
+    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+    built plain = build(state, prior, NULL), saved = build(state, prior, &(pnb_eps_params){.label = PNB_NONE, .checkpoint = true});
+    float *a = rig_read(&plain.r, plain.eps), *b = rig_read(&saved.r, saved.eps);
+    float *ga = rig_read(&plain.r, plain.gx), *gb = rig_read(&saved.r, saved.gx);
+    assert_memory_equal(a, b, COUNT * sizeof *a);
+    assert_memory_equal(ga, gb, COUNT * sizeof *a);
+    free(a);
+    free(b);
+    free(ga);
+    free(gb);
+    unbuild(&plain);
+    unbuild(&saved);
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+static void test_raw(void **state) {
+    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+    built b = build(state, prior, NULL);
+    rig r = rig_open(state);
+    pnb_level level = rig_level(&r, pnb_prior_schedule(prior), T, N);
+    pnb_tensor x = rig_normal_input(&r, "x", pnb_shape4(N, C, H, W), 31), raw;
+    TEST_OK(r.err, pnb_prior_eps(prior, r.g, x, level, &(pnb_eps_params){.label = PNB_NONE, .raw = true}, &raw));
+    assert_int_equal(pnb_graph_shape(r.g, raw).d[1], 2 * C);
+    rig_output(&r, raw);
+    rig_run(&r);
+    float *all = rig_read(&r, raw), *eps = rig_read(&b.r, b.eps);
+    for (size_t n = 0; n < N; n++) assert_memory_equal(all + n * 2 * C * H * W, eps + n * C * H * W, C * H * W * sizeof *eps);
+    free(all);
+    free(eps);
+    rig_close(&r);
+    unbuild(&b);
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+static void test_facts_and_shapes(void **state) {
+    pnb_error *err = test_err(state);
+    pnb_prior *prior = small_adm_prior(test_gpu(state), err);
+    assert_int_equal(pnb_prior_get_kind(prior), PNB_PRIOR_ADM);
+    assert_int_equal(pnb_prior_channels(prior), 2);
+    assert_int_equal(pnb_prior_out_channels(prior), 4);
+    assert_int_equal(pnb_prior_dim(prior), 0);
+    assert_int_equal(pnb_prior_multiple(prior), 2);
+    assert_int_equal(pnb_prior_size_hint(prior), 16);
+    assert_int_equal(pnb_prior_classes(prior), 0);
+    assert_non_null(strstr(pnb_prior_describe(prior), "levels of 32,64 channels"));
+    assert_int_equal(pnb_prior_commit(prior, test_gpu(state)), PNB_ERROR_USAGE);
+    rig r = rig_open(state);
+    pnb_level level = rig_level(&r, pnb_prior_schedule(prior), T, N);
+    pnb_tensor eps, label = rig_normal_input(&r, "label", pnb_shape1(N), 1);
+    pnb_tensor odd = rig_normal_input(&r, "odd", pnb_shape4(N, C, 8, 5), 1), grey = rig_normal_input(&r, "grey", pnb_shape4(N, 1, 8, 8), 1);
+    pnb_tensor three = rig_normal_input(&r, "three", pnb_shape4(3, C, 8, 8), 1), good = rig_normal_input(&r, "good", pnb_shape4(N, C, 8, 8), 1);
+    assert_int_equal(pnb_prior_eps(prior, r.g, odd, level, NULL, &eps), PNB_ERROR_INPUT);
+    assert_non_null(strstr(err->message, "multiples of 2, found 8 x 5"));
+    assert_int_equal(pnb_prior_eps(prior, r.g, grey, level, NULL, &eps), PNB_ERROR_INPUT);
+    assert_int_equal(pnb_prior_eps(prior, r.g, three, level, NULL, &eps), PNB_ERROR_INPUT);
+    assert_int_equal(pnb_prior_eps(prior, r.g, good, level, &(pnb_eps_params){.label = label}, &eps), PNB_ERROR_USAGE);
+    rig_close(&r);
+    pnb_prior_destroy(&prior, test_gpu(state));
+    pnb_prior_destroy(&prior, test_gpu(state));
+    pnb_prior_destroy(NULL, NULL);
+}
+
+/* Additive embedding, strided convolutions, classes: two labels, two answers; no label, no answer. */
+static void test_classes(void **state) {
+    pnb_error *err = test_err(state);
+    pnb_adm_config c = small_adm();
+    char path[128];
+    c.scale_shift = c.resblock_updown = false;
+    c.classes = 3;
+    adm_file *f = adm_file_create(&c);
+    adm_file_write(f, temporary("classes.safetensors", path));
+    adm_file_destroy(f);
+    pnb_prior *prior;
+    TEST_OK(err, pnb_prior_load(err, path, &prior));
+    unlink(path);
+    TEST_OK(err, pnb_prior_commit(prior, test_gpu(state)));
+    assert_int_equal(pnb_prior_classes(prior), 3);
+    rig r = rig_open(state);
+    pnb_level level = rig_level(&r, pnb_prior_schedule(prior), (uint32_t[]){300, 300}, N);
+    float *x = rig_normal(31, COUNT);
+    memcpy(x + COUNT / 2, x, COUNT / 2 * sizeof *x); /* the same image twice */
+    pnb_tensor tx = rig_input(&r, "x", pnb_shape4(N, C, H, W), x), label = rig_input(&r, "label", pnb_shape1(N), (float[]){0, 2}), eps;
+    assert_int_equal(pnb_prior_eps(prior, r.g, tx, level, NULL, &eps), PNB_ERROR_USAGE);
+    TEST_OK(err, pnb_prior_eps(prior, r.g, tx, level, &(pnb_eps_params){.label = label}, &eps));
+    rig_output(&r, eps);
+    rig_run(&r);
+    float *got = rig_read(&r, eps);
+    assert_true(relative_error(got, got + COUNT / 2, COUNT / 2, 0) > 1e-3);
+    free(got);
+    free(x);
+    rig_close(&r);
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+static void expect_refused(const char *path, pnb_status status, const char *part) {
+    pnb_error err = {0};
+    pnb_prior *prior = NULL;
+    pnb_status got = pnb_prior_load(&err, path, &prior);
+    if (got != status || !strstr(err.message, part)) fail_msg("expected %d with '%s', found %d: %s", status, part, got, err.message);
+    assert_null(prior);
+}
+
+static void test_bad_files(void **state) {
+    (void)state;
+    char path[128];
+    pnb_adm_config c = small_adm();
+    adm_file *f = adm_file_create(&c);
+    temporary("bad.safetensors", path);
+    expect_refused("/tmp/there-is-no-such-prior.safetensors", PNB_ERROR_INPUT, "there-is-no-such-prior");
+    adm_file_write(f, path);
+    assert_int_equal(truncate(path, 100000), 0);
+    expect_refused(path, PNB_ERROR_MODEL, path);
+    f->count--; /* out.2.bias */
+    adm_file_write(f, path);
+    expect_refused(path, PNB_ERROR_MODEL, "'out.2.bias' is missing");
+    f->items[0].name = "something.else";
+    adm_file_write(f, path);
+    expect_refused(path, PNB_ERROR_MODEL, "'time_embed.0.weight' is missing");
+    f->items[0].name = f->names[0];
+    f->count++;
+    pnb_safetensors_pair meta[] = {{"schedule", "sideways"}};
+    assert_int_equal(pnb_safetensors_write(NULL, path, PNB_F32, f->items, f->count, meta, 1), PNB_OK);
+    expect_refused(path, PNB_ERROR_MODEL, "schedule 'sideways'");
+    assert_int_equal(pnb_safetensors_write(NULL, path, PNB_F32, f->items, 2, NULL, 0), PNB_OK);
+    expect_refused(path, PNB_ERROR_MODEL, "no network known here");
+    unlink(path);
+    adm_file_destroy(f);
+}
+
+/* Wrapped under "model.", half precision, and without a word of metadata. */
+static void test_prefix(void **state) {
+    char path[128], names[512][PNB_ADM_NAME_SIZE + 8];
+    pnb_adm_config c = small_adm();
+    adm_file *f = adm_file_create(&c);
+    for (size_t i = 0; i < f->count; i++) {
+        snprintf(names[i], sizeof names[i], "model.%s", f->names[i]);
+        f->items[i].name = names[i];
+    }
+    temporary("prefix.safetensors", path);
+    assert_int_equal(pnb_safetensors_write(NULL, path, PNB_F16, f->items, f->count, NULL, 0), PNB_OK);
+    pnb_prior *prior;
+    TEST_OK(test_err(state), pnb_prior_load(test_err(state), path, &prior));
+    assert_non_null(pnb_store_find(pnb_prior_store(prior), "middle_block.1.qkv.weight"));
+    assert_non_null(strstr(pnb_prior_describe(prior), "(assumed)"));
+    assert_int_equal(pnb_prior_size_hint(prior), 0);
+    pnb_prior_destroy(&prior, NULL);
+    unlink(path);
+    adm_file_destroy(f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_derivative), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_prefix),
+    };
+    return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
+}
