@@ -93,7 +93,7 @@ static double objective(pair *p) {
 
 /* Every tensor of the adapter: directional derivative by central differences against the gradient. */
 static void check_gradients(pair *p, float h, double tolerance) {
-    enum { MOST = 64 };
+    enum { MOST = 24 };
     pnb_store *store = pnb_adapter_store(p->adapter);
     size_t n = pnb_store_count(store), step = (n + MOST - 1) / MOST;
     pnb_tensor wrt[512], grad[512];
