@@ -1,7 +1,8 @@
-/* Adapters: what makes the auxiliary network of the prior (algorithms.md 2.6; low-rank layers after Hu et al. 2022, Ryu 2023).
+/* Adapters: what makes the auxiliary network of the prior (algorithms.md 2.6; low-rank layers after Hu et al. 2022, Ryu
+ * 2023).
  *
- * ADM networks: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a residual MLP.
- * MLPs: a copy of all weights. At creation each of them leaves the prediction as it is.
+ * ADM networks: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a
+ * residual MLP. MLPs: a copy of all weights. At creation each of them leaves the prediction as it is.
  */
 #include "base/philox.h"
 #include "ops/ops.h"
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- low rank ----------------------------------------------------------------------------------------------------- */
+/* ---- low rank -----------------------------------------------------------------------------------------------------
+ */
 
 /* Down ~ N(0, 1/fan_in) and Up = 0 beside one layer of weight [out, in(, k, k)]; linear layers get matrices. */
 static pnb_status add_low_rank(pnb_adapter *a, const char *layer, pnb_shape weight, uint32_t stream) {
@@ -20,7 +22,8 @@ static pnb_status add_low_rank(pnb_adapter *a, const char *layer, pnb_shape weig
     uint32_t rank = a->params.rank < fan_in ? a->params.rank : fan_in;
     if (rank > out) rank = out;
     bool linear = weight.rank == 2;
-    pnb_shape down = linear ? pnb_shape2(rank, fan_in) : pnb_shape4(rank, weight.d[1], weight.d[2], weight.rank == 4 ? weight.d[3] : 1);
+    pnb_shape down = linear ? pnb_shape2(rank, fan_in)
+                            : pnb_shape4(rank, weight.d[1], weight.d[2], weight.rank == 4 ? weight.d[3] : 1);
     pnb_shape up = linear ? pnb_shape2(out, rank) : pnb_shape4(out, rank, 1, 1);
     char name[2 * PNB_ADM_NAME_SIZE];
     float *values, scale = 1.0f / sqrtf((float)fan_in);
@@ -60,7 +63,8 @@ static pnb_status visit_tensor(void *user, const char *name, pnb_shape shape) {
     return targeted(v->adapter, layer) ? add_low_rank(v->adapter, layer, shape, v->stream++) : PNB_OK;
 }
 
-/* ---- full copy ---------------------------------------------------------------------------------------------------- */
+/* ---- full copy ----------------------------------------------------------------------------------------------------
+ */
 
 /* Described like the prior; filled at commit from its host values, or from the device where it is committed already. */
 static pnb_status describe_copy(pnb_adapter *a) {
@@ -86,7 +90,8 @@ static pnb_status fetch_copy(pnb_adapter *a, pnb_gpu *gpu) {
     return PNB_OK;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
 
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapter_params *p) {
     if (prior->kind == PNB_PRIOR_ADM && (p->rank < 1 || p->rank > 1024))
@@ -94,18 +99,22 @@ static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapte
     if (prior->kind == PNB_PRIOR_ADM && !(isfinite(p->scale) && p->scale != 0))
         return pnb_fail(err, PNB_ERROR_USAGE, "adapter: scale must be a number other than 0, found %g", p->scale);
     if (prior->kind == PNB_PRIOR_GMM && (p->hidden < 1 || p->hidden > 8192 || p->depth < 1 || p->depth > 64))
-        return pnb_fail(err, PNB_ERROR_USAGE, "adapter: a residual MLP has 1 to 8192 hidden units and 1 to 64 layers, found %u and %u",
+        return pnb_fail(err, PNB_ERROR_USAGE,
+                        "adapter: a residual MLP has 1 to 8192 hidden units and 1 to 64 layers, found %u and %u",
                         p->hidden, p->depth);
     return PNB_OK;
 }
 
 static pnb_status describe(pnb_adapter *a) {
     switch (a->prior->kind) {
-    case PNB_PRIOR_ADM: return pnb_adm_config_tensors(&a->prior->adm, visit_tensor, &(target_visit){.adapter = a});
+    case PNB_PRIOR_ADM:
+        return pnb_adm_config_tensors(&a->prior->adm, visit_tensor, &(target_visit){.adapter = a});
     case PNB_PRIOR_GMM:
         a->mlp = (pnb_mlp_config){.dim = a->prior->gmm.dim, .hidden = a->params.hidden, .depth = a->params.depth};
         return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
-    case PNB_PRIOR_MLP: a->mlp = a->prior->mlp; return describe_copy(a);
+    case PNB_PRIOR_MLP:
+        a->mlp = a->prior->mlp;
+        return describe_copy(a);
     }
     return PNB_OK;
 }
@@ -140,9 +149,12 @@ pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu) {
     return pnb_weights_commit(&adapter->weights, gpu);
 }
 
-pnb_store *pnb_adapter_store(pnb_adapter *adapter) { return adapter->weights.store; }
+pnb_store *pnb_adapter_store(pnb_adapter *adapter) {
+    return adapter->weights.store;
+}
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
 
 static const char *kind_word(const pnb_adapter *a) {
     return a->prior->kind == PNB_PRIOR_ADM ? "lora" : a->prior->kind == PNB_PRIOR_GMM ? "residual_mlp" : "copy";
@@ -168,7 +180,8 @@ pnb_status pnb_adapter_save(pnb_adapter *adapter, pnb_gpu *gpu, const char *path
     }
     snprintf(rank, sizeof rank, "%u", adapter->params.rank);
     snprintf(scale, sizeof scale, "%.9g", adapter->params.scale);
-    pnb_safetensors_pair metadata[] = {{"architecture", "adapter"}, {"adapter", kind_word(adapter)}, {"rank", rank}, {"scale", scale}};
+    pnb_safetensors_pair metadata[] = {
+        {"architecture", "adapter"}, {"adapter", kind_word(adapter)}, {"rank", rank}, {"scale", scale}};
     PNB_TRY_GOTO(pnb_safetensors_write(adapter->err, path, PNB_F32, items, w->count, metadata, 4));
 fail:
     free(items);
@@ -179,11 +192,14 @@ fail:
 static pnb_status check_file(const pnb_adapter *a, const pnb_safetensors *file) {
     const char *kind = pnb_safetensors_metadata(file, "adapter"), *scale = pnb_safetensors_metadata(file, "scale");
     if (!kind || strcmp(kind, kind_word(a)) != 0)
-        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected a file of kind %s, found %s", kind_word(a), kind ? kind : "none");
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected a file of kind %s, found %s", kind_word(a),
+                        kind ? kind : "none");
     if (a->prior->kind == PNB_PRIOR_ADM && (!scale || strtof(scale, NULL) != a->params.scale))
-        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected the scale %.9g, found %s", a->params.scale, scale ? scale : "none");
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected the scale %.9g, found %s", a->params.scale,
+                        scale ? scale : "none");
     if (pnb_safetensors_count(file) != a->weights.count)
-        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected %zu tensors, found %zu", a->weights.count, pnb_safetensors_count(file));
+        return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected %zu tensors, found %zu", a->weights.count,
+                        pnb_safetensors_count(file));
     return PNB_OK;
 }
 
@@ -212,15 +228,18 @@ fail:
 
 pnb_status pnb_adapter_load(pnb_adapter *adapter, pnb_gpu *gpu, const char *path) {
     pnb_safetensors *file = NULL;
-    if (!adapter->weights.committed) return pnb_fail(adapter->err, PNB_ERROR_USAGE, "adapter: commit it before a file is loaded");
+    if (!adapter->weights.committed)
+        return pnb_fail(adapter->err, PNB_ERROR_USAGE, "adapter: commit it before a file is loaded");
     PNB_TRY(pnb_safetensors_open(adapter->err, path, &file));
     pnb_status status = load(adapter, gpu, file);
     pnb_safetensors_close(file);
-    if (status != PNB_OK && adapter->err && !strstr(adapter->err->message, path)) pnb_error_prefix(adapter->err, "adapter '%s': ", path);
+    if (status != PNB_OK && adapter->err && !strstr(adapter->err->message, path))
+        pnb_error_prefix(adapter->err, "adapter '%s': ", path);
     return status;
 }
 
-/* ---- vector priors ------------------------------------------------------------------------------------------------ */
+/* ---- vector priors ------------------------------------------------------------------------------------------------
+ */
 
 static pnb_status level_rows(pnb_graph *g, pnb_level level, uint32_t begin, uint32_t count, pnb_level *out) {
     out->t = PNB_NONE; /* vector networks see alpha and sigma only */
@@ -229,8 +248,8 @@ static pnb_status level_rows(pnb_graph *g, pnb_level level, uint32_t begin, uint
 }
 
 /* Mixture: eps everywhere, plus the MLP on the adapter's rows. */
-static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, uint32_t rows,
-                              pnb_tensor *eps) {
+static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                              uint32_t rows, pnb_tensor *eps) {
     const pnb_adapter *a = params->adapter;
     pnb_level part;
     pnb_tensor base, residual, xs;
@@ -242,8 +261,8 @@ static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
 }
 
 /* MLP: the plain weights on the first rows, the copy on the others. */
-static pnb_status copy_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, uint32_t rows,
-                           pnb_tensor *eps) {
+static pnb_status copy_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                           uint32_t rows, pnb_tensor *eps) {
     const pnb_adapter *a = params->adapter;
     pnb_level part;
     pnb_tensor halves[2], xs;
@@ -260,8 +279,9 @@ static pnb_status copy_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level l
     return pnb_concat(g, 0, halves, 2, eps);
 }
 
-pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
-                                  pnb_tensor *eps) {
+pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
+                                  const pnb_eps_params *params, pnb_tensor *eps) {
     uint32_t rows = pnb_graph_shape(g, x).d[0] - params->adapter_begin;
-    return p->kind == PNB_PRIOR_GMM ? mixture_eps(p, g, x, level, params, rows, eps) : copy_eps(p, g, x, level, params, rows, eps);
+    return p->kind == PNB_PRIOR_GMM ? mixture_eps(p, g, x, level, params, rows, eps)
+                                    : copy_eps(p, g, x, level, params, rows, eps);
 }

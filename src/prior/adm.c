@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------------------------
+ */
 
 /* Wrappers keep the network under "model.". */
-static const char *strip(const char *name) { return strncmp(name, "model.", 6) == 0 ? name + 6 : name; }
+static const char *strip(const char *name) {
+    return strncmp(name, "model.", 6) == 0 ? name + 6 : name;
+}
 
 typedef struct loader {
     pnb_prior *prior;
@@ -41,7 +44,9 @@ static pnb_status list_tensors(pnb_error *err, const pnb_safetensors *file, pnb_
     for (size_t i = 0; i < count; i++) {
         const pnb_safetensors_entry *e = pnb_safetensors_at(file, i);
         info[i] = (pnb_tensor_info){.name = strip(e->name), .rank = e->rank};
-        if (e->rank > 4) return pnb_fail(err, PNB_ERROR_MODEL, "adm: tensor '%s' has %u dimensions, at most 4 can be", e->name, e->rank);
+        if (e->rank > 4)
+            return pnb_fail(err, PNB_ERROR_MODEL, "adm: tensor '%s' has %u dimensions, at most 4 can be", e->name,
+                            e->rank);
         memcpy(info[i].shape, e->shape, e->rank * sizeof e->shape[0]);
     }
     return PNB_OK;
@@ -94,7 +99,8 @@ fail:
     return status;
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------------------- */
+/* ---- layers -------------------------------------------------------------------------------------------------------
+ */
 
 /* layer.part into buf */
 static const char *part(const pnb_adm_layer *l, const char *name, char buf[2 * PNB_ADM_NAME_SIZE]) {
@@ -119,7 +125,8 @@ static pnb_status add_channels(pnb_graph *g, pnb_tensor e, pnb_tensor *h) {
 }
 
 /* h = conv(resample(silu(norm x))); h = conv(silu(norm(h) modulated by the embedding)); out = skip(resample x) + h */
-static pnb_status residual(const pnb_net *net, const pnb_adm_layer *l, bool scale_shift, pnb_tensor x, pnb_tensor emb, pnb_tensor *y) {
+static pnb_status residual(const pnb_net *net, const pnb_adm_layer *l, bool scale_shift, pnb_tensor x, pnb_tensor emb,
+                           pnb_tensor *y) {
     char name[2 * PNB_ADM_NAME_SIZE];
     pnb_tensor h, e;
     PNB_TRY(pnb_net_norm(net, part(l, "in_layers.0", name), x, PNB_NONE, true, &h));
@@ -147,12 +154,17 @@ static pnb_status attention(const pnb_net *net, const pnb_adm_layer *l, bool new
     return pnb_add(net->g, x, h, y);
 }
 
-static pnb_status layer(const pnb_net *net, const pnb_adm_config *c, const pnb_adm_layer *l, pnb_tensor x, pnb_tensor emb, pnb_tensor *y) {
+static pnb_status layer(const pnb_net *net, const pnb_adm_config *c, const pnb_adm_layer *l, pnb_tensor x,
+                        pnb_tensor emb, pnb_tensor *y) {
     switch (l->kind) {
-    case PNB_ADM_CONV: return pnb_net_conv(net, l->name, x, 1, 1, y);
-    case PNB_ADM_RES: return residual(net, l, c->scale_shift, x, emb, y);
-    case PNB_ADM_ATTENTION: return attention(net, l, c->new_order, x, y);
-    case PNB_ADM_DOWN: return l->name[0] ? pnb_net_conv(net, l->name, x, 2, 1, y) : pnb_avg_pool(net->g, x, 2, y);
+    case PNB_ADM_CONV:
+        return pnb_net_conv(net, l->name, x, 1, 1, y);
+    case PNB_ADM_RES:
+        return residual(net, l, c->scale_shift, x, emb, y);
+    case PNB_ADM_ATTENTION:
+        return attention(net, l, c->new_order, x, y);
+    case PNB_ADM_DOWN:
+        return l->name[0] ? pnb_net_conv(net, l->name, x, 2, 1, y) : pnb_avg_pool(net->g, x, 2, y);
     case PNB_ADM_UP:
         PNB_TRY(pnb_upsample_nearest(net->g, x, 2, y));
         return l->name[0] ? pnb_net_conv(net, l->name, *y, 1, 1, y) : PNB_OK;
@@ -160,10 +172,12 @@ static pnb_status layer(const pnb_net *net, const pnb_adm_config *c, const pnb_a
     return PNB_OK;
 }
 
-/* ---- the network -------------------------------------------------------------------------------------------------- */
+/* ---- the network --------------------------------------------------------------------------------------------------
+ */
 
 /* SiLU of the embedding of time (and class): all that residual blocks use of it, so it is made once. */
-static pnb_status embedding(const pnb_net *net, const pnb_adm_config *c, pnb_tensor t, pnb_tensor label, pnb_tensor *out) {
+static pnb_status embedding(const pnb_net *net, const pnb_adm_config *c, pnb_tensor t, pnb_tensor label,
+                            pnb_tensor *out) {
     pnb_tensor e, table;
     PNB_TRY(pnb_timestep_embedding(net->g, t, c->model_channels, 10000.0f, false, false, &e));
     PNB_TRY(pnb_net_linear(net, "time_embed.0", e, &e));
@@ -187,23 +201,29 @@ static pnb_status check_input(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
         return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects images of %u channels, found %s", p->adm.in_channels,
                         pnb_shape_text(s, (char[64]){0}));
     if (s.d[2] % multiple || s.d[3] % multiple)
-        return pnb_fail(err, PNB_ERROR_INPUT, "prior: height and width must be multiples of %u, found %u x %u", multiple, s.d[2], s.d[3]);
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: height and width must be multiples of %u, found %u x %u",
+                        multiple, s.d[2], s.d[3]);
     if (t.rank != 1 || t.d[0] != s.d[0])
-        return pnb_fail(err, PNB_ERROR_INPUT, "prior: t should be [%u], found %s", s.d[0], pnb_shape_text(t, (char[64]){0}));
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: t should be [%u], found %s", s.d[0],
+                        pnb_shape_text(t, (char[64]){0}));
     if (p->adm.classes && label == PNB_NONE)
-        return pnb_fail(err, PNB_ERROR_USAGE, "prior: it is conditioned on %u classes, give a class for each image", p->adm.classes);
-    if (!p->adm.classes && label != PNB_NONE) return pnb_fail(err, PNB_ERROR_USAGE, "prior: it knows no classes, give none");
+        return pnb_fail(err, PNB_ERROR_USAGE, "prior: it is conditioned on %u classes, give a class for each image",
+                        p->adm.classes);
+    if (!p->adm.classes && label != PNB_NONE)
+        return pnb_fail(err, PNB_ERROR_USAGE, "prior: it knows no classes, give none");
     return PNB_OK;
 }
 
-pnb_status pnb_adm_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, pnb_tensor *eps) {
+pnb_status pnb_adm_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                       pnb_tensor *eps) {
     const pnb_adm_config *c = &p->adm;
     pnb_net net = {.g = g, .weights = &p->weights, .adapter = params->adapter, .begin = params->adapter_begin};
     PNB_TRY(check_input(p, g, x, level, params->label));
     pnb_tensor emb, h = x, skips[PNB_ADM_MAX_LEVELS * 64];
     size_t depth = 0;
     if (c->levels * (c->res_blocks + 1) > sizeof skips / sizeof skips[0])
-        return pnb_fail(pnb_graph_error(g), PNB_ERROR_MODEL, "adm: %u residual blocks a level are too many", c->res_blocks);
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_MODEL, "adm: %u residual blocks a level are too many",
+                        c->res_blocks);
     PNB_TRY(embedding(&net, c, level.t, params->label, &emb));
     for (size_t i = 0; i < c->n_layers; i++) {
         const pnb_adm_layer *l = &c->layers[i];

@@ -37,8 +37,8 @@ static uint32_t blocks_of(const list *l, const char *prefix) {
     return highest;
 }
 
-/* Residual blocks a level, and how the image is halved: a strided convolution (its own names), a residual block (seen on the
- * way up, where it is a second one in its block), or pooling (a gap in the numbers). */
+/* Residual blocks a level, and how the image is halved: a strided convolution (its own names), a residual block (seen
+ * on the way up, where it is a second one in its block), or pooling (a gap in the numbers). */
 static void infer_resampling(const list *l, uint32_t n, pnb_adm_config *c) {
     c->conv_resample = true;
     c->res_blocks = n - 1;
@@ -51,14 +51,16 @@ static void infer_resampling(const list *l, uint32_t n, pnb_adm_config *c) {
         return;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (find_at(l, "output_blocks.%u.1.in_layers.0.weight", i, 0) || find_at(l, "output_blocks.%u.2.in_layers.0.weight", i, 0)) {
+        if (find_at(l, "output_blocks.%u.1.in_layers.0.weight", i, 0) ||
+            find_at(l, "output_blocks.%u.2.in_layers.0.weight", i, 0)) {
             c->resblock_updown = true;
             c->res_blocks = i;
             return;
         }
 }
 
-static pnb_status dimension(pnb_error *err, const list *l, const char *name, uint32_t rank, uint32_t index, uint32_t *out) {
+static pnb_status dimension(pnb_error *err, const list *l, const char *name, uint32_t rank, uint32_t index,
+                            uint32_t *out) {
     const pnb_tensor_info *t = find(l, name);
     if (!t) return pnb_fail(err, PNB_ERROR_MODEL, "adm: tensor '%s' is missing", name);
     if (t->rank != rank || t->shape[index] < 1 || t->shape[index] > 65536)
@@ -71,12 +73,14 @@ static pnb_status infer_levels(pnb_error *err, const list *l, pnb_adm_config *c)
     uint32_t n = blocks_of(l, "input_blocks."), per_level;
     if (n < 2) return pnb_fail(err, PNB_ERROR_MODEL, "adm: found %u input blocks, expected at least 2", n);
     if (blocks_of(l, "output_blocks.") != n)
-        return pnb_fail(err, PNB_ERROR_MODEL, "adm: found %u input blocks but %u output blocks", n, blocks_of(l, "output_blocks."));
+        return pnb_fail(err, PNB_ERROR_MODEL, "adm: found %u input blocks but %u output blocks", n,
+                        blocks_of(l, "output_blocks."));
     infer_resampling(l, n, c);
     per_level = c->res_blocks + 1;
     c->levels = n / per_level;
     if (c->res_blocks < 1 || n % per_level || c->levels > PNB_ADM_MAX_LEVELS)
-        return pnb_fail(err, PNB_ERROR_MODEL, "adm: %u input blocks cannot be levels of %u residual blocks", n, c->res_blocks);
+        return pnb_fail(err, PNB_ERROR_MODEL, "adm: %u input blocks cannot be levels of %u residual blocks", n,
+                        c->res_blocks);
     for (uint32_t i = 0; i < c->levels; i++) {
         char name[PNB_ADM_NAME_SIZE];
         snprintf(name, sizeof name, "input_blocks.%u.0.out_layers.3.weight", 1 + i * per_level);
@@ -89,8 +93,8 @@ static pnb_status infer_levels(pnb_error *err, const list *l, pnb_adm_config *c)
 /* ---- the layers -------------------------------------------------------------------------------------------------- */
 
 /* The name is that of block and place in it ("input_blocks", 3, 1); block NULL: no name. */
-static pnb_adm_layer *append(pnb_adm_config *c, pnb_adm_kind kind, const char *block, uint32_t index, uint32_t place, uint32_t in,
-                             uint32_t out) {
+static pnb_adm_layer *append(pnb_adm_config *c, pnb_adm_kind kind, const char *block, uint32_t index, uint32_t place,
+                             uint32_t in, uint32_t out) {
     pnb_adm_layer *layer = &c->layers[c->n_layers++];
     *layer = (pnb_adm_layer){.kind = kind, .in = in, .out = out};
     if (block && strcmp(block, "middle_block") == 0)
@@ -105,7 +109,8 @@ static void append_attention(pnb_adm_config *c, const char *block, uint32_t inde
     layer->heads = c->head_channels ? channels / c->head_channels : c->heads;
 }
 
-static void append_resample(pnb_adm_config *c, const char *block, uint32_t index, uint32_t place, uint32_t channels, int32_t direction) {
+static void append_resample(pnb_adm_config *c, const char *block, uint32_t index, uint32_t place, uint32_t channels,
+                            int32_t direction) {
     if (c->resblock_updown) {
         append(c, PNB_ADM_RES, block, index, place, channels, channels)->resample = direction;
         return;
@@ -117,7 +122,8 @@ static void append_resample(pnb_adm_config *c, const char *block, uint32_t index
 
 pnb_status pnb_adm_config_lay_out(pnb_error *err, pnb_adm_config *c) {
     uint32_t blocks = c->levels * (c->res_blocks + 1), n = 0, skips = 0, *stack = malloc(blocks * sizeof *stack);
-    c->layers = malloc((5 * (size_t)blocks + 4) * sizeof *c->layers); /* at most 2 layers down and 3 up for each block, 3 between */
+    c->layers = malloc((5 * (size_t)blocks + 4) *
+                       sizeof *c->layers); /* at most 2 layers down and 3 up for each block, 3 between */
     if (!c->layers || !stack) {
         free(stack);
         return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "adm: no memory for %u blocks", blocks);
@@ -171,14 +177,17 @@ static pnb_status pair(const visitor *v, const char *name, const char *part, pnb
 
 static pnb_status layer_tensors(const visitor *v, const pnb_adm_config *c, const pnb_adm_layer *l) {
     switch (l->kind) {
-    case PNB_ADM_CONV: return pair(v, l->name, "", pnb_shape4(l->out, l->in, 3, 3));
+    case PNB_ADM_CONV:
+        return pair(v, l->name, "", pnb_shape4(l->out, l->in, 3, 3));
     case PNB_ADM_DOWN:
-    case PNB_ADM_UP: return l->name[0] ? pair(v, l->name, "", pnb_shape4(l->out, l->in, 3, 3)) : PNB_OK;
+    case PNB_ADM_UP:
+        return l->name[0] ? pair(v, l->name, "", pnb_shape4(l->out, l->in, 3, 3)) : PNB_OK;
     case PNB_ADM_ATTENTION:
         PNB_TRY(pair(v, l->name, ".norm", pnb_shape1(l->in)));
         PNB_TRY(pair(v, l->name, ".qkv", pnb_shape3(3 * l->in, l->in, 1)));
         return pair(v, l->name, ".proj_out", pnb_shape3(l->in, l->in, 1));
-    case PNB_ADM_RES: break;
+    case PNB_ADM_RES:
+        break;
     }
     PNB_TRY(pair(v, l->name, ".in_layers.0", pnb_shape1(l->in)));
     PNB_TRY(pair(v, l->name, ".in_layers.2", pnb_shape4(l->out, l->in, 3, 3)));
@@ -229,8 +238,10 @@ static pnb_status check_tensor(void *user, const char *name, pnb_shape shape) {
     if (!same) {
         char expected[64], text[128] = "[";
         for (uint32_t i = 0; i < t->rank; i++)
-            snprintf(text + strlen(text), sizeof text - strlen(text), i ? ",%llu" : "%llu", (unsigned long long)t->shape[i]);
-        return pnb_fail(k->err, PNB_ERROR_MODEL, "adm: tensor '%s' should be %s, found %s]", name, pnb_shape_text(shape, expected), text);
+            snprintf(text + strlen(text), sizeof text - strlen(text), i ? ",%llu" : "%llu",
+                     (unsigned long long)t->shape[i]);
+        return pnb_fail(k->err, PNB_ERROR_MODEL, "adm: tensor '%s' should be %s, found %s]", name,
+                        pnb_shape_text(shape, expected), text);
     }
     k->seen[t - k->found->tensors] = true;
     k->matched++;
@@ -243,7 +254,8 @@ static pnb_status check_tensors(pnb_error *err, const list *l, const pnb_adm_con
     pnb_status status = pnb_adm_config_tensors(c, check_tensor, &k);
     for (size_t i = 0; status == PNB_OK && k.matched < l->count && i < l->count; i++)
         if (!k.seen[i])
-            status = pnb_fail(err, PNB_ERROR_MODEL, "adm: tensor '%s' has no place in this network (%zu of %zu tensors are unknown)",
+            status = pnb_fail(err, PNB_ERROR_MODEL,
+                              "adm: tensor '%s' has no place in this network (%zu of %zu tensors are unknown)",
                               l->tensors[i].name, l->count - k.matched, l->count);
     free(k.seen);
     return status;
@@ -263,11 +275,13 @@ static pnb_status settle_heads(pnb_error *err, pnb_adm_hints hints, pnb_adm_conf
     uint32_t divisor = c->head_channels ? c->head_channels : c->heads;
     for (uint32_t i = 0; i < c->levels; i++) {
         if (c->channels[i] % 32)
-            return pnb_fail(err, PNB_ERROR_MODEL, "adm: level %u has %u channels, which 32 norm groups do not divide", i, c->channels[i]);
+            return pnb_fail(err, PNB_ERROR_MODEL, "adm: level %u has %u channels, which 32 norm groups do not divide",
+                            i, c->channels[i]);
         if ((c->attention[i] || i + 1 == c->levels) && c->channels[i] % divisor)
-            return pnb_fail(err, PNB_ERROR_MODEL,
-                            "adm: %u channels cannot be split by %s %u: give num_heads or num_head_channels in the metadata",
-                            c->channels[i], c->head_channels ? "heads of width" : "a number of heads of", divisor);
+            return pnb_fail(
+                err, PNB_ERROR_MODEL,
+                "adm: %u channels cannot be split by %s %u: give num_heads or num_head_channels in the metadata",
+                c->channels[i], c->head_channels ? "heads of width" : "a number of heads of", divisor);
     }
     return PNB_OK;
 }
@@ -286,7 +300,8 @@ pnb_status pnb_adm_config_infer(pnb_error *err, const pnb_tensor_info *tensors, 
     out->scale_shift = emb_rows == 2 * out->channels[0];
     if (find(&l, "label_emb.weight")) PNB_TRY_GOTO(dimension(err, &l, "label_emb.weight", 2, 0, &out->classes));
     if (out->out_channels < out->in_channels)
-        PNB_TRY_GOTO(pnb_fail(err, PNB_ERROR_MODEL, "adm: %u output channels cannot predict the noise of %u input channels",
+        PNB_TRY_GOTO(pnb_fail(err, PNB_ERROR_MODEL,
+                              "adm: %u output channels cannot predict the noise of %u input channels",
                               out->out_channels, out->in_channels));
     PNB_TRY_GOTO(settle_heads(err, hints, out));
     PNB_TRY_GOTO(pnb_adm_config_lay_out(err, out));
@@ -307,14 +322,19 @@ void pnb_adm_config_text(const pnb_adm_config *c, char *buf, size_t size) {
     char channels[96] = "", attention[96] = "", heads[64];
     for (uint32_t i = 0; i < c->levels; i++) {
         snprintf(channels + strlen(channels), sizeof channels - strlen(channels), i ? ",%u" : "%u", c->channels[i]);
-        if (c->attention[i]) snprintf(attention + strlen(attention), sizeof attention - strlen(attention), "1/%u, ", 1u << i);
+        if (c->attention[i])
+            snprintf(attention + strlen(attention), sizeof attention - strlen(attention), "1/%u, ", 1u << i);
     }
     snprintf(heads, sizeof heads, c->head_channels ? "%u channels a head%s" : "%u heads%s",
              c->head_channels ? c->head_channels : c->heads, c->heads_assumed ? " (assumed)" : "");
     snprintf(buf, size,
-             "ADM U-Net: %u to %u channels, levels of %s channels, %u residual blocks each, attention at %smiddle, %s, %s order, %s time "
+             "ADM U-Net: %u to %u channels, levels of %s channels, %u residual blocks each, attention at %smiddle, %s, "
+             "%s order, %s time "
              "embedding, resampling by %s%s",
-             c->in_channels, c->out_channels, channels, c->res_blocks, attention, heads, c->new_order ? "new" : "legacy",
-             c->scale_shift ? "scale-shift" : "additive",
-             c->resblock_updown ? "residual blocks" : c->conv_resample ? "convolutions" : "pooling", c->classes ? ", class labels" : "");
+             c->in_channels, c->out_channels, channels, c->res_blocks, attention, heads,
+             c->new_order ? "new" : "legacy", c->scale_shift ? "scale-shift" : "additive",
+             c->resblock_updown ? "residual blocks"
+             : c->conv_resample ? "convolutions"
+                                : "pooling",
+             c->classes ? ", class labels" : "");
 }

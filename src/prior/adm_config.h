@@ -1,6 +1,7 @@
 /* The shape of an ADM U-Net: worked out from the names and shapes of its tensors, and laid out as a list of layers.
  *
- * One list serves all: which tensors there must be, how many parameters, which layers an adapter may take, how to build it.
+ * One list serves all: which tensors there must be, how many parameters, which layers an adapter may take, how to build
+ * it.
  */
 #ifndef PNB_PRIOR_ADM_CONFIG_H
 #define PNB_PRIOR_ADM_CONFIG_H

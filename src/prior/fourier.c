@@ -24,8 +24,9 @@ pnb_status pnb_log_snr_features(pnb_graph *g, pnb_tensor alpha, pnb_tensor sigma
     PNB_TRY(pnb_graph_check(g, "log_snr_features", "sigma", sigma));
     pnb_shape a = pnb_graph_shape(g, alpha), s = pnb_graph_shape(g, sigma);
     if (a.rank != 1 || !pnb_shape_equal(a, s))
-        return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "log_snr_features: alpha %s and sigma %s should both be [N]",
-                        pnb_shape_text(a, (char[64]){0}), pnb_shape_text(s, (char[64]){0}));
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT,
+                        "log_snr_features: alpha %s and sigma %s should both be [N]", pnb_shape_text(a, (char[64]){0}),
+                        pnb_shape_text(s, (char[64]){0}));
     pnb_shape out = pnb_shape2(a.d[0], PNB_FOURIER_DIM);
     return pnb_graph_add(g, &pnb_op_fourier, in, 2, 0, NULL, 0, &out, 1, y, 1);
 }

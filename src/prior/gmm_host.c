@@ -70,7 +70,8 @@ static pnb_status check(pnb_error *err, uint32_t dim, uint32_t n, const double *
         const double *c = covariances + (size_t)i * dim * dim;
         double largest = 0.0;
         for (size_t k = 0; k < (size_t)dim * dim; k++) {
-            if (!isfinite(c[k])) return pnb_fail(err, PNB_ERROR_INPUT, "mixture: covariance %u has an entry that is no number", i);
+            if (!isfinite(c[k]))
+                return pnb_fail(err, PNB_ERROR_INPUT, "mixture: covariance %u has an entry that is no number", i);
             largest = fmax(largest, fabs(c[k]));
         }
         for (uint32_t r = 0; r < dim; r++) {
@@ -80,8 +81,8 @@ static pnb_status check(pnb_error *err, uint32_t dim, uint32_t n, const double *
                 double a = c[(size_t)r * dim + s], b = c[(size_t)s * dim + r];
                 if (fabs(a - b) > 1e-6 * largest)
                     return pnb_fail(err, PNB_ERROR_INPUT,
-                                    "mixture: covariance %u is not symmetric: entry (%u,%u) is %g, entry (%u,%u) is %g", i, r, s, a, s,
-                                    r, b);
+                                    "mixture: covariance %u is not symmetric: entry (%u,%u) is %g, entry (%u,%u) is %g",
+                                    i, r, s, a, s, r, b);
             }
         }
     }
@@ -100,8 +101,9 @@ static pnb_status decompose(pnb_error *err, pnb_gmm *g) {
         for (uint32_t k = 0; k < g->dim; k++) largest = fmax(largest, fabs(w[k]));
         for (uint32_t k = 0; k < g->dim && status == PNB_OK; k++) {
             if (w[k] < -1e-9 * largest)
-                status = pnb_fail(err, PNB_ERROR_INPUT,
-                                  "mixture: covariance %u is not positive semidefinite: it has the eigenvalue %g", i, w[k]);
+                status =
+                    pnb_fail(err, PNB_ERROR_INPUT,
+                             "mixture: covariance %u is not positive semidefinite: it has the eigenvalue %g", i, w[k]);
             w[k] = fmax(w[k], 0.0);
         }
     }
@@ -112,7 +114,8 @@ static pnb_status decompose(pnb_error *err, pnb_gmm *g) {
 pnb_status pnb_gmm_init(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
                         const double *covariances, pnb_gmm *out) {
     memset(out, 0, sizeof *out);
-    if (dim < 1 || n < 1) return pnb_fail(err, PNB_ERROR_INPUT, "mixture: needs at least one component and one dimension");
+    if (dim < 1 || n < 1)
+        return pnb_fail(err, PNB_ERROR_INPUT, "mixture: needs at least one component and one dimension");
     if (dim > 4096 || n > 65536 || (double)n * dim * dim > 5e8)
         return pnb_fail(err, PNB_ERROR_INPUT, "mixture: %u components in %u dimensions are too large", n, dim);
     PNB_TRY(check(err, dim, n, weights, means, covariances));
@@ -126,7 +129,8 @@ pnb_status pnb_gmm_init(pnb_error *err, uint32_t dim, uint32_t n, const double *
     out->eigenvectors = malloc(n * square * sizeof(double));
     pnb_status status = PNB_OK;
     if (!out->weights || !out->means || !out->covariances || !out->eigenvalues || !out->eigenvectors) {
-        status = pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "mixture: no memory for %u components in %u dimensions", n, dim);
+        status =
+            pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "mixture: no memory for %u components in %u dimensions", n, dim);
         goto fail;
     }
     double sum = 0.0;
@@ -193,10 +197,10 @@ static void forward_solve(uint32_t m, const double *l, double *x) {
     }
 }
 
-/* Condition one component. With S = F C F^T + sigma_y^2 I = L L^T and B = L^-1 F C: mean + B^T L^-1 (y - F mean), C - B^T B.
- * Work: s [m,m], b [dim,m] (row k is column k of B), r [m]. */
-static bool condition(const pnb_gmm *g, uint32_t i, uint32_t m, const double *f, const double *y, double sigma_y, double *s,
-                      double *b, double *r, double *mean, double *cov, double *log_evidence) {
+/* Condition one component. With S = F C F^T + sigma_y^2 I = L L^T and B = L^-1 F C: mean + B^T L^-1 (y - F mean), C -
+ * B^T B. Work: s [m,m], b [dim,m] (row k is column k of B), r [m]. */
+static bool condition(const pnb_gmm *g, uint32_t i, uint32_t m, const double *f, const double *y, double sigma_y,
+                      double *s, double *b, double *r, double *mean, double *cov, double *log_evidence) {
     uint32_t d = g->dim;
     const double *c = g->covariances + (size_t)i * d * d, *mu = g->means + (size_t)i * d;
     for (uint32_t k = 0; k < d; k++)
@@ -235,22 +239,24 @@ static bool condition(const pnb_gmm *g, uint32_t i, uint32_t m, const double *f,
     return true;
 }
 
-pnb_status pnb_gmm_posterior(pnb_error *err, const pnb_gmm *g, uint32_t m, const double *f, const double *y, double sigma_y,
-                             pnb_gmm *out) {
+pnb_status pnb_gmm_posterior(pnb_error *err, const pnb_gmm *g, uint32_t m, const double *f, const double *y,
+                             double sigma_y, pnb_gmm *out) {
     memset(out, 0, sizeof *out);
     if (m < 1 || !(sigma_y > 0))
-        return pnb_fail(err, PNB_ERROR_INPUT, "mixture: a posterior needs measurements (found %u) and sigma_y > 0 (found %g)", m,
-                        sigma_y);
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "mixture: a posterior needs measurements (found %u) and sigma_y > 0 (found %g)", m, sigma_y);
     size_t d = g->dim, square = d * d;
     double *block = malloc((g->n * (1 + d + square) + (size_t)m * m + d * m + m) * sizeof *block);
-    if (!block) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "mixture: no memory for a posterior of %u measurements", m);
-    double *weights = block, *means = weights + g->n, *covs = means + g->n * d, *s = covs + g->n * square, *b = s + (size_t)m * m,
-           *r = b + d * m;
+    if (!block)
+        return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "mixture: no memory for a posterior of %u measurements", m);
+    double *weights = block, *means = weights + g->n, *covs = means + g->n * d, *s = covs + g->n * square,
+           *b = s + (size_t)m * m, *r = b + d * m;
     pnb_status status = PNB_OK;
     double best = -INFINITY;
     for (uint32_t i = 0; i < g->n; i++) {
         if (!condition(g, i, m, f, y, sigma_y, s, b, r, means + i * d, covs + i * square, &weights[i])) {
-            status = pnb_fail(err, PNB_ERROR_NUMERIC, "mixture: component %u cannot be conditioned: sigma_y %g is too small", i, sigma_y);
+            status = pnb_fail(err, PNB_ERROR_NUMERIC,
+                              "mixture: component %u cannot be conditioned: sigma_y %g is too small", i, sigma_y);
             goto fail;
         }
         weights[i] += log(g->weights[i]);
@@ -260,7 +266,8 @@ pnb_status pnb_gmm_posterior(pnb_error *err, const pnb_gmm *g, uint32_t m, const
         weights[i] = fmax(exp(weights[i] - best), DBL_MIN);
         for (size_t k = 0; k < d; k++) {
             double *diagonal = &covs[i * square + k * d + k];
-            *diagonal = fmax(*diagonal, 0.0) + 1e-15 * g->covariances[i * square + k * d + k]; /* rounding must not leave it below 0 */
+            *diagonal = fmax(*diagonal, 0.0) +
+                        1e-15 * g->covariances[i * square + k * d + k]; /* rounding must not leave it below 0 */
         }
     }
     PNB_TRY_GOTO(pnb_gmm_init(err, g->dim, g->n, weights, means, covs, out));
@@ -271,10 +278,12 @@ fail:
 
 /* ---- densities and draws ----------------------------------------------------------------------------------------- */
 
-/* ln (weight N(x; mean, alpha^2 C + sigma^2 I)) of one component. If eps is not NULL, P^-1 (x - alpha mean) is written there. */
+/* ln (weight N(x; mean, alpha^2 C + sigma^2 I)) of one component. If eps is not NULL, P^-1 (x - alpha mean) is written
+ * there. */
 static double log_component(const pnb_gmm *g, uint32_t i, double alpha, double sigma, const double *x, double *eps) {
     uint32_t d = g->dim;
-    const double *mu = g->means + (size_t)i * d, *w = g->eigenvalues + (size_t)i * d, *v = g->eigenvectors + (size_t)i * d * d;
+    const double *mu = g->means + (size_t)i * d, *w = g->eigenvalues + (size_t)i * d,
+                 *v = g->eigenvectors + (size_t)i * d * d;
     double largest = 0.0, sum = 0.0;
     for (uint32_t k = 0; k < d; k++) largest = fmax(largest, w[k]);
     double floor = fmax(EIGENVALUE_FLOOR * largest, DBL_MIN);
@@ -328,7 +337,8 @@ pnb_status pnb_gmm_eps(pnb_error *err, const pnb_gmm *g, double alpha, double si
     return PNB_OK;
 }
 
-pnb_status pnb_gmm_sample(pnb_error *err, const pnb_gmm *g, uint64_t seed, uint32_t stream, uint32_t count, double *out) {
+pnb_status pnb_gmm_sample(pnb_error *err, const pnb_gmm *g, uint64_t seed, uint32_t stream, uint32_t count,
+                          double *out) {
     uint32_t d = g->dim;
     float *normal = malloc(d * sizeof *normal);
     if (!normal) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "mixture: no memory for samples");
@@ -336,7 +346,7 @@ pnb_status pnb_gmm_sample(pnb_error *err, const pnb_gmm *g, uint64_t seed, uint3
         float uniform;
         double sum = 0.0, *x = out + (size_t)s * d;
         uint32_t i = 0;
-        pnb_fill_uniform(seed, stream, 0, s, &uniform, 1);             /* step 0: which component */
+        pnb_fill_uniform(seed, stream, 0, s, &uniform, 1);            /* step 0: which component */
         pnb_fill_normal(seed, stream, 1, (uint64_t)s * d, normal, d); /* step 1: where in it */
         while (i + 1 < g->n && (sum += g->weights[i]) <= uniform) i++;
         memcpy(x, g->means + (size_t)i * d, d * sizeof *x);
@@ -361,6 +371,7 @@ void pnb_gmm_moments(const pnb_gmm *g, double *mean, double *covariance) {
         const double *m = g->means + (size_t)i * d, *c = g->covariances + (size_t)i * d * d;
         for (uint32_t j = 0; j < d; j++)
             for (uint32_t k = 0; k < d; k++)
-                covariance[(size_t)j * d + k] += g->weights[i] * (c[(size_t)j * d + k] + (m[j] - mean[j]) * (m[k] - mean[k]));
+                covariance[(size_t)j * d + k] +=
+                    g->weights[i] * (c[(size_t)j * d + k] + (m[j] - mean[j]) * (m[k] - mean[k]));
     }
 }

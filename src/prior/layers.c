@@ -1,4 +1,5 @@
-/* Layers of a network by their names in the checkpoint: y = Wx + b, plus scale Up(Down(x)) on the rows that an adapter has. */
+/* Layers of a network by their names in the checkpoint: y = Wx + b, plus scale Up(Down(x)) on the rows that an adapter
+ * has. */
 #include "prior/internal.h"
 
 #include "ops/ops.h"
@@ -33,7 +34,8 @@ static pnb_status conv_weight(pnb_graph *g, pnb_tensor *w) {
     return s.rank == 4 ? PNB_OK : pnb_graph_reshape(g, *w, pnb_shape4(s.d[0], s.d[1], s.d[2], 1), w);
 }
 
-pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad, pnb_tensor *y) {
+pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad,
+                        pnb_tensor *y) {
     pnb_tensor w, b, rows, low, down, up;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &w));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &b));
@@ -62,7 +64,8 @@ pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pn
     return pnb_add_rows(net->g, *y, low, net->begin, net->adapter->params.scale, y);
 }
 
-pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu, pnb_tensor *y) {
+pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu,
+                        pnb_tensor *y) {
     pnb_tensor gamma, beta;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &gamma));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &beta));

@@ -1,6 +1,8 @@
-/* Time-conditioned MLP for vectors: h = silu(inp x + emb_0 f); h = silu(hid_i h + emb_i f) + h; eps = out h; f the log-SNR features.
+/* Time-conditioned MLP for vectors: h = silu(inp x + emb_0 f); h = silu(hid_i h + emb_i f) + h; eps = out h; f the
+ * log-SNR features.
  *
- * Files: safetensors with the metadata architecture = "mlp" and the tensors inp, hid.i, emb.i, out (weight and bias each).
+ * Files: safetensors with the metadata architecture = "mlp" and the tensors inp, hid.i, emb.i, out (weight and bias
+ * each).
  */
 #include "base/philox.h"
 #include "ops/ops.h"
@@ -60,11 +62,13 @@ pnb_status pnb_mlp_describe(pnb_weights *w, pnb_mlp_config c, pnb_storage_kind k
     return PNB_OK;
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
 
 static pnb_status infer(pnb_prior *p, const pnb_safetensors *file) {
     const pnb_safetensors_entry *inp = pnb_safetensors_find(file, "inp.weight");
-    if (!inp || inp->rank != 2 || inp->shape[0] < 1 || inp->shape[0] > 8192 || inp->shape[1] < 1 || inp->shape[1] > 8192)
+    if (!inp || inp->rank != 2 || inp->shape[0] < 1 || inp->shape[0] > 8192 || inp->shape[1] < 1 ||
+        inp->shape[1] > 8192)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: tensor 'inp.weight' should be [hidden,dim], at most 8192 each");
     uint32_t depth = 0;
     for (char name[NAME_SIZE]; depth <= MAX_DEPTH; depth++) {
@@ -74,10 +78,11 @@ static pnb_status infer(pnb_prior *p, const pnb_safetensors *file) {
     if (depth < 1 || depth > MAX_DEPTH)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %u layers emb.i, expected 1 to %d", depth, MAX_DEPTH);
     p->mlp = (pnb_mlp_config){.dim = (uint32_t)inp->shape[1], .hidden = (uint32_t)inp->shape[0], .depth = depth};
-    size_t expected = 2 * (2 * (size_t)depth + 1) + (pnb_safetensors_find(file, "fr") != NULL); /* fr: the features' frequencies */
+    size_t expected =
+        2 * (2 * (size_t)depth + 1) + (pnb_safetensors_find(file, "fr") != NULL); /* fr: the features' frequencies */
     if (pnb_safetensors_count(file) != expected)
-        return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %zu tensors, expected %zu for %u layers", pnb_safetensors_count(file), expected,
-                        depth);
+        return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %zu tensors, expected %zu for %u layers",
+                        pnb_safetensors_count(file), expected, depth);
     return PNB_OK;
 }
 
@@ -93,14 +98,16 @@ pnb_status pnb_mlp_load(pnb_prior *p, pnb_safetensors *file) {
         snprintf(name, sizeof name, "%s.bias", l.name);
         PNB_TRY(pnb_safetensors_read_shape_f32(file, name, 1, (uint64_t[]){l.out}, bias));
     }
-    snprintf(p->describe, sizeof p->describe, "MLP: %u dimensions, %u layers of %u, SiLU, log-SNR features", p->mlp.dim, p->mlp.depth,
-             p->mlp.hidden);
+    snprintf(p->describe, sizeof p->describe, "MLP: %u dimensions, %u layers of %u, SiLU, log-SNR features", p->mlp.dim,
+             p->mlp.depth, p->mlp.hidden);
     return PNB_OK;
 }
 
-/* ---- graph -------------------------------------------------------------------------------------------------------- */
+/* ---- graph --------------------------------------------------------------------------------------------------------
+ */
 
-static pnb_status hidden_layer(const pnb_net *net, pnb_mlp_config c, uint32_t i, pnb_tensor h, pnb_tensor features, pnb_tensor *y) {
+static pnb_status hidden_layer(const pnb_net *net, pnb_mlp_config c, uint32_t i, pnb_tensor h, pnb_tensor features,
+                               pnb_tensor *y) {
     pnb_tensor a, b;
     PNB_TRY(pnb_net_linear(net, layer_at(c, i).name, h, &a));
     PNB_TRY(pnb_net_linear(net, layer_at(c, c.depth + i).name, features, &b));
@@ -109,7 +116,8 @@ static pnb_status hidden_layer(const pnb_net *net, pnb_mlp_config c, uint32_t i,
     return i ? pnb_add(net->g, *y, h, y) : PNB_OK;
 }
 
-pnb_status pnb_mlp_eps(const pnb_weights *w, pnb_mlp_config c, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_tensor *eps) {
+pnb_status pnb_mlp_eps(const pnb_weights *w, pnb_mlp_config c, pnb_graph *g, pnb_tensor x, pnb_level level,
+                       pnb_tensor *eps) {
     pnb_net net = {.g = g, .weights = w};
     pnb_tensor features, h = x;
     PNB_TRY(pnb_log_snr_features(g, level.alpha, level.sigma, &features));

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
 
-static pnb_status create(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps, pnb_prior **out) {
+static pnb_status create(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps,
+                         pnb_prior **out) {
     *out = NULL;
     pnb_prior *p = calloc(1, sizeof *p);
     if (!p) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory");
@@ -60,17 +62,21 @@ int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const ch
 /* What the file is: by its word, else by its names. */
 static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, pnb_prior_kind *kind) {
     const char *word = pnb_safetensors_metadata(file, "architecture");
-    bool adm = pnb_safetensors_find(file, "input_blocks.0.0.weight") || pnb_safetensors_find(file, "model.input_blocks.0.0.weight");
+    bool adm = pnb_safetensors_find(file, "input_blocks.0.0.weight") ||
+               pnb_safetensors_find(file, "model.input_blocks.0.0.weight");
     bool mlp = pnb_safetensors_find(file, "inp.weight") != NULL;
     *kind = adm ? PNB_PRIOR_ADM : PNB_PRIOR_MLP;
     if (word && strcmp(word, "adapter") == 0) return pnb_fail(err, PNB_ERROR_MODEL, "it is an adapter, not a prior");
-    if (word && strcmp(word, "adm") == 0) *kind = PNB_PRIOR_ADM;
-    else if (word && strcmp(word, "mlp") == 0) *kind = PNB_PRIOR_MLP;
+    if (word && strcmp(word, "adm") == 0)
+        *kind = PNB_PRIOR_ADM;
+    else if (word && strcmp(word, "mlp") == 0)
+        *kind = PNB_PRIOR_MLP;
     else if (!adm && !mlp) {
         const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
-        return pnb_fail(err, PNB_ERROR_MODEL, "it is no network known here (an ADM U-Net or an MLP): %zu tensors, the first is '%s'%s%s",
-                        pnb_safetensors_count(file), first ? first->name : "none", word ? ", its metadata says architecture " : "",
-                        word ? word : "");
+        return pnb_fail(err, PNB_ERROR_MODEL,
+                        "it is no network known here (an ADM U-Net or an MLP): %zu tensors, the first is '%s'%s%s",
+                        pnb_safetensors_count(file), first ? first->name : "none",
+                        word ? ", its metadata says architecture " : "", word ? word : "");
     }
     return PNB_OK;
 }
@@ -81,9 +87,11 @@ static pnb_status load(pnb_error *err, pnb_safetensors *file, pnb_prior **out) {
     const char *schedule = pnb_safetensors_metadata(file, "schedule");
     bool cosine = schedule && strcmp(schedule, "cosine") == 0;
     if (schedule && !cosine && strcmp(schedule, "linear") != 0)
-        return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine", schedule);
+        return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine",
+                        schedule);
     int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
-    PNB_TRY(create(err, kind, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR, (uint32_t)(steps > 0 ? steps : 0), out));
+    PNB_TRY(
+        create(err, kind, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR, (uint32_t)(steps > 0 ? steps : 0), out));
     return kind == PNB_PRIOR_ADM ? pnb_adm_load(*out, file) : pnb_mlp_load(*out, file);
 }
 
@@ -99,29 +107,55 @@ pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {
     return status;
 }
 
-pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) { return pnb_weights_commit(&prior->weights, gpu); }
+pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) {
+    return pnb_weights_commit(&prior->weights, gpu);
+}
 
-/* ---- facts -------------------------------------------------------------------------------------------------------- */
+/* ---- facts --------------------------------------------------------------------------------------------------------
+ */
 
-pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior) { return prior->kind; }
-const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior) { return &prior->schedule; }
-pnb_store *pnb_prior_store(pnb_prior *prior) { return prior->weights.store; }
-const pnb_gmm *pnb_prior_gmm(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_GMM ? &prior->gmm : NULL; }
-uint32_t pnb_prior_channels(const pnb_prior *prior) { return prior->adm.in_channels; }
-uint32_t pnb_prior_size_hint(const pnb_prior *prior) { return prior->size_hint; }
-uint32_t pnb_prior_multiple(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_ADM ? 1u << (prior->adm.levels - 1) : 1; }
-uint32_t pnb_prior_classes(const pnb_prior *prior) { return prior->adm.classes; }
-const char *pnb_prior_describe(const pnb_prior *prior) { return prior->describe; }
+pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior) {
+    return prior->kind;
+}
+const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior) {
+    return &prior->schedule;
+}
+pnb_store *pnb_prior_store(pnb_prior *prior) {
+    return prior->weights.store;
+}
+const pnb_gmm *pnb_prior_gmm(const pnb_prior *prior) {
+    return prior->kind == PNB_PRIOR_GMM ? &prior->gmm : NULL;
+}
+uint32_t pnb_prior_channels(const pnb_prior *prior) {
+    return prior->adm.in_channels;
+}
+uint32_t pnb_prior_size_hint(const pnb_prior *prior) {
+    return prior->size_hint;
+}
+uint32_t pnb_prior_multiple(const pnb_prior *prior) {
+    return prior->kind == PNB_PRIOR_ADM ? 1u << (prior->adm.levels - 1) : 1;
+}
+uint32_t pnb_prior_classes(const pnb_prior *prior) {
+    return prior->adm.classes;
+}
+const char *pnb_prior_describe(const pnb_prior *prior) {
+    return prior->describe;
+}
 
-uint32_t pnb_prior_dim(const pnb_prior *prior) { return prior->kind == PNB_PRIOR_GMM ? prior->gmm.dim : prior->mlp.dim; }
+uint32_t pnb_prior_dim(const pnb_prior *prior) {
+    return prior->kind == PNB_PRIOR_GMM ? prior->gmm.dim : prior->mlp.dim;
+}
 
 uint32_t pnb_prior_out_channels(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_ADM ? prior->adm.out_channels : pnb_prior_dim(prior);
 }
 
-uint64_t pnb_prior_parameters(const pnb_prior *prior) { return pnb_weights_elements(&prior->weights); }
+uint64_t pnb_prior_parameters(const pnb_prior *prior) {
+    return pnb_weights_elements(&prior->weights);
+}
 
-/* ---- the noise prediction ----------------------------------------------------------------------------------------- */
+/* ---- the noise prediction -----------------------------------------------------------------------------------------
+ */
 
 static pnb_status check_vectors(const pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level) {
     pnb_error *err = pnb_graph_error(g);
@@ -130,8 +164,10 @@ static pnb_status check_vectors(const pnb_prior *p, pnb_graph *g, pnb_tensor x, 
     PNB_TRY(pnb_graph_check(g, "prior", "sigma", level.sigma));
     pnb_shape s = pnb_graph_shape(g, x), one = pnb_shape1(s.d[0]);
     if (s.rank != 2 || s.d[1] != pnb_prior_dim(p))
-        return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects vectors [N,%u], found %s", pnb_prior_dim(p), pnb_shape_text(s, (char[64]){0}));
-    if (!pnb_shape_equal(pnb_graph_shape(g, level.alpha), one) || !pnb_shape_equal(pnb_graph_shape(g, level.sigma), one))
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects vectors [N,%u], found %s", pnb_prior_dim(p),
+                        pnb_shape_text(s, (char[64]){0}));
+    if (!pnb_shape_equal(pnb_graph_shape(g, level.alpha), one) ||
+        !pnb_shape_equal(pnb_graph_shape(g, level.sigma), one))
         return pnb_fail(err, PNB_ERROR_INPUT, "prior: alpha and sigma should both be [%u]", s.d[0]);
     return PNB_OK;
 }
@@ -142,7 +178,8 @@ static pnb_status check_adapter(const pnb_prior *p, pnb_graph *g, pnb_tensor x, 
         return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter was made for another prior");
     uint32_t rows = pnb_graph_shape(g, x).d[0];
     if (params->adapter_begin >= rows)
-        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter begins at row %u of %u", params->adapter_begin, rows);
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter begins at row %u of %u",
+                        params->adapter_begin, rows);
     return PNB_OK;
 }
 
@@ -152,7 +189,8 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
     if (!params) params = &plain;
     if (prior->kind != PNB_PRIOR_ADM) {
         PNB_TRY(check_vectors(prior, g, x, level));
-        if (params->label != PNB_NONE) return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: it knows no classes, give none");
+        if (params->label != PNB_NONE)
+            return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: it knows no classes, give none");
     } else {
         PNB_TRY(pnb_graph_check(g, "prior", "x", x));
     }

@@ -14,8 +14,9 @@ typedef struct pnb_adapter pnb_adapter;
 
 typedef enum pnb_prior_kind { PNB_PRIOR_GMM, PNB_PRIOR_MLP, PNB_PRIOR_ADM } pnb_prior_kind;
 
-/* From a safetensors file: the architecture is worked out from names and shapes (metadata helps where these are not enough).
- * A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on the host until commit. */
+/* From a safetensors file: the architecture is worked out from names and shapes (metadata helps where these are not
+ * enough). A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on the host until
+ * commit. */
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out);
 /* Exact Gaussian mixture in any dimension: weights [n] (normalised here), means [n,D], covariances [n,D,D]. */
 pnb_status pnb_prior_create_gmm(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
@@ -25,16 +26,17 @@ pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the d
 
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior);
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior);
-pnb_store *pnb_prior_store(pnb_prior *prior);           /* parameters under their published names */
-uint32_t pnb_prior_channels(const pnb_prior *prior);    /* image priors; 0 for vectors */
-uint32_t pnb_prior_dim(const pnb_prior *prior);         /* vector priors; 0 for images */
-uint32_t pnb_prior_size_hint(const pnb_prior *prior);   /* side that it was trained at, 0 if the file does not say */
-uint32_t pnb_prior_multiple(const pnb_prior *prior);    /* height and width must be multiples of this */
-uint64_t pnb_prior_parameters(const pnb_prior *prior);  /* exact count */
+pnb_store *pnb_prior_store(pnb_prior *prior);          /* parameters under their published names */
+uint32_t pnb_prior_channels(const pnb_prior *prior);   /* image priors; 0 for vectors */
+uint32_t pnb_prior_dim(const pnb_prior *prior);        /* vector priors; 0 for images */
+uint32_t pnb_prior_size_hint(const pnb_prior *prior);  /* side that it was trained at, 0 if the file does not say */
+uint32_t pnb_prior_multiple(const pnb_prior *prior);   /* height and width must be multiples of this */
+uint64_t pnb_prior_parameters(const pnb_prior *prior); /* exact count */
 uint32_t pnb_prior_out_channels(const pnb_prior *prior);
 uint32_t pnb_prior_classes(const pnb_prior *prior);     /* 0: not class-conditional */
 const char *pnb_prior_describe(const pnb_prior *prior); /* a sentence: architecture and its switches */
-const struct pnb_gmm *pnb_prior_gmm(const pnb_prior *prior); /* the mixture in double (prior/gmm_host.h); NULL: not one */
+const struct pnb_gmm *
+pnb_prior_gmm(const pnb_prior *prior); /* the mixture in double (prior/gmm_host.h); NULL: not one */
 
 /* Noise level of each sample: tensors [N]. t is the (possibly fractional) index that the network receives. */
 typedef struct pnb_level {
@@ -42,11 +44,11 @@ typedef struct pnb_level {
 } pnb_level;
 
 typedef struct pnb_eps_params {
-    pnb_tensor label;         /* [N] class indices as floats, or PNB_NONE */
-    pnb_adapter *adapter;     /* NULL: the plain prior */
-    uint32_t adapter_begin;   /* rows [adapter_begin, N) get the adapter, earlier rows are the plain prior, bitwise */
-    bool raw;                 /* all output channels as the network gives them, not eps alone */
-    bool checkpoint;          /* every residual block becomes a checkpointed segment */
+    pnb_tensor label;       /* [N] class indices as floats, or PNB_NONE */
+    pnb_adapter *adapter;   /* NULL: the plain prior */
+    uint32_t adapter_begin; /* rows [adapter_begin, N) get the adapter, earlier rows are the plain prior, bitwise */
+    bool raw;               /* all output channels as the network gives them, not eps alone */
+    bool checkpoint;        /* every residual block becomes a checkpointed segment */
 } pnb_eps_params;
 /* params may be NULL. */
 pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
@@ -67,8 +69,8 @@ typedef struct pnb_adapter_params {
     uint64_t seed;
 } pnb_adapter_params;
 
-/* Networks: y = Wx + scale Up(Down(x)); Down ~ N(0, 1/fan_in), Up = 0. Mixtures: eps_theta + MLP with zero last layer. MLP
- * priors: a full trainable copy of the weights. All parameters are VARIABLE storages of pnb_adapter_store. */
+/* Networks: y = Wx + scale Up(Down(x)); Down ~ N(0, 1/fan_in), Up = 0. Mixtures: eps_theta + MLP with zero last layer.
+ * MLP priors: a full trainable copy of the weights. All parameters are VARIABLE storages of pnb_adapter_store. */
 pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapter_params *params, pnb_adapter **out);
 void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu);
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu); /* uploads the initial values */

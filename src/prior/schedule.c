@@ -19,8 +19,15 @@ static pnb_status allocate(pnb_error *err, pnb_schedule_kind kind, uint32_t step
         free(map);
         return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "schedule: no memory for %u steps", steps);
     }
-    double **table[10] = {&out->beta, &out->alpha_bar, &out->alpha, &out->sigma, &out->rho, &out->lambda,
-                          &out->posterior_variance, &out->posterior_log_variance_clipped, &out->posterior_mean_coef1,
+    double **table[10] = {&out->beta,
+                          &out->alpha_bar,
+                          &out->alpha,
+                          &out->sigma,
+                          &out->rho,
+                          &out->lambda,
+                          &out->posterior_variance,
+                          &out->posterior_log_variance_clipped,
+                          &out->posterior_mean_coef1,
                           &out->posterior_mean_coef2};
     for (size_t i = 0; i < 10; i++) *table[i] = block + i * steps;
     out->kind = kind;
@@ -87,7 +94,8 @@ static pnb_status parse_count(pnb_error *err, const char *spec, const char **at,
     char *end = NULL;
     unsigned long value = **at >= '0' && **at <= '9' ? strtoul(*at, &end, 10) : 0;
     if (!end || end == *at || value > 1000000)
-        return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' is not a number, a list of numbers, or ddimN", spec);
+        return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' is not a number, a list of numbers, or ddimN",
+                        spec);
     *out = (uint32_t)value;
     *at = end;
     return PNB_OK;
@@ -103,13 +111,14 @@ static pnb_status keep_ddim(pnb_error *err, uint32_t steps, uint32_t wanted, boo
     return pnb_fail(err, PNB_ERROR_USAGE, "schedule: no whole stride keeps exactly %u of %u steps", wanted, steps);
 }
 
-/* Sections of nearly equal size, each thinned to its count. The position is accumulated and rounded half to even, because
- * guided-diffusion's choice of steps depends on both. */
+/* Sections of nearly equal size, each thinned to its count. The position is accumulated and rounded half to even,
+ * because guided-diffusion's choice of steps depends on both. */
 static pnb_status keep_sections(pnb_error *err, uint32_t steps, const char *spec, bool *keep) {
     uint32_t sections = 1;
     for (const char *c = spec; *c; c++) sections += *c == ',';
     if (sections > steps)
-        return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' has more sections than the %u steps", spec, steps);
+        return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' has more sections than the %u steps", spec,
+                        steps);
     uint32_t start = 0;
     const char *at = spec;
     for (uint32_t i = 0; i < sections; i++) {
@@ -119,8 +128,8 @@ static pnb_status keep_sections(pnb_error *err, uint32_t steps, const char *spec
             return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' is not a list of numbers", spec);
         at++;
         if (count > size)
-            return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' asks for %u of the %u steps of a section", spec, count,
-                            size);
+            return pnb_fail(err, PNB_ERROR_USAGE, "schedule: respacing '%s' asks for %u of the %u steps of a section",
+                            spec, count, size);
         double stride = count <= 1 ? 1.0 : (size - 1.0) / (count - 1.0), position = 0.0;
         for (uint32_t k = 0; k < count; k++, position += stride) keep[start + (uint32_t)nearbyint(position)] = true;
         start += size;
@@ -173,13 +182,17 @@ uint32_t pnb_schedule_index_of_rho(const pnb_schedule *s, double rho) {
 
 /* ---- continuous views -------------------------------------------------------------------------------------------- */
 
-double pnb_vp_sigma_of_tau(double tau) { return sqrt(expm1(0.5 * VP_BETA_D * tau * tau + VP_BETA_MIN * tau)); }
+double pnb_vp_sigma_of_tau(double tau) {
+    return sqrt(expm1(0.5 * VP_BETA_D * tau * tau + VP_BETA_MIN * tau));
+}
 
 double pnb_vp_tau_of_sigma(double sigma) {
     return (sqrt(VP_BETA_MIN * VP_BETA_MIN + 2.0 * VP_BETA_D * log1p(sigma * sigma)) - VP_BETA_MIN) / VP_BETA_D;
 }
 
-double pnb_vp_c_noise(double sigma) { return 999.0 * pnb_vp_tau_of_sigma(sigma); }
+double pnb_vp_c_noise(double sigma) {
+    return 999.0 * pnb_vp_tau_of_sigma(sigma);
+}
 
 void pnb_edm_sigmas(uint32_t n, double sigma_min, double sigma_max, double *out) {
     double low = pow(sigma_min, 1.0 / 7.0), high = pow(sigma_max, 1.0 / 7.0);

@@ -11,9 +11,10 @@ typedef enum pnb_schedule_kind { PNB_SCHEDULE_LINEAR, PNB_SCHEDULE_COSINE } pnb_
 /* t = 0 already carries noise. Index -1 (no noise) is never stored. */
 typedef struct pnb_schedule {
     pnb_schedule_kind kind;
-    uint32_t steps;                       /* T, usually 1000 */
-    double *beta, *alpha_bar;             /* [T] */
-    double *alpha, *sigma, *rho, *lambda; /* [T]: sqrt(alpha_bar), sqrt(1-alpha_bar), sigma/alpha, ln(alpha_bar/(1-alpha_bar)) */
+    uint32_t steps;           /* T, usually 1000 */
+    double *beta, *alpha_bar; /* [T] */
+    double *alpha, *sigma, *rho,
+        *lambda; /* [T]: sqrt(alpha_bar), sqrt(1-alpha_bar), sigma/alpha, ln(alpha_bar/(1-alpha_bar)) */
     double *posterior_variance, *posterior_log_variance_clipped, *posterior_mean_coef1, *posterior_mean_coef2; /* [T] */
     uint32_t *timestep_map; /* [T]: index that the network receives (identity unless respaced) */
 } pnb_schedule;

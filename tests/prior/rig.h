@@ -65,11 +65,14 @@ static inline pnb_level rig_level(rig *r, const pnb_schedule *s, const uint32_t 
         alpha[i] = (float)s->alpha[t[i]];
         sigma[i] = (float)s->sigma[t[i]];
     }
-    return (pnb_level){.t = rig_input(r, "t", pnb_shape1(n), index), .alpha = rig_input(r, "alpha", pnb_shape1(n), alpha),
+    return (pnb_level){.t = rig_input(r, "t", pnb_shape1(n), index),
+                       .alpha = rig_input(r, "alpha", pnb_shape1(n), alpha),
                        .sigma = rig_input(r, "sigma", pnb_shape1(n), sigma)};
 }
 
-static inline void rig_output(rig *r, pnb_tensor t) { TEST_OK(r->err, pnb_graph_output(r->g, t)); }
+static inline void rig_output(rig *r, pnb_tensor t) {
+    TEST_OK(r->err, pnb_graph_output(r->g, t));
+}
 
 /* Makes the program at the first call, then replays it. */
 static inline void rig_run(rig *r) {
@@ -110,13 +113,22 @@ static inline double relative_error(const float *got, const float *want, uint64_
     return worst / largest;
 }
 
-/* ---- random ADM networks ------------------------------------------------------------------------------------------ */
+/* ---- random ADM networks ------------------------------------------------------------------------------------------
+ */
 
 /* Two levels of 32 and 64 channels, attention at half size, scale-shift, residual resampling, learned sigma. */
 static inline pnb_adm_config small_adm(void) {
-    return (pnb_adm_config){.in_channels = 2, .out_channels = 4, .model_channels = 32, .res_blocks = 1, .levels = 2,
-                            .channels = {32, 64}, .attention = {false, true}, .scale_shift = true, .resblock_updown = true,
-                            .conv_resample = true, .head_channels = 32};
+    return (pnb_adm_config){.in_channels = 2,
+                            .out_channels = 4,
+                            .model_channels = 32,
+                            .res_blocks = 1,
+                            .levels = 2,
+                            .channels = {32, 64},
+                            .attention = {false, true},
+                            .scale_shift = true,
+                            .resblock_updown = true,
+                            .conv_resample = true,
+                            .head_channels = 32};
 }
 
 typedef struct adm_file {
@@ -150,7 +162,8 @@ static inline adm_file *adm_file_create(pnb_adm_config *c) {
 }
 
 static inline void adm_file_write(const adm_file *f, const char *path) {
-    pnb_safetensors_pair meta[] = {{"architecture", "adm"}, {"schedule", "linear"}, {"image_size", "16"}, {"num_head_channels", "32"}};
+    pnb_safetensors_pair meta[] = {
+        {"architecture", "adm"}, {"schedule", "linear"}, {"image_size", "16"}, {"num_head_channels", "32"}};
     pnb_error err = {0};
     TEST_OK(&err, pnb_safetensors_write(&err, path, PNB_F32, f->items, f->count, meta, 4));
 }

@@ -119,7 +119,8 @@ static void check_gradients(pair *p, float h, double tolerance) {
         double size = sqrt(dot(gradients[i], gradients[i], count));
         float *d = malloc(count * sizeof *d);
         assert_non_null(d);
-        for (uint64_t k = 0; k < count; k++) d[k] = (float)(gradients[i][k] / fmax(size, 1e-30)); /* steepest, of length 1 */
+        for (uint64_t k = 0; k < count; k++)
+            d[k] = (float)(gradients[i][k] / fmax(size, 1e-30)); /* steepest, of length 1 */
         add_to_storage(p, s, d, h);
         double up = objective(p);
         add_to_storage(p, s, d, -2 * h);
@@ -169,7 +170,9 @@ static pnb_prior *mlp_prior(pnb_gpu *gpu, pnb_error *err) {
     size_t n = pnb_store_count(store);
     for (size_t i = 0; i < n; i++) {
         pnb_shape s = pnb_storage_shape(pnb_store_at(store, i));
-        items[i] = (pnb_safetensors_item){.name = pnb_storage_name(pnb_store_at(store, i)), .rank = s.rank, .shape = {s.d[0], s.d[1]},
+        items[i] = (pnb_safetensors_item){.name = pnb_storage_name(pnb_store_at(store, i)),
+                                          .rank = s.rank,
+                                          .shape = {s.d[0], s.d[1]},
                                           .data = rig_normal(i, pnb_shape_count(s))};
     }
     TEST_OK(err, pnb_safetensors_write(err, temporary("copy.safetensors", path), PNB_F16, items, n, meta, 1));
@@ -198,7 +201,8 @@ static void test_targets(void **state) {
     pnb_error *err = test_err(state);
     pnb_prior *prior = small_adm_prior(test_gpu(state), err);
     pnb_adapter *a;
-    TEST_OK(err, pnb_adapter_create(err, prior, &(pnb_adapter_params){.rank = 8, .scale = 1, .targets = PNB_ADAPT_ATTENTION}, &a));
+    TEST_OK(err, pnb_adapter_create(err, prior,
+                                    &(pnb_adapter_params){.rank = 8, .scale = 1, .targets = PNB_ADAPT_ATTENTION}, &a));
     /* one attention on the way down, one in the middle, two on the way up; qkv and proj_out; Down and Up */
     assert_int_equal(pnb_store_count(pnb_adapter_store(a)), 4 * 2 * 2);
     pnb_shape down = pnb_storage_shape(pnb_store_find(pnb_adapter_store(a), "middle_block.1.qkv.down"));
@@ -208,7 +212,8 @@ static void test_targets(void **state) {
     pnb_adapter_destroy(&a, NULL);
     pnb_adapter_destroy(&a, NULL);
     /* the rank is clipped to what a layer can have */
-    TEST_OK(err, pnb_adapter_create(err, prior, &(pnb_adapter_params){.rank = 100, .scale = 1, .targets = PNB_ADAPT_EXTENDED}, &a));
+    TEST_OK(err, pnb_adapter_create(err, prior,
+                                    &(pnb_adapter_params){.rank = 100, .scale = 1, .targets = PNB_ADAPT_EXTENDED}, &a));
     down = pnb_storage_shape(pnb_store_find(pnb_adapter_store(a), "input_blocks.3.0.skip_connection.down"));
     assert_true(pnb_shape_equal(down, pnb_shape4(32, 32, 1, 1)));
     down = pnb_storage_shape(pnb_store_find(pnb_adapter_store(a), "input_blocks.3.0.emb_layers.1.down"));
@@ -216,7 +221,8 @@ static void test_targets(void **state) {
     pnb_adapter_destroy(&a, NULL);
     assert_int_equal(pnb_adapter_create(err, prior, &(pnb_adapter_params){.rank = 0, .scale = 1}, &a), PNB_ERROR_USAGE);
     assert_null(a);
-    assert_int_equal(pnb_adapter_create(err, prior, &(pnb_adapter_params){.rank = 4, .scale = NAN}, &a), PNB_ERROR_USAGE);
+    assert_int_equal(pnb_adapter_create(err, prior, &(pnb_adapter_params){.rank = 4, .scale = NAN}, &a),
+                     PNB_ERROR_USAGE);
     pnb_prior_destroy(&prior, test_gpu(state));
 }
 
@@ -279,7 +285,8 @@ static void test_misuse(void **state) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_prior *prior = mixture(gpu, err), *other = mixture(gpu, err);
     pnb_adapter *a;
-    assert_int_equal(pnb_adapter_create(err, prior, &(pnb_adapter_params){.hidden = 0, .depth = 3}, &a), PNB_ERROR_USAGE);
+    assert_int_equal(pnb_adapter_create(err, prior, &(pnb_adapter_params){.hidden = 0, .depth = 3}, &a),
+                     PNB_ERROR_USAGE);
     TEST_OK(err, pnb_adapter_create(err, prior, &(pnb_adapter_params){.hidden = 8, .depth = 1}, &a));
     TEST_OK(err, pnb_adapter_commit(a, gpu));
     rig r = rig_open(state);
@@ -298,8 +305,8 @@ static void test_misuse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lora),  cmocka_unit_test(test_residual_mlp), cmocka_unit_test(test_copy), cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_lora),    cmocka_unit_test(test_residual_mlp), cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_targets), cmocka_unit_test(test_files),        cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }

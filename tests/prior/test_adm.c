@@ -1,4 +1,5 @@
-/* The ADM U-Net as a graph: its derivative, checkpointing, raw output, classes, image sizes, and files that are no such network. */
+/* The ADM U-Net as a graph: its derivative, checkpointing, raw output, classes, image sizes, and files that are no such
+ * network. */
 #include "device.h"
 
 #include "rig.h"
@@ -69,7 +70,8 @@ static void test_derivative(void **state) {
 
 static void test_checkpoint(void **state) {
     pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
-    built plain = build(state, prior, NULL), saved = build(state, prior, &(pnb_eps_params){.label = PNB_NONE, .checkpoint = true});
+    built plain = build(state, prior, NULL),
+          saved = build(state, prior, &(pnb_eps_params){.label = PNB_NONE, .checkpoint = true});
     float *a = rig_read(&plain.r, plain.eps), *b = rig_read(&saved.r, saved.eps);
     float *ga = rig_read(&plain.r, plain.gx), *gb = rig_read(&saved.r, saved.gx);
     assert_memory_equal(a, b, COUNT * sizeof *a);
@@ -94,7 +96,8 @@ static void test_raw(void **state) {
     rig_output(&r, raw);
     rig_run(&r);
     float *all = rig_read(&r, raw), *eps = rig_read(&b.r, b.eps);
-    for (size_t n = 0; n < N; n++) assert_memory_equal(all + n * 2 * C * H * W, eps + n * C * H * W, C * H * W * sizeof *eps);
+    for (size_t n = 0; n < N; n++)
+        assert_memory_equal(all + n * 2 * C * H * W, eps + n * C * H * W, C * H * W * sizeof *eps);
     free(all);
     free(eps);
     rig_close(&r);
@@ -117,8 +120,10 @@ static void test_facts_and_shapes(void **state) {
     rig r = rig_open(state);
     pnb_level level = rig_level(&r, pnb_prior_schedule(prior), T, N);
     pnb_tensor eps, label = rig_normal_input(&r, "label", pnb_shape1(N), 1);
-    pnb_tensor odd = rig_normal_input(&r, "odd", pnb_shape4(N, C, 8, 5), 1), grey = rig_normal_input(&r, "grey", pnb_shape4(N, 1, 8, 8), 1);
-    pnb_tensor three = rig_normal_input(&r, "three", pnb_shape4(3, C, 8, 8), 1), good = rig_normal_input(&r, "good", pnb_shape4(N, C, 8, 8), 1);
+    pnb_tensor odd = rig_normal_input(&r, "odd", pnb_shape4(N, C, 8, 5), 1),
+               grey = rig_normal_input(&r, "grey", pnb_shape4(N, 1, 8, 8), 1);
+    pnb_tensor three = rig_normal_input(&r, "three", pnb_shape4(3, C, 8, 8), 1),
+               good = rig_normal_input(&r, "good", pnb_shape4(N, C, 8, 8), 1);
     assert_int_equal(pnb_prior_eps(prior, r.g, odd, level, NULL, &eps), PNB_ERROR_INPUT);
     assert_non_null(strstr(err->message, "multiples of 2, found 8 x 5"));
     assert_int_equal(pnb_prior_eps(prior, r.g, grey, level, NULL, &eps), PNB_ERROR_INPUT);
@@ -149,7 +154,8 @@ static void test_classes(void **state) {
     pnb_level level = rig_level(&r, pnb_prior_schedule(prior), (uint32_t[]){300, 300}, N);
     float *x = rig_normal(31, COUNT);
     memcpy(x + COUNT / 2, x, COUNT / 2 * sizeof *x); /* the same image twice */
-    pnb_tensor tx = rig_input(&r, "x", pnb_shape4(N, C, H, W), x), label = rig_input(&r, "label", pnb_shape1(N), (float[]){0, 2}), eps;
+    pnb_tensor tx = rig_input(&r, "x", pnb_shape4(N, C, H, W), x),
+               label = rig_input(&r, "label", pnb_shape1(N), (float[]){0, 2}), eps;
     assert_int_equal(pnb_prior_eps(prior, r.g, tx, level, NULL, &eps), PNB_ERROR_USAGE);
     TEST_OK(err, pnb_prior_eps(prior, r.g, tx, level, &(pnb_eps_params){.label = label}, &eps));
     rig_output(&r, eps);
@@ -166,7 +172,8 @@ static void expect_refused(const char *path, pnb_status status, const char *part
     pnb_error err = {0};
     pnb_prior *prior = NULL;
     pnb_status got = pnb_prior_load(&err, path, &prior);
-    if (got != status || !strstr(err.message, part)) fail_msg("expected %d with '%s', found %d: %s", status, part, got, err.message);
+    if (got != status || !strstr(err.message, part))
+        fail_msg("expected %d with '%s', found %d: %s", status, part, got, err.message);
     assert_null(prior);
 }
 
@@ -220,8 +227,8 @@ static void test_prefix(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_derivative), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_derivative),       cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes),    cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_prefix),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);

@@ -36,9 +36,17 @@ static names *list_of(pnb_adm_config c) {
 }
 
 static pnb_adm_config base(void) {
-    return (pnb_adm_config){.in_channels = 3, .out_channels = 6, .model_channels = 32, .res_blocks = 2, .levels = 3,
-                            .channels = {32, 64, 64}, .attention = {false, true, false}, .scale_shift = true, .resblock_updown = true,
-                            .conv_resample = true, .head_channels = 32};
+    return (pnb_adm_config){.in_channels = 3,
+                            .out_channels = 6,
+                            .model_channels = 32,
+                            .res_blocks = 2,
+                            .levels = 3,
+                            .channels = {32, 64, 64},
+                            .attention = {false, true, false},
+                            .scale_shift = true,
+                            .resblock_updown = true,
+                            .conv_resample = true,
+                            .head_channels = 32};
 }
 
 static pnb_tensor_info *find(names *n, const char *name) {
@@ -51,20 +59,44 @@ static pnb_tensor_info *find(names *n, const char *name) {
 /* The published count of the wide_level fixture's configuration, and of a hand-counted one. */
 static void test_count(void **state) {
     (void)state;
-    pnb_adm_config c = {.in_channels = 3, .out_channels = 3, .model_channels = 32, .res_blocks = 1, .levels = 2, .channels = {32, 64},
-                        .attention = {false, true}, .scale_shift = true, .conv_resample = true, .head_channels = 32};
+    pnb_adm_config c = {.in_channels = 3,
+                        .out_channels = 3,
+                        .model_channels = 32,
+                        .res_blocks = 1,
+                        .levels = 2,
+                        .channels = {32, 64},
+                        .attention = {false, true},
+                        .scale_shift = true,
+                        .conv_resample = true,
+                        .head_channels = 32};
     assert_int_equal(pnb_adm_config_lay_out(NULL, &c), PNB_OK);
     assert_int_equal(pnb_adm_config_parameters(&c), 756163);
     pnb_adm_config_finish(&c);
-    c = (pnb_adm_config){.in_channels = 3, .out_channels = 6, .model_channels = 128, .res_blocks = 1, .levels = 6,
-                         .channels = {128, 128, 256, 256, 512, 512}, .attention = {0, 0, 0, 0, true, false}, .scale_shift = true,
-                         .resblock_updown = true, .conv_resample = true, .head_channels = 64};
+    c = (pnb_adm_config){.in_channels = 3,
+                         .out_channels = 6,
+                         .model_channels = 128,
+                         .res_blocks = 1,
+                         .levels = 6,
+                         .channels = {128, 128, 256, 256, 512, 512},
+                         .attention = {0, 0, 0, 0, true, false},
+                         .scale_shift = true,
+                         .resblock_updown = true,
+                         .conv_resample = true,
+                         .head_channels = 64};
     assert_int_equal(pnb_adm_config_lay_out(NULL, &c), PNB_OK);
     assert_int_equal(pnb_adm_config_parameters(&c), 93563910); /* FFHQ-256 */
     pnb_adm_config_finish(&c);
-    c = (pnb_adm_config){.in_channels = 3, .out_channels = 6, .model_channels = 256, .res_blocks = 2, .levels = 6,
-                         .channels = {256, 256, 512, 512, 1024, 1024}, .attention = {0, 0, 0, true, true, true}, .scale_shift = true,
-                         .resblock_updown = true, .conv_resample = true, .head_channels = 64};
+    c = (pnb_adm_config){.in_channels = 3,
+                         .out_channels = 6,
+                         .model_channels = 256,
+                         .res_blocks = 2,
+                         .levels = 6,
+                         .channels = {256, 256, 512, 512, 1024, 1024},
+                         .attention = {0, 0, 0, true, true, true},
+                         .scale_shift = true,
+                         .resblock_updown = true,
+                         .conv_resample = true,
+                         .head_channels = 64};
     assert_int_equal(pnb_adm_config_lay_out(NULL, &c), PNB_OK);
     assert_int_equal(pnb_adm_config_parameters(&c), 552814086); /* ImageNet-256, unconditional */
     pnb_adm_config_finish(&c);
@@ -89,7 +121,8 @@ static void test_round_trip(void **state) {
         names *n = list_of(c);
         pnb_error err = {0};
         pnb_adm_hints hints = {.heads = 4, .new_order = bits & 1};
-        if (pnb_adm_config_infer(&err, n->info, n->count, hints, &got) != PNB_OK) fail_msg("case %u: %s", bits, err.message);
+        if (pnb_adm_config_infer(&err, n->info, n->count, hints, &got) != PNB_OK)
+            fail_msg("case %u: %s", bits, err.message);
         assert_int_equal(got.in_channels, 3);
         assert_int_equal(got.out_channels, 6);
         assert_int_equal(got.levels, c.levels);
@@ -117,7 +150,8 @@ static void test_heads(void **state) {
     assert_non_null(strstr(text, "32 channels a head (assumed)"));
     assert_non_null(strstr(text, "attention at 1/2, middle"));
     pnb_adm_config_finish(&c);
-    assert_int_equal(pnb_adm_config_infer(NULL, n->info, n->count, (pnb_adm_hints){.head_channels = -1, .heads = 2}, &c), PNB_OK);
+    assert_int_equal(
+        pnb_adm_config_infer(NULL, n->info, n->count, (pnb_adm_hints){.head_channels = -1, .heads = 2}, &c), PNB_OK);
     for (size_t i = 0; i < c.n_layers; i++)
         if (c.layers[i].kind == PNB_ADM_ATTENTION) assert_int_equal(c.layers[i].heads, 2);
     pnb_adm_config_text(&c, text, sizeof text);
@@ -173,7 +207,7 @@ static void test_refuses(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_heads),
-                                       cmocka_unit_test(test_refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_round_trip),
+                                       cmocka_unit_test(test_heads), cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

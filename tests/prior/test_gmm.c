@@ -24,7 +24,8 @@ static void random_mixture(uint32_t dim, uint32_t n, double *w, double *m, doubl
 }
 
 /* J v of eps by central differences in double. */
-static void jacobian_product(const pnb_gmm *g, double alpha, double sigma, const double *x, const double *v, double *out) {
+static void jacobian_product(const pnb_gmm *g, double alpha, double sigma, const double *x, const double *v,
+                             double *out) {
     double *up = malloc(4 * g->dim * sizeof *up), *down = up + g->dim, *a = down + g->dim, *b = a + g->dim, h = 1e-5;
     assert_non_null(up);
     for (uint32_t j = 0; j < g->dim; j++) {
@@ -40,7 +41,8 @@ static void jacobian_product(const pnb_gmm *g, double alpha, double sigma, const
 static void one_case(void **state, uint32_t dim, uint32_t n, double spread) {
     enum { SAMPLES = 9 };
     static const uint32_t t[SAMPLES] = {0, 1, 10, 50, 150, 300, 500, 800, 999};
-    double *w = malloc(n * sizeof *w), *m = malloc((size_t)n * dim * sizeof *m), *c = malloc((size_t)n * dim * dim * sizeof *c);
+    double *w = malloc(n * sizeof *w), *m = malloc((size_t)n * dim * sizeof *m),
+           *c = malloc((size_t)n * dim * dim * sizeof *c);
     assert_true(w && m && c);
     random_mixture(dim, n, w, m, c);
     pnb_prior *prior;
@@ -58,7 +60,8 @@ static void one_case(void **state, uint32_t dim, uint32_t n, double spread) {
         uint32_t k = t[i / dim];
         x[i] = (float)(spread * (s->alpha[k] * draws[i] + s->sigma[k] * x[i]));
     }
-    pnb_tensor tx = rig_input(&r, "x", pnb_shape2(SAMPLES, dim), x), tv = rig_input(&r, "v", pnb_shape2(SAMPLES, dim), v), eps, gx;
+    pnb_tensor tx = rig_input(&r, "x", pnb_shape2(SAMPLES, dim), x),
+               tv = rig_input(&r, "v", pnb_shape2(SAMPLES, dim), v), eps, gx;
     TEST_OK(r.err, pnb_prior_eps(prior, r.g, tx, level, NULL, &eps));
     TEST_OK(r.err, pnb_graph_grad(r.g, &eps, &tv, 1, &tx, 1, &gx));
     rig_output(&r, eps);
@@ -105,7 +108,9 @@ static void test_sizes(void **state) {
     one_case(state, 128, 4, 1);
 }
 
-static void test_far(void **state) { one_case(state, 3, 6, 6); } /* far from all modes: only the largest log weight counts */
+static void test_far(void **state) {
+    one_case(state, 3, 6, 6);
+} /* far from all modes: only the largest log weight counts */
 
 static void test_refuses(void **state) {
     pnb_error *err = test_err(state);
@@ -123,7 +128,8 @@ static void test_refuses(void **state) {
     rig r = rig_open(state);
     uint32_t t[4] = {1, 2, 3, 4};
     pnb_level level = rig_level(&r, pnb_prior_schedule(prior), t, 4);
-    pnb_tensor x = rig_normal_input(&r, "x", pnb_shape2(4, 3), 1), y = rig_normal_input(&r, "y", pnb_shape2(3, 2), 1), eps;
+    pnb_tensor x = rig_normal_input(&r, "x", pnb_shape2(4, 3), 1), y = rig_normal_input(&r, "y", pnb_shape2(3, 2), 1),
+               eps;
     assert_int_equal(pnb_prior_eps(prior, r.g, x, level, NULL, &eps), PNB_ERROR_INPUT);
     assert_non_null(strstr(err->message, "[N,2], found [4,3]"));
     assert_int_equal(pnb_prior_eps(prior, r.g, y, level, NULL, &eps), PNB_ERROR_INPUT);
@@ -132,6 +138,7 @@ static void test_refuses(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes), cmocka_unit_test(test_far), cmocka_unit_test(test_refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes), cmocka_unit_test(test_far),
+                                       cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }

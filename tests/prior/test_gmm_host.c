@@ -1,4 +1,5 @@
-/* Mixtures in double: eigenvectors, densities, scores, posteriors and draws, each against an independent way to the same number. */
+/* Mixtures in double: eigenvectors, densities, scores, posteriors and draws, each against an independent way to the
+ * same number. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,8 +55,12 @@ static void test_refuses(void **state) {
         double weight, mean, cov[4];
         const char *part;
     } bad[] = {
-        {0, 0, {1, 0, 0, 1}, "weight 0"},           {-1, 0, {1, 0, 0, 1}, "weight 0"},       {NAN, 0, {1, 0, 0, 1}, "weight 0"},
-        {1, NAN, {1, 0, 0, 1}, "mean 0"},           {1, 0, {1, 0.5, 0.4, 1}, "not symmetric"}, {1, 0, {1, 2, 2, 1}, "not positive"},
+        {0, 0, {1, 0, 0, 1}, "weight 0"},
+        {-1, 0, {1, 0, 0, 1}, "weight 0"},
+        {NAN, 0, {1, 0, 0, 1}, "weight 0"},
+        {1, NAN, {1, 0, 0, 1}, "mean 0"},
+        {1, 0, {1, 0.5, 0.4, 1}, "not symmetric"},
+        {1, 0, {1, 2, 2, 1}, "not positive"},
         {1, 0, {1, INFINITY, INFINITY, 1}, "no number"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -122,8 +127,10 @@ static void test_posterior(void **state) {
         OK(pnb_gmm_init(NULL, 2, 3, W, M, C, &g));
         OK(pnb_gmm_posterior(NULL, &g, m, f, y, sigma_y, &post));
         for (int i = 0; i < 25; i++) {
-            double x[2] = {-1 + 0.5 * (i % 5), -1 + 0.5 * (i / 5)}, likelihood = 0; /* moderate x: weights and means all matter */
-            for (uint32_t j = 0; j < m; j++) likelihood -= 0.5 * pow((y[j] - f[2 * j] * x[0] - f[2 * j + 1] * x[1]) / sigma_y, 2);
+            double x[2] = {-1 + 0.5 * (i % 5), -1 + 0.5 * (i / 5)},
+                   likelihood = 0; /* moderate x: weights and means all matter */
+            for (uint32_t j = 0; j < m; j++)
+                likelihood -= 0.5 * pow((y[j] - f[2 * j] * x[0] - f[2 * j + 1] * x[1]) / sigma_y, 2);
             double constant = pnb_gmm_log_density(&g, x) + likelihood - pnb_gmm_log_density(&post, x);
             if (i == 0) first = constant;
             CLOSE(constant, first, 1e-9);
@@ -150,7 +157,7 @@ static void test_bimodal(void **state) {
     CLOSE(post.weights[2], 0.5, 1e-8);
     CLOSE(post.weights[6], 0.5, 1e-8);
     CLOSE(post.means[5], 4.0, 1e-12);
-    CLOSE(post.covariances[8], 0.045, 1e-12);  /* 1/(1/0.09 + 1/0.09) */
+    CLOSE(post.covariances[8], 0.045, 1e-12); /* 1/(1/0.09 + 1/0.09) */
     CLOSE(post.covariances[11], 0.09, 1e-12);
     pnb_error err = {0};
     pnb_gmm none;
@@ -164,7 +171,8 @@ static void test_samples(void **state) {
     enum { COUNT = 40000 };
     pnb_gmm g;
     OK(pnb_gmm_init(NULL, 2, 3, W, M, C, &g));
-    double *x = malloc(2 * COUNT * sizeof *x), *again = malloc(2 * COUNT * sizeof *x), mean[2], cov[4], m[2] = {0}, v[4] = {0};
+    double *x = malloc(2 * COUNT * sizeof *x), *again = malloc(2 * COUNT * sizeof *x), mean[2], cov[4], m[2] = {0},
+           v[4] = {0};
     assert_non_null(x);
     assert_non_null(again);
     OK(pnb_gmm_sample(NULL, &g, 5, 1, COUNT, x));
@@ -192,8 +200,9 @@ static void test_samples(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_eigen),     cmocka_unit_test(test_refuses),  cmocka_unit_test(test_density), cmocka_unit_test(test_score),
-        cmocka_unit_test(test_posterior), cmocka_unit_test(test_bimodal), cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_eigen),   cmocka_unit_test(test_refuses),   cmocka_unit_test(test_density),
+        cmocka_unit_test(test_score),   cmocka_unit_test(test_posterior), cmocka_unit_test(test_bimodal),
+        cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

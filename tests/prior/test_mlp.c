@@ -1,4 +1,5 @@
-/* MLP priors: files, prediction and gradients against the same network in double; the log-SNR features at every level. */
+/* MLP priors: files, prediction and gradients against the same network in double; the log-SNR features at every level.
+ */
 #include "device.h"
 
 #include "rig.h"
@@ -17,7 +18,8 @@ static void add(mlp_file *f, const char *name, uint32_t rank, uint64_t rows, uin
     float *values = rig_normal(50 + f->count, rows * columns);
     for (uint64_t i = 0; i < rows * columns; i++) values[i] *= 0.4f;
     snprintf(f->names[f->count], sizeof f->names[0], "%s", name);
-    f->items[f->count] = (pnb_safetensors_item){.name = f->names[f->count], .rank = rank, .shape = {rows, columns}, .data = values};
+    f->items[f->count] =
+        (pnb_safetensors_item){.name = f->names[f->count], .rank = rank, .shape = {rows, columns}, .data = values};
     f->count++;
 }
 
@@ -25,7 +27,11 @@ static void make_file(mlp_file *f) {
     char name[24];
     f->count = 0;
     for (int i = 0; i <= 2 * DEPTH; i++) { /* inp, hid.0, hid.1, emb.0, emb.1, emb.2, out */
-        uint64_t in = i == 0 ? D : i < DEPTH ? HIDDEN : i < 2 * DEPTH ? FEATURES : HIDDEN, out = i == 2 * DEPTH ? D : HIDDEN;
+        uint64_t in = i == 0          ? D
+                      : i < DEPTH     ? HIDDEN
+                      : i < 2 * DEPTH ? FEATURES
+                                      : HIDDEN,
+                 out = i == 2 * DEPTH ? D : HIDDEN;
         const char *stem = i == 0 ? "inp" : i < DEPTH ? "hid" : i < 2 * DEPTH ? "emb" : "out";
         bool numbered = i > 0 && i < 2 * DEPTH;
         snprintf(name, sizeof name, numbered ? "%s.%d.weight" : "%s.weight", stem, i < DEPTH ? i - 1 : i - DEPTH);
@@ -77,7 +83,8 @@ static void test_against_double(void **state) {
     unlink(path);
     assert_int_equal(pnb_prior_get_kind(prior), PNB_PRIOR_MLP);
     assert_int_equal(pnb_prior_dim(prior), D);
-    assert_int_equal(pnb_prior_parameters(prior), HIDDEN * D + 2 * HIDDEN * HIDDEN + 3 * HIDDEN * FEATURES + D * HIDDEN + 6 * HIDDEN + D);
+    assert_int_equal(pnb_prior_parameters(prior),
+                     HIDDEN * D + 2 * HIDDEN * HIDDEN + 3 * HIDDEN * FEATURES + D * HIDDEN + 6 * HIDDEN + D);
     assert_string_equal(pnb_prior_describe(prior), "MLP: 3 dimensions, 3 layers of 20, SiLU, log-SNR features");
     TEST_OK(err, pnb_prior_commit(prior, test_gpu(state)));
     const pnb_schedule *s = pnb_prior_schedule(prior);

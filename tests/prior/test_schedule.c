@@ -21,11 +21,16 @@ static void test_linear_table(void **state) {
         uint32_t t;
         double alpha_bar, alpha, sigma, rho, kappa;
     } golden[] = {
-        {0, 0.9999000000, 0.999950, 0.010000, 0.010001, 1.000000},   {1, 0.9997800921, 0.999890, 0.014829, 0.014831, 0.545319},
-        {10, 0.9978065725, 0.998903, 0.046834, 0.046885, 0.136407},  {100, 0.8951415909, 0.946119, 0.323818, 0.342260, 0.019951},
-        {200, 0.6563470055, 0.810152, 0.586219, 0.723591, 0.011884}, {300, 0.3940111225, 0.627703, 0.778453, 1.240161, 0.010027},
-        {400, 0.1935720097, 0.439968, 0.898013, 2.041087, 0.010005}, {500, 0.0777966584, 0.278921, 0.960314, 3.442967, 0.010909},
-        {700, 0.0068682789, 0.082875, 0.996560, 12.024844, 0.014141}, {900, 0.0002702445, 0.016439, 0.999865, 60.822303, 0.018033},
+        {0, 0.9999000000, 0.999950, 0.010000, 0.010001, 1.000000},
+        {1, 0.9997800921, 0.999890, 0.014829, 0.014831, 0.545319},
+        {10, 0.9978065725, 0.998903, 0.046834, 0.046885, 0.136407},
+        {100, 0.8951415909, 0.946119, 0.323818, 0.342260, 0.019951},
+        {200, 0.6563470055, 0.810152, 0.586219, 0.723591, 0.011884},
+        {300, 0.3940111225, 0.627703, 0.778453, 1.240161, 0.010027},
+        {400, 0.1935720097, 0.439968, 0.898013, 2.041087, 0.010005},
+        {500, 0.0777966584, 0.278921, 0.960314, 3.442967, 0.010909},
+        {700, 0.0068682789, 0.082875, 0.996560, 12.024844, 0.014141},
+        {900, 0.0002702445, 0.016439, 0.999865, 60.822303, 0.018033},
         {999, 0.0000403583, 0.006353, 0.999980, 157.407281, 0.020001},
     };
     pnb_schedule s;
@@ -56,7 +61,8 @@ static void test_cosine_ends(void **state) {
     pnb_schedule s;
     assert_int_equal(pnb_schedule_init(NULL, PNB_SCHEDULE_COSINE, 1000, &s), PNB_OK);
     CLOSE(s.beta[999], 0.999, 1e-15); /* clipped there */
-    CLOSE(s.alpha_bar[499], pow(cos((0.5 + 0.008) / 1.008 * acos(-1.0) / 2) / cos(0.008 / 1.008 * acos(-1.0) / 2), 2), 1e-12);
+    CLOSE(s.alpha_bar[499], pow(cos((0.5 + 0.008) / 1.008 * acos(-1.0) / 2) / cos(0.008 / 1.008 * acos(-1.0) / 2), 2),
+          1e-12);
     pnb_schedule_finish(&s);
 }
 
@@ -96,7 +102,8 @@ static void test_respacing(void **state) {
 
 static void test_respacing_refuses(void **state) {
     (void)state;
-    static const char *const bad[] = {"", "x", "0", "1001", "10,", ",10", "10 20", "600,10", "ddim", "ddim0", "ddim7x", "ddim999", "-3", "1e2"};
+    static const char *const bad[] = {"",       "x",    "0",     "1001",   "10,",     ",10", "10 20",
+                                      "600,10", "ddim", "ddim0", "ddim7x", "ddim999", "-3",  "1e2"};
     pnb_schedule full, s;
     assert_int_equal(pnb_schedule_init(NULL, PNB_SCHEDULE_LINEAR, 1000, &full), PNB_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -127,7 +134,7 @@ static void test_continuous(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear_table), cmocka_unit_test(test_cosine_ends), cmocka_unit_test(test_respacing),
+        cmocka_unit_test(test_linear_table),      cmocka_unit_test(test_cosine_ends), cmocka_unit_test(test_respacing),
         cmocka_unit_test(test_respacing_refuses), cmocka_unit_test(test_continuous),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
