@@ -33,7 +33,8 @@ pnb_status pnb_array_create(pnb_error *err, const char *what, uint32_t rank, con
         return pnb_fail(err, PNB_ERROR_INPUT, "%s: rank %u is beyond the limit of %d", what, rank, PNB_ARRAY_MAX_RANK);
     }
     if (!pnb_shape_product(rank, shape, &count) || count > PTRDIFF_MAX / sizeof(double)) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "%s: shape %s is impossibly large", what, pnb_shape_to_text(rank, shape, text));
+        return pnb_fail(err, PNB_ERROR_INPUT, "%s: shape %s is impossibly large", what,
+                        pnb_shape_to_text(rank, shape, text));
     }
     float *data = malloc(count ? (size_t)count * sizeof *data : 1);
     if (!data) {

@@ -8,25 +8,35 @@ static const struct {
     size_t size;
     bool integer;
 } dtypes[PNB_DTYPE_COUNT] = {
-    [PNB_F64] = {"F64", 8, false}, [PNB_F32] = {"F32", 4, false}, [PNB_F16] = {"F16", 2, false},
-    [PNB_BF16] = {"BF16", 2, false}, [PNB_I64] = {"I64", 8, true}, [PNB_I32] = {"I32", 4, true},
-    [PNB_I16] = {"I16", 2, true},  [PNB_I8] = {"I8", 1, true},    [PNB_U8] = {"U8", 1, true},
+    [PNB_F64] = {"F64", 8, false},   [PNB_F32] = {"F32", 4, false}, [PNB_F16] = {"F16", 2, false},
+    [PNB_BF16] = {"BF16", 2, false}, [PNB_I64] = {"I64", 8, true},  [PNB_I32] = {"I32", 4, true},
+    [PNB_I16] = {"I16", 2, true},    [PNB_I8] = {"I8", 1, true},    [PNB_U8] = {"U8", 1, true},
     [PNB_BOOL] = {"BOOL", 1, true},
 };
 
-size_t pnb_dtype_size(pnb_dtype t) { return (unsigned)t < PNB_DTYPE_COUNT ? dtypes[t].size : 0; }
+size_t pnb_dtype_size(pnb_dtype t) {
+    return (unsigned)t < PNB_DTYPE_COUNT ? dtypes[t].size : 0;
+}
 
-const char *pnb_dtype_name(pnb_dtype t) { return (unsigned)t < PNB_DTYPE_COUNT ? dtypes[t].name : "?"; }
+const char *pnb_dtype_name(pnb_dtype t) {
+    return (unsigned)t < PNB_DTYPE_COUNT ? dtypes[t].name : "?";
+}
 
-bool pnb_dtype_is_integer(pnb_dtype t) { return (unsigned)t < PNB_DTYPE_COUNT && dtypes[t].integer; }
+bool pnb_dtype_is_integer(pnb_dtype t) {
+    return (unsigned)t < PNB_DTYPE_COUNT && dtypes[t].integer;
+}
 
-uint16_t pnb_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+uint16_t pnb_le16(const unsigned char *p) {
+    return (uint16_t)(p[0] | p[1] << 8);
+}
 
 uint32_t pnb_le32(const unsigned char *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-uint64_t pnb_le64(const unsigned char *p) { return (uint64_t)pnb_le32(p) | (uint64_t)pnb_le32(p + 4) << 32; }
+uint64_t pnb_le64(const unsigned char *p) {
+    return (uint64_t)pnb_le32(p) | (uint64_t)pnb_le32(p + 4) << 32;
+}
 
 void pnb_put_le32(unsigned char *p, uint32_t v) {
     for (int i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (8 * i));
@@ -87,21 +97,31 @@ uint16_t pnb_float_to_half(float f) {
 
 static int64_t integer_at(pnb_dtype t, const unsigned char *p) {
     switch (t) {
-    case PNB_I64: return to_signed(pnb_le64(p), 64);
-    case PNB_I32: return to_signed(pnb_le32(p), 32);
-    case PNB_I16: return to_signed(pnb_le16(p), 16);
-    case PNB_I8: return to_signed(p[0], 8);
-    default: return p[0];
+    case PNB_I64:
+        return to_signed(pnb_le64(p), 64);
+    case PNB_I32:
+        return to_signed(pnb_le32(p), 32);
+    case PNB_I16:
+        return to_signed(pnb_le16(p), 16);
+    case PNB_I8:
+        return to_signed(p[0], 8);
+    default:
+        return p[0];
     }
 }
 
 static double number_at(pnb_dtype t, const unsigned char *p) {
     switch (t) {
-    case PNB_F64: return bits_to_double(pnb_le64(p));
-    case PNB_F32: return (double)bits_to_float(pnb_le32(p));
-    case PNB_F16: return (double)pnb_half_to_float(pnb_le16(p));
-    case PNB_BF16: return (double)bits_to_float((uint32_t)pnb_le16(p) << 16);
-    default: return (double)integer_at(t, p);
+    case PNB_F64:
+        return bits_to_double(pnb_le64(p));
+    case PNB_F32:
+        return (double)bits_to_float(pnb_le32(p));
+    case PNB_F16:
+        return (double)pnb_half_to_float(pnb_le16(p));
+    case PNB_BF16:
+        return (double)bits_to_float((uint32_t)pnb_le16(p) << 16);
+    default:
+        return (double)integer_at(t, p);
     }
 }
 

@@ -26,8 +26,8 @@ size_t pnb_dtype_size(pnb_dtype t);      /* bytes an element */
 const char *pnb_dtype_name(pnb_dtype t); /* "F32": the name in a safetensors header; "?" for anything else */
 bool pnb_dtype_is_integer(pnb_dtype t);  /* BOOL counts as integer */
 
-/* n elements of type t at `bytes` (little-endian, any alignment), widened. F64 and 64-bit integers are rounded where the target
- * holds fewer bits; everything else is exact. to_i64 takes integer types only (see pnb_dtype_is_integer). */
+/* n elements of type t at `bytes` (little-endian, any alignment), widened. F64 and 64-bit integers are rounded where
+ * the target holds fewer bits; everything else is exact. to_i64 takes integer types only (see pnb_dtype_is_integer). */
 void pnb_dtype_to_f32(pnb_dtype t, const unsigned char *bytes, size_t n, float *out);
 void pnb_dtype_to_f64(pnb_dtype t, const unsigned char *bytes, size_t n, double *out);
 void pnb_dtype_to_i64(pnb_dtype t, const unsigned char *bytes, size_t n, int64_t *out);

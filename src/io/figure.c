@@ -21,8 +21,9 @@ struct pnb_figure {
 pnb_status pnb_figure_create(pnb_error *err, uint32_t width, uint32_t height, pnb_rgb background, pnb_figure **out) {
     *out = NULL;
     if (!width || !height || width > MAX_SIDE || height > MAX_SIDE || (uint64_t)width * height > PNB_IMAGE_MAX_PIXELS) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "figure: %u x %u pixels cannot be drawn, the limit is %d a side and %d in all", width,
-                        height, MAX_SIDE, PNB_IMAGE_MAX_PIXELS);
+        return pnb_fail(err, PNB_ERROR_USAGE,
+                        "figure: %u x %u pixels cannot be drawn, the limit is %d a side and %d in all", width, height,
+                        MAX_SIDE, PNB_IMAGE_MAX_PIXELS);
     }
     pnb_figure *f = calloc(1, sizeof *f);
     unsigned char *rgb = malloc((size_t)width * height * 3);
@@ -56,7 +57,9 @@ const unsigned char *pnb_figure_pixels(const pnb_figure *f, uint32_t *width, uin
 
 /* --- pixels --- */
 
-static float clamp01(float v) { return v > 0 ? v < 1 ? v : 1 : 0; } /* not a number gives 0 */
+static float clamp01(float v) {
+    return v > 0 ? v < 1 ? v : 1 : 0;
+} /* not a number gives 0 */
 
 static void blend(pnb_figure *f, int x, int y, pnb_rgb color, float alpha) {
     if (x < 0 || y < 0 || x >= f->width || y >= f->height || !(alpha > 0)) return;
@@ -82,7 +85,8 @@ static float distance_to(const pnb_segment *s, float x, float y) {
     return hypotf(x - s->x0 - t * dx, y - s->y0 - t * dy);
 }
 
-/* Strokes with a round pen, as one shape: where they overlap, nothing shows. A stroke without length is a dot, a little wider. */
+/* Strokes with a round pen, as one shape: where they overlap, nothing shows. A stroke without length is a dot, a little
+ * wider. */
 static void draw_strokes(pnb_figure *f, const pnb_segment *s, size_t n, float pen, pnb_rgb color, float opacity) {
     float low_x = FLT_MAX, low_y = FLT_MAX, high_x = -FLT_MAX, high_y = -FLT_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -100,7 +104,8 @@ static void draw_strokes(pnb_figure *f, const pnb_segment *s, size_t n, float pe
             float cover = 0;
             for (size_t i = 0; i < n; i++) {
                 bool dot = s[i].x0 == s[i].x1 && s[i].y0 == s[i].y1;
-                cover = fmaxf(cover, (dot ? 1.3f * pen : pen) + 0.5f - distance_to(&s[i], (float)x + 0.5f, (float)y + 0.5f));
+                cover = fmaxf(cover,
+                              (dot ? 1.3f * pen : pen) + 0.5f - distance_to(&s[i], (float)x + 0.5f, (float)y + 0.5f));
             }
             blend(f, x, y, color, opacity * clamp01(cover));
         }
@@ -109,7 +114,9 @@ static void draw_strokes(pnb_figure *f, const pnb_segment *s, size_t n, float pe
 
 /* --- shapes --- */
 
-static bool drawable(float a, float b, float c, float d) { return isfinite(a) && isfinite(b) && isfinite(c) && isfinite(d); }
+static bool drawable(float a, float b, float c, float d) {
+    return isfinite(a) && isfinite(b) && isfinite(c) && isfinite(d);
+}
 
 void pnb_figure_dot(pnb_figure *f, float x, float y, float radius, pnb_rgb color, float opacity) {
     if (!drawable(x, y, radius, opacity)) return;
@@ -117,14 +124,17 @@ void pnb_figure_dot(pnb_figure *f, float x, float y, float radius, pnb_rgb color
     draw_strokes(f, &s, 1, radius / 1.3f, color, opacity);
 }
 
-void pnb_figure_line(pnb_figure *f, float x0, float y0, float x1, float y1, float thickness, pnb_rgb color, float opacity) {
+void pnb_figure_line(pnb_figure *f, float x0, float y0, float x1, float y1, float thickness, pnb_rgb color,
+                     float opacity) {
     if (!drawable(x0, y0, x1, y1)) return;
     const pnb_segment s = {x0, y0, x1, y1};
     draw_strokes(f, &s, 1, 0.5f * thickness, color, opacity);
 }
 
 /* How much of pixel i lies between low and high. */
-static float cover_1d(float low, float high, int i) { return clamp01(fminf(high, (float)i + 1) - fmaxf(low, (float)i)); }
+static float cover_1d(float low, float high, int i) {
+    return clamp01(fminf(high, (float)i + 1) - fmaxf(low, (float)i));
+}
 
 void pnb_figure_rect(pnb_figure *f, float x, float y, float width, float height, pnb_rgb color, float opacity) {
     if (!drawable(x, y, width, height)) return;
@@ -154,7 +164,8 @@ float pnb_figure_text_width(float size, const char *text) {
 }
 
 /* cx, cy: the direction in which the text runs. */
-static void draw_text(pnb_figure *f, float x, float y, float cx, float cy, float size, pnb_rgb color, pnb_align align, const char *text) {
+static void draw_text(pnb_figure *f, float x, float y, float cx, float cy, float size, pnb_rgb color, pnb_align align,
+                      const char *text) {
     if (!drawable(x, y, size, 0)) return;
     float scale = size / PNB_FONT_CAPITAL, at = 0, width = pnb_figure_text_width(size, text);
     if (align == PNB_ALIGN_CENTRE) at = -0.5f * width;
@@ -164,7 +175,8 @@ static void draw_text(pnb_figure *f, float x, float y, float cx, float cy, float
         size_t n = pnb_font_segments(*p, s);
         for (size_t i = 0; i < n; i++) {
             float ax = at + scale * s[i].x0, ay = scale * s[i].y0, bx = at + scale * s[i].x1, by = scale * s[i].y1;
-            s[i] = (pnb_segment){x + ax * cx + ay * cy, y + ax * cy - ay * cx, x + bx * cx + by * cy, y + bx * cy - by * cx};
+            s[i] = (pnb_segment){x + ax * cx + ay * cy, y + ax * cy - ay * cx, x + bx * cx + by * cy,
+                                 y + bx * cy - by * cx};
         }
         if (n) draw_strokes(f, s, n, PNB_FONT_PEN * scale, color, 1);
         at += scale * pnb_font_advance(*p);
@@ -252,7 +264,8 @@ static const char *short_number(float v, char buf[32]) {
     return buf;
 }
 
-void pnb_figure_colorbar(pnb_figure *f, int x, int y, int width, int height, pnb_map map, float low, float high, float size) {
+void pnb_figure_colorbar(pnb_figure *f, int x, int y, int width, int height, pnb_map map, float low, float high,
+                         float size) {
     for (int i = 0; i < width; i++) {
         pnb_rgb color = pnb_map_color(map, ((float)i + 0.5f) / (float)width);
         for (int j = 0; j < height; j++) blend(f, x + i, y + j, color, 1);

@@ -1,7 +1,8 @@
 /* Pictures made in C: a canvas with text, lines, dots, images and colour bars, and the figures composed of them.
  *
- * Coordinates are pixels, x to the right and y down from the top left corner; they may be fractions, and may lie outside (drawing is
- * clipped). Colours are 0xRRGGBB. Edges are anti-aliased. Drawing never fails; making and saving do.
+ * Coordinates are pixels, x to the right and y down from the top left corner; they may be fractions, and may lie
+ * outside (drawing is clipped). Colours are 0xRRGGBB. Edges are anti-aliased. Drawing never fails; making and saving
+ * do.
  *
  *     pnb_figure *f;
  *     PNB_TRY(pnb_figure_create(err, 640, 480, PNB_WHITE, &f));
@@ -55,32 +56,34 @@ const unsigned char *pnb_figure_pixels(const pnb_figure *figure, uint32_t *width
 
 /* opacity in [0, 1]. A line has round ends; rect fills, frame draws the border of `thickness` inside the rectangle. */
 void pnb_figure_dot(pnb_figure *f, float x, float y, float radius, pnb_rgb color, float opacity);
-void pnb_figure_line(pnb_figure *f, float x0, float y0, float x1, float y1, float thickness, pnb_rgb color, float opacity);
+void pnb_figure_line(pnb_figure *f, float x0, float y0, float x1, float y1, float thickness, pnb_rgb color,
+                     float opacity);
 void pnb_figure_rect(pnb_figure *f, float x, float y, float width, float height, pnb_rgb color, float opacity);
 void pnb_figure_frame(pnb_figure *f, float x, float y, float width, float height, float thickness, pnb_rgb color);
 
-/* Text with its baseline at y; `size` is the height of capital letters in pixels (10 reads well, 8 is the least). _up: the same,
- * turned to run upwards, for the names of vertical axes. */
+/* Text with its baseline at y; `size` is the height of capital letters in pixels (10 reads well, 8 is the least). _up:
+ * the same, turned to run upwards, for the names of vertical axes. */
 void pnb_figure_text(pnb_figure *f, float x, float y, float size, pnb_rgb color, pnb_align align, const char *text);
 void pnb_figure_text_up(pnb_figure *f, float x, float y, float size, pnb_rgb color, pnb_align align, const char *text);
 float pnb_figure_text_width(float size, const char *text);
 
 /* An array as picture. */
 typedef struct pnb_picture {
-    const float *data; /* [channels, height, width], borrowed */
+    const float *data;                /* [channels, height, width], borrowed */
     uint32_t channels, height, width; /* channels 1 or 3 */
-    float low, high;   /* mapped to black and white, or to the ends of the colour map */
-    pnb_map map;       /* with a colour map, channels are averaged first */
+    float low, high;                  /* mapped to black and white, or to the ends of the colour map */
+    pnb_map map;                      /* with a colour map, channels are averaged first */
 } pnb_picture;
 
 /* Draws into a box of whole pixels: enlarged by repetition, reduced by averaging. */
 void pnb_figure_image(pnb_figure *f, int x, int y, int width, int height, const pnb_picture *picture);
 
 /* A horizontal bar of the map from low to high, with numbers below it (in all 12 + size pixels more than `height`). */
-void pnb_figure_colorbar(pnb_figure *f, int x, int y, int width, int height, pnb_map map, float low, float high, float size);
+void pnb_figure_colorbar(pnb_figure *f, int x, int y, int width, int height, pnb_map map, float low, float high,
+                         float size);
 
-/* Tick positions: the multiples of *step (1, 2 or 5 times a power of ten) in [low, high], at most `most`. Returns how many; the first
- * is *first. */
+/* Tick positions: the multiples of *step (1, 2 or 5 times a power of ten) in [low, high], at most `most`. Returns how
+ * many; the first is *first. */
 size_t pnb_ticks(double low, double high, size_t most, double *first, double *step);
 
 /* --- composed figures --- */
@@ -91,13 +94,14 @@ typedef struct pnb_tile {
     bool bar;            /* a colour bar below it */
 } pnb_tile;
 
-/* Pictures in rows of `columns`, all in boxes of one size, with captions: truth, measurement, mean, deviation, then samples. Small
- * images are enlarged to about 150 pixels, large ones reduced to 400. A value that is not finite is PNB_ERROR_NUMERIC, and nothing is
- * written. */
+/* Pictures in rows of `columns`, all in boxes of one size, with captions: truth, measurement, mean, deviation, then
+ * samples. Small images are enlarged to about 150 pixels, large ones reduced to 400. A value that is not finite is
+ * PNB_ERROR_NUMERIC, and nothing is written. */
 pnb_status pnb_figure_contact_sheet(pnb_error *err, const char *path, const pnb_tile *tiles, size_t n, size_t columns);
 
 typedef struct pnb_density {
-    const float *values; /* [ny][nx] over the range of the axes, cell centres, row 0 at the lowest y; scale does not matter; borrowed */
+    const float *values; /* [ny][nx] over the range of the axes, cell centres, row 0 at the lowest y; scale does not
+                            matter; borrowed */
     uint32_t nx, ny;
     pnb_rgb color;
 } pnb_density;
@@ -125,8 +129,8 @@ typedef struct pnb_scatter {
     const char *x_label, *y_label;     /* may be NULL */
 } pnb_scatter;
 
-/* Densities as filled contours in their colour, points as dots, a legend below. Points outside the axes are left out; one that is
- * not finite is PNB_ERROR_NUMERIC, and nothing is written. */
+/* Densities as filled contours in their colour, points as dots, a legend below. Points outside the axes are left out;
+ * one that is not finite is PNB_ERROR_NUMERIC, and nothing is written. */
 pnb_status pnb_figure_scatter(pnb_error *err, const char *path, const pnb_scatter *scatter);
 
 #endif

@@ -16,9 +16,13 @@ typedef struct axes {
     int left, top; /* of the panel in pixels */
 } axes;
 
-static float to_x(const axes *a, double x) { return (float)(a->left + SIDE * (x - a->x_min) / (a->x_max - a->x_min)); }
+static float to_x(const axes *a, double x) {
+    return (float)(a->left + SIDE * (x - a->x_min) / (a->x_max - a->x_min));
+}
 
-static float to_y(const axes *a, double y) { return (float)(a->top + SIDE * (a->y_max - y) / (a->y_max - a->y_min)); }
+static float to_y(const axes *a, double y) {
+    return (float)(a->top + SIDE * (a->y_max - y) / (a->y_max - a->y_min));
+}
 
 /* --- the range --- */
 
@@ -28,14 +32,16 @@ static pnb_status check_points(pnb_error *err, const pnb_scatter *s) {
             const pnb_points *set = &s->panels[p].points[k];
             for (size_t i = 0; i < 2 * set->count; i++) {
                 if (isfinite(set->xy[i])) continue;
-                return pnb_fail(err, PNB_ERROR_NUMERIC, "figure: point %zu of '%s' is not finite", i / 2, set->label ? set->label : "");
+                return pnb_fail(err, PNB_ERROR_NUMERIC, "figure: point %zu of '%s' is not finite", i / 2,
+                                set->label ? set->label : "");
             }
         }
         for (size_t k = 0; k < s->panels[p].n_densities; k++) {
             const pnb_density *d = &s->panels[p].densities[k];
             for (size_t i = 0; i < (size_t)d->nx * d->ny; i++) {
                 if (isfinite(d->values[i])) continue;
-                return pnb_fail(err, PNB_ERROR_NUMERIC, "figure: density %zu of panel %zu is not finite at cell %zu", k, p, i);
+                return pnb_fail(err, PNB_ERROR_NUMERIC, "figure: density %zu of panel %zu is not finite at cell %zu", k,
+                                p, i);
             }
         }
     }
@@ -85,7 +91,8 @@ static float density_at(const pnb_density *d, double u, double v) {
     return (1 - b) * ((1 - a) * low[i] + a * low[i1]) + b * ((1 - a) * high[i] + a * high[i1]);
 }
 
-/* Filled contours: bands of equal steps in the square root of the density, so that weak modes show; 3 x 3 points a pixel. */
+/* Filled contours: bands of equal steps in the square root of the density, so that weak modes show; 3 x 3 points a
+ * pixel. */
 static void draw_density(pnb_figure *f, const axes *a, const pnb_density *d) {
     float top = largest(d);
     if (!(top > 0)) return;
@@ -107,8 +114,10 @@ static void draw_density(pnb_figure *f, const axes *a, const pnb_density *d) {
 static const char *tick_text(double v, double step, char buf[40]) {
     int decimals = (int)fmax(0, ceil(-log10(step) - 1e-9));
     if (fabs(v) < 1e-9 * step) v = 0;
-    if (decimals > 4 || fabs(v) >= 1e6) snprintf(buf, 40, "%.3g", v);
-    else snprintf(buf, 40, "%.*f", decimals, v);
+    if (decimals > 4 || fabs(v) >= 1e6)
+        snprintf(buf, 40, "%.3g", v);
+    else
+        snprintf(buf, 40, "%.*f", decimals, v);
     for (char *p = buf; *p; p++) {
         if (*p == ',') *p = '.'; /* the locale's decimal sign */
     }
@@ -118,9 +127,11 @@ static const char *tick_text(double v, double step, char buf[40]) {
 static void draw_grid(pnb_figure *f, const axes *a) {
     double first, step;
     size_t n = pnb_ticks(a->x_min, a->x_max, MAX_TICKS, &first, &step);
-    for (size_t i = 0; i < n; i++) pnb_figure_rect(f, floorf(to_x(a, first + (double)i * step)), (float)a->top, 1, SIDE, PNB_HAIR, 0.5f);
+    for (size_t i = 0; i < n; i++)
+        pnb_figure_rect(f, floorf(to_x(a, first + (double)i * step)), (float)a->top, 1, SIDE, PNB_HAIR, 0.5f);
     n = pnb_ticks(a->y_min, a->y_max, MAX_TICKS, &first, &step);
-    for (size_t i = 0; i < n; i++) pnb_figure_rect(f, (float)a->left, floorf(to_y(a, first + (double)i * step)), SIDE, 1, PNB_HAIR, 0.5f);
+    for (size_t i = 0; i < n; i++)
+        pnb_figure_rect(f, (float)a->left, floorf(to_y(a, first + (double)i * step)), SIDE, 1, PNB_HAIR, 0.5f);
 }
 
 /* The frame, ticks and numbers; those of the vertical axis only where wanted. */
@@ -133,14 +144,16 @@ static void draw_axes(pnb_figure *f, const axes *a, bool numbers) {
     for (size_t i = 0; i < n; i++) {
         float x = floorf(to_x(a, first + (double)i * step));
         pnb_figure_rect(f, x, bottom, 1, 5, 0x9aa1adu, 1);
-        pnb_figure_text(f, x + 0.5f, bottom + 18, TEXT_SIZE, PNB_PENCIL, PNB_ALIGN_CENTRE, tick_text(first + (double)i * step, step, text));
+        pnb_figure_text(f, x + 0.5f, bottom + 18, TEXT_SIZE, PNB_PENCIL, PNB_ALIGN_CENTRE,
+                        tick_text(first + (double)i * step, step, text));
     }
     n = pnb_ticks(a->y_min, a->y_max, MAX_TICKS, &first, &step);
     for (size_t i = 0; i < n; i++) {
         float y = floorf(to_y(a, first + (double)i * step));
         pnb_figure_rect(f, left - 5, y, 5, 1, 0x9aa1adu, 1);
         if (!numbers) continue;
-        pnb_figure_text(f, left - 9, y + 0.5f + TEXT_SIZE / 2, TEXT_SIZE, PNB_PENCIL, PNB_ALIGN_RIGHT, tick_text(first + (double)i * step, step, text));
+        pnb_figure_text(f, left - 9, y + 0.5f + TEXT_SIZE / 2, TEXT_SIZE, PNB_PENCIL, PNB_ALIGN_RIGHT,
+                        tick_text(first + (double)i * step, step, text));
     }
 }
 
@@ -200,8 +213,10 @@ static void draw_panel(pnb_figure *f, const axes *a, const pnb_scatter *s, size_
     for (size_t k = 0; k < panel->n_points; k++) draw_points(f, a, &panel->points[k]);
     draw_axes(f, a, p == 0);
     float middle = (float)a->left + 0.5f * SIDE;
-    if (panel->title) pnb_figure_text(f, middle, (float)a->top - 13, TITLE_SIZE, PNB_INK, PNB_ALIGN_CENTRE, panel->title);
-    if (s->x_label) pnb_figure_text(f, middle, (float)(a->top + SIDE + 38), TEXT_SIZE, PNB_INK, PNB_ALIGN_CENTRE, s->x_label);
+    if (panel->title)
+        pnb_figure_text(f, middle, (float)a->top - 13, TITLE_SIZE, PNB_INK, PNB_ALIGN_CENTRE, panel->title);
+    if (s->x_label)
+        pnb_figure_text(f, middle, (float)(a->top + SIDE + 38), TEXT_SIZE, PNB_INK, PNB_ALIGN_CENTRE, s->x_label);
     if (s->y_label && p == 0) {
         pnb_figure_text_up(f, 18, (float)a->top + 0.5f * SIDE, TEXT_SIZE, PNB_INK, PNB_ALIGN_CENTRE, s->y_label);
     }

@@ -20,15 +20,18 @@ typedef struct sheet {
 static pnb_status settle(pnb_error *err, size_t i, const pnb_tile *tile, pnb_picture *p) {
     *p = tile->picture;
     size_t count = (size_t)p->channels * p->height * p->width;
-    if (!p->data || (p->channels != 1 && p->channels != 3) || !p->height || !p->width || p->height > 65536 || p->width > 65536) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "figure: tile %zu: expected a picture with 1 or 3 channels, found %u x %u x %u", i,
-                        p->channels, p->height, p->width);
+    if (!p->data || (p->channels != 1 && p->channels != 3) || !p->height || !p->width || p->height > 65536 ||
+        p->width > 65536) {
+        return pnb_fail(err, PNB_ERROR_USAGE,
+                        "figure: tile %zu: expected a picture with 1 or 3 channels, found %u x %u x %u", i, p->channels,
+                        p->height, p->width);
     }
     float low = p->data[0], high = p->data[0];
     for (size_t k = 0; k < count; k++) {
         float v = p->data[k];
         if (!isfinite(v)) {
-            return pnb_fail(err, PNB_ERROR_NUMERIC, "figure: tile %zu (%s): a value that is not finite at row %zu, column %zu", i,
+            return pnb_fail(err, PNB_ERROR_NUMERIC,
+                            "figure: tile %zu (%s): a value that is not finite at row %zu, column %zu", i,
                             tile->caption ? tile->caption : "no caption", k / p->width % p->height, k % p->width);
         }
         low = fminf(low, v);
@@ -112,7 +115,9 @@ static pnb_status draw_all(pnb_error *err, const sheet *s, const pnb_picture *pi
 
 pnb_status pnb_figure_contact_sheet(pnb_error *err, const char *path, const pnb_tile *tiles, size_t n, size_t columns) {
     if (n == 0 || columns == 0 || n > 4096) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "figure: a contact sheet has 1 to 4096 tiles and at least 1 column, not %zu and %zu", n, columns);
+        return pnb_fail(err, PNB_ERROR_USAGE,
+                        "figure: a contact sheet has 1 to 4096 tiles and at least 1 column, not %zu and %zu", n,
+                        columns);
     }
     pnb_picture *pictures = malloc(n * sizeof *pictures);
     if (!pictures) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "figure: no memory for %zu tiles", n);

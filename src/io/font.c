@@ -2,8 +2,8 @@
  *
  * A glyph is a list of strokes: a letter, then points "x,y".
  *   L  straight lines from point to point
- *   S  a smooth curve: from the first point to the last, the points between pull it (a quadratic B-spline with clamped ends)
- *   O  the closed curve of the same kind; four corners of a box make a round that touches the middle of each side
+ *   S  a smooth curve: from the first point to the last, the points between pull it (a quadratic B-spline with clamped
+ * ends) O  the closed curve of the same kind; four corners of a box make a round that touches the middle of each side
  *   D  a dot */
 #include "io/font.h"
 
@@ -15,6 +15,7 @@ typedef struct glyph {
 #define BOWL "O 0,-.1 3.8,-.1 3.8,5.1 0,5.1"
 #define ARCH "S 0,3 0,5.1 3.6,5.1 3.6,3.2 3.6,0"
 
+/* clang-format off */
 static const glyph glyphs[95] = {
     {2.0f, ""},                                                                                   /* space */
     {0.0f, "L 0,7 0,2.2 D 0,.2"},                                                                 /* ! */
@@ -112,6 +113,7 @@ static const glyph glyphs[95] = {
     {2.1f, "S 0,7.6 1.4,7.7 1.2,3.3 2.1,3.05 S 2.1,3.05 1.2,2.8 1.4,-1.6 0,-1.5"},                /* } */
     {4.0f, "S 0,2.6 .9,4.4 3.1,2 4,3.8"},                                                         /* ~ */
 };
+/* clang-format on */
 
 enum { MAX_POINTS = 16, PIECES = 6 };
 
@@ -119,9 +121,13 @@ typedef struct point {
     float x, y;
 } point;
 
-static const glyph *glyph_of(char c) { return &glyphs[c >= 32 && c <= 126 ? c - 32 : '?' - 32]; }
+static const glyph *glyph_of(char c) {
+    return &glyphs[c >= 32 && c <= 126 ? c - 32 : '?' - 32];
+}
 
-float pnb_font_advance(char c) { return c == ' ' ? 3.0f : glyph_of(c)->width + 2.1f; }
+float pnb_font_advance(char c) {
+    return c == ' ' ? 3.0f : glyph_of(c)->width + 2.1f;
+}
 
 /* A decimal of the table: the C library's parser would follow the locale. */
 static float take_number(const char **p) {
@@ -172,7 +178,9 @@ static size_t add_curve(pnb_segment *out, size_t n, point a, point b, point c) {
     return n;
 }
 
-static point middle(point a, point b) { return (point){0.5f * (a.x + b.x), 0.5f * (a.y + b.y)}; }
+static point middle(point a, point b) {
+    return (point){0.5f * (a.x + b.x), 0.5f * (a.y + b.y)};
+}
 
 static size_t add_stroke(pnb_segment *out, size_t n, char kind, const point *p, size_t count) {
     if (kind == 'D') return add_line(out, n, p[0], p[0]);
@@ -185,7 +193,8 @@ static size_t add_stroke(pnb_segment *out, size_t n, char kind, const point *p, 
         }
     } else {
         for (size_t i = 1; i + 1 < count; i++) {
-            point from = i == 1 ? p[0] : middle(p[i - 1], p[i]), to = i + 2 == count ? p[i + 1] : middle(p[i], p[i + 1]);
+            point from = i == 1 ? p[0] : middle(p[i - 1], p[i]),
+                  to = i + 2 == count ? p[i + 1] : middle(p[i], p[i + 1]);
             n = add_curve(out, n, from, p[i], to);
         }
     }

@@ -1,6 +1,7 @@
 /* The figures' own typeface: ASCII as strokes, so that text is smooth at any size and in any direction.
  *
- * Units: capital letters are 7 high, small ones 5, descenders reach -2.2; y points up from the baseline, x to the right. */
+ * Units: capital letters are 7 high, small ones 5, descenders reach -2.2; y points up from the baseline, x to the
+ * right. */
 #ifndef PNB_IO_FONT_H
 #define PNB_IO_FONT_H
 

@@ -55,7 +55,8 @@ static pnb_status gunzip(pnb_error *err, const char *path, unsigned char **bytes
 static pnb_status parse(pnb_error *err, const char *path, const unsigned char *b, size_t size, pnb_idx *out) {
     if (size < 4 || b[0] || b[1]) return BAD("file '%s': not an IDX file (it must start with two zero bytes)", path);
     if (b[2] != 8) return BAD("file '%s': IDX type 0x%02x, expected 0x08 (unsigned bytes)", path, b[2]);
-    if (b[3] < 1 || b[3] > PNB_ARRAY_MAX_RANK) return BAD("file '%s': IDX rank %u, expected 1 to %d", path, b[3], PNB_ARRAY_MAX_RANK);
+    if (b[3] < 1 || b[3] > PNB_ARRAY_MAX_RANK)
+        return BAD("file '%s': IDX rank %u, expected 1 to %d", path, b[3], PNB_ARRAY_MAX_RANK);
     size_t start = 4 + 4 * (size_t)b[3];
     if (size < start) return BAD("file '%s': cut short in its header", path);
     out->rank = b[3];
@@ -65,11 +66,12 @@ static pnb_status parse(pnb_error *err, const char *path, const unsigned char *b
     }
     char text[PNB_SHAPE_TEXT_SIZE];
     if (!pnb_shape_product(out->rank, out->shape, &out->count) || out->count != size - start) {
-        return BAD("file '%s': shape %s does not fit its %zu bytes of data", path, pnb_shape_to_text(out->rank, out->shape, text),
-                   size - start);
+        return BAD("file '%s': shape %s does not fit its %zu bytes of data", path,
+                   pnb_shape_to_text(out->rank, out->shape, text), size - start);
     }
     out->data = malloc(out->count ? (size_t)out->count : 1);
-    if (!out->data) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %zu bytes", path, size - start);
+    if (!out->data)
+        return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %zu bytes", path, size - start);
     memcpy(out->data, b + start, (size_t)out->count);
     return PNB_OK;
 }

@@ -1,4 +1,5 @@
-/* IDX: the arrays of bytes in which MNIST and Fashion-MNIST come (http://yann.lecun.com/exdb/mnist), plain or gzipped. */
+/* IDX: the arrays of bytes in which MNIST and Fashion-MNIST come (http://yann.lecun.com/exdb/mnist), plain or gzipped.
+ */
 #ifndef PNB_IO_IDX_H
 #define PNB_IO_IDX_H
 
@@ -14,8 +15,8 @@ typedef struct pnb_idx {
     unsigned char *data; /* owned; row-major */
 } pnb_idx;
 
-/* Reads a file of unsigned bytes (IDX type 0x08); a file that starts as gzip is unpacked, its length and checksum checked.
- * Faults are PNB_ERROR_INPUT. On failure *out is all zero. */
+/* Reads a file of unsigned bytes (IDX type 0x08); a file that starts as gzip is unpacked, its length and checksum
+ * checked. Faults are PNB_ERROR_INPUT. On failure *out is all zero. */
 pnb_status pnb_idx_read(pnb_error *err, const char *path, pnb_idx *out);
 void pnb_idx_free(pnb_idx *idx);
 

@@ -1,4 +1,5 @@
-/* Pictures through stb_image, with the checks that it leaves to its caller: sizes before allocation, PNG checksums, cut JPEGs. */
+/* Pictures through stb_image, with the checks that it leaves to its caller: sizes before allocation, PNG checksums, cut
+ * JPEGs. */
 #include "io/image.h"
 
 #include "base/file.h"
@@ -22,8 +23,8 @@ static uint32_t be32(const unsigned char *p) {
 
 static pnb_status check_size(pnb_error *err, const char *name, uint64_t w, uint64_t h) {
     if (w > PNB_IMAGE_MAX_SIDE || h > PNB_IMAGE_MAX_SIDE || w * h > PNB_IMAGE_MAX_PIXELS) {
-        return BAD("file '%s': %llu x %llu pixels are beyond the limit of %d", name, (unsigned long long)w, (unsigned long long)h,
-                   PNB_IMAGE_MAX_PIXELS);
+        return BAD("file '%s': %llu x %llu pixels are beyond the limit of %d", name, (unsigned long long)w,
+                   (unsigned long long)h, PNB_IMAGE_MAX_PIXELS);
     }
     return PNB_OK;
 }
@@ -34,7 +35,8 @@ static pnb_status check_png(pnb_error *err, const char *name, const unsigned cha
     for (size_t at = 8;;) {
         if (size - at < 12) return BAD("file '%s': PNG cut short at byte %zu", name, size);
         size_t length = be32(bytes + at);
-        if (length > size - at - 12) return BAD("file '%s': PNG cut short: the chunk at byte %zu has %zu bytes", name, at, length);
+        if (length > size - at - 12)
+            return BAD("file '%s': PNG cut short: the chunk at byte %zu has %zu bytes", name, at, length);
         if (pnb_crc32(bytes + at + 4, length + 4) != be32(bytes + at + 8 + length)) {
             return BAD("file '%s': PNG damaged: the checksum of the chunk at byte %zu is wrong", name, at);
         }
@@ -43,7 +45,8 @@ static pnb_status check_png(pnb_error *err, const char *name, const unsigned cha
     }
 }
 
-/* A Huffman table lists at most 256 codes; stb_image (before 2.29) believes a file that lists more, and writes past its table. */
+/* A Huffman table lists at most 256 codes; stb_image (before 2.29) believes a file that lists more, and writes past its
+ * table. */
 static bool huffman_tables_fit(const unsigned char *p, size_t n) {
     while (n > 0) {
         if (n < 17) return false;
@@ -75,11 +78,14 @@ static pnb_status check_jpeg(pnb_error *err, const char *name, const unsigned ch
     }
 }
 
-static float luma(const float *rgb) { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
+static float luma(const float *rgb) {
+    return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2];
+}
 
-/* Interleaved samples with `stored` channels (2 and 4 end in alpha) to planes. Exactly one of b8 and b16 is not NULL. */
-static void to_planes(const unsigned char *b8, const unsigned short *b16, uint32_t stored, uint32_t channels, size_t pixels,
-                      float *out) {
+/* Interleaved samples with `stored` channels (2 and 4 end in alpha) to planes. Exactly one of b8 and b16 is not NULL.
+ */
+static void to_planes(const unsigned char *b8, const unsigned short *b16, uint32_t stored, uint32_t channels,
+                      size_t pixels, float *out) {
     uint32_t colours = stored >= 3 ? 3 : 1;
     for (size_t i = 0; i < pixels; i++) {
         float v[3];
@@ -94,15 +100,16 @@ static void to_planes(const unsigned char *b8, const unsigned short *b16, uint32
     }
 }
 
-static pnb_status decode_checked(pnb_error *err, const char *name, const unsigned char *bytes, size_t size, uint32_t channels,
-                                 pnb_array *out) {
+static pnb_status decode_checked(pnb_error *err, const char *name, const unsigned char *bytes, size_t size,
+                                 uint32_t channels, pnb_array *out) {
     int w = 0, h = 0, stored = 0;
     if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &stored) || w <= 0 || h <= 0 || stored < 1 || stored > 4) {
         return BAD("file '%s': not a picture that can be read (%s)", name, stbi_failure_reason());
     }
     uint64_t pixels = (uint64_t)w * (uint64_t)h;
     PNB_TRY(check_size(err, name, (uint64_t)w, (uint64_t)h));
-    /* Deflate shrinks at most 1032-fold, a JPEG block of 64 pixels takes at least some bits: refuse a bomb before it is unpacked. */
+    /* Deflate shrinks at most 1032-fold, a JPEG block of 64 pixels takes at least some bits: refuse a bomb before it is
+     * unpacked. */
     if (pixels / 8256 > size) return BAD("file '%s': %zu bytes cannot hold %d x %d pixels", name, size, w, h);
     bool deep = stbi_is_16_bit_from_memory(bytes, (int)size) != 0;
     unsigned short *b16 = deep ? stbi_load_16_from_memory(bytes, (int)size, &w, &h, &stored, 0) : NULL;
@@ -119,13 +126,14 @@ static pnb_status decode_checked(pnb_error *err, const char *name, const unsigne
     return status;
 }
 
-pnb_status pnb_image_decode(pnb_error *err, const char *name, const unsigned char *bytes, size_t size, uint32_t channels,
-                            pnb_array *out) {
+pnb_status pnb_image_decode(pnb_error *err, const char *name, const unsigned char *bytes, size_t size,
+                            uint32_t channels, pnb_array *out) {
     memset(out, 0, sizeof *out);
     if (channels != 0 && channels != 1 && channels != 3) {
         return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': a picture has 1 or 3 channels, not %u", name, channels);
     }
-    if (size > PNB_IMAGE_MAX_BYTES) return BAD("file '%s': longer than the limit of %d bytes", name, PNB_IMAGE_MAX_BYTES);
+    if (size > PNB_IMAGE_MAX_BYTES)
+        return BAD("file '%s': longer than the limit of %d bytes", name, PNB_IMAGE_MAX_BYTES);
     if (size > 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0) {
         PNB_TRY(check_png(err, name, bytes, size));
     } else if (size > 3 && bytes[0] == 0xff && bytes[1] == 0xd8) {
@@ -196,10 +204,10 @@ static void append(void *context, void *data, int n) {
 }
 
 static pnb_status check_writable(pnb_error *err, const char *path, uint32_t channels, uint32_t height, uint32_t width) {
-    if ((channels != 1 && channels != 3) || !height || !width || height > PNB_IMAGE_MAX_SIDE || width > PNB_IMAGE_MAX_SIDE ||
-        (uint64_t)height * width > PNB_IMAGE_MAX_PIXELS) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': a PNG of %u x %u pixels and %u channels cannot be written", path, width,
-                        height, channels);
+    if ((channels != 1 && channels != 3) || !height || !width || height > PNB_IMAGE_MAX_SIDE ||
+        width > PNB_IMAGE_MAX_SIDE || (uint64_t)height * width > PNB_IMAGE_MAX_PIXELS) {
+        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': a PNG of %u x %u pixels and %u channels cannot be written",
+                        path, width, height, channels);
     }
     return PNB_OK;
 }
@@ -209,8 +217,9 @@ pnb_status pnb_image_write_png_u8(pnb_error *err, const char *path, uint32_t cha
     PNB_TRY(check_writable(err, path, channels, height, width));
     sink s = {0};
     int made = stbi_write_png_to_func(append, &s, (int)width, (int)height, (int)channels, hwc, (int)(width * channels));
-    pnb_status status = made && !s.failed ? pnb_file_write(err, path, s.bytes, s.size)
-                                          : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory to compress a PNG", path);
+    pnb_status status = made && !s.failed
+                            ? pnb_file_write(err, path, s.bytes, s.size)
+                            : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory to compress a PNG", path);
     free(s.bytes);
     return status;
 }
@@ -225,7 +234,8 @@ pnb_status pnb_image_write_png(pnb_error *err, const char *path, uint32_t channe
     for (size_t i = 0; i < pixels * channels && status == PNB_OK; i++) {
         float v = chw[i % channels * pixels + i / channels];
         if (!isfinite(v)) {
-            status = pnb_fail(err, PNB_ERROR_NUMERIC, "file '%s': not written: the image has a value that is not finite at row %zu, column %zu",
+            status = pnb_fail(err, PNB_ERROR_NUMERIC,
+                              "file '%s': not written: the image has a value that is not finite at row %zu, column %zu",
                               path, i / channels / width, i / channels % width);
             break;
         }

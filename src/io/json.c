@@ -22,7 +22,8 @@ static const char *clean(const char *text, size_t n, char *buf, size_t room) {
     return buf;
 }
 
-static pnb_status syntax_error(pnb_error *err, const char *name, const char *text, size_t bytes, size_t at, const char *what) {
+static pnb_status syntax_error(pnb_error *err, const char *name, const char *text, size_t bytes, size_t at,
+                               const char *what) {
     size_t line = 1, column = 1, stop = at;
     for (size_t i = 0; i < at; i++) {
         column++;
@@ -34,8 +35,8 @@ static pnb_status syntax_error(pnb_error *err, const char *name, const char *tex
     while (stop < bytes && stop < at + 24 && text[stop] != '\n' && text[stop] != '\r') stop++;
     char near[32];
     clean(text + at, stop - at, near, sizeof near);
-    return pnb_fail(err, PNB_ERROR_INPUT, "%s: line %zu, column %zu: %s%s%s%s", name, line, column, what, *near ? " at '" : "", near,
-                    *near ? "'" : "");
+    return pnb_fail(err, PNB_ERROR_INPUT, "%s: line %zu, column %zu: %s%s%s%s", name, line, column, what,
+                    *near ? " at '" : "", near, *near ? "'" : "");
 }
 
 pnb_status pnb_json_parse(pnb_error *err, const char *name, const char *text, size_t bytes, cJSON **root) {
@@ -70,7 +71,9 @@ pnb_json pnb_json_root(pnb_error *err, const char *file, const cJSON *root) {
     return (pnb_json){.err = err, .file = file, .value = root};
 }
 
-static const cJSON *present(const cJSON *value) { return cJSON_IsNull(value) ? NULL : value; }
+static const cJSON *present(const cJSON *value) {
+    return cJSON_IsNull(value) ? NULL : value;
+}
 
 pnb_json pnb_json_get(const pnb_json *object, const char *key) {
     pnb_json child = {.err = object->err, .file = object->file};
@@ -96,12 +99,20 @@ enum { WHERE_SIZE = 400 + PNB_JSON_PLACE_SIZE + 8 };
 
 static const char *describe(const cJSON *value, char *buf, size_t room) {
     char text[64];
-    if (!value || cJSON_IsNull(value)) snprintf(buf, room, "nothing");
-    else if (cJSON_IsString(value)) snprintf(buf, room, "\"%s\"", clean(value->valuestring, SIZE_MAX, text, 48));
-    else if (cJSON_IsNumber(value)) snprintf(buf, room, "%s", isfinite(value->valuedouble) ? pnb_number_to_text(value->valuedouble, text) : "a number that is too large");
-    else if (cJSON_IsBool(value)) snprintf(buf, room, "%s", cJSON_IsTrue(value) ? "true" : "false");
-    else if (cJSON_IsArray(value)) snprintf(buf, room, "an array of %d", cJSON_GetArraySize(value));
-    else snprintf(buf, room, "an object");
+    if (!value || cJSON_IsNull(value))
+        snprintf(buf, room, "nothing");
+    else if (cJSON_IsString(value))
+        snprintf(buf, room, "\"%s\"", clean(value->valuestring, SIZE_MAX, text, 48));
+    else if (cJSON_IsNumber(value))
+        snprintf(buf, room, "%s",
+                 isfinite(value->valuedouble) ? pnb_number_to_text(value->valuedouble, text)
+                                              : "a number that is too large");
+    else if (cJSON_IsBool(value))
+        snprintf(buf, room, "%s", cJSON_IsTrue(value) ? "true" : "false");
+    else if (cJSON_IsArray(value))
+        snprintf(buf, room, "an array of %d", cJSON_GetArraySize(value));
+    else
+        snprintf(buf, room, "an object");
     return buf;
 }
 
@@ -132,10 +143,14 @@ pnb_status pnb_json_real(const pnb_json *object, const char *key, double def, do
     char expected[128], low[PNB_NUMBER_TEXT_SIZE], high[PNB_NUMBER_TEXT_SIZE];
     pnb_number_to_text(min, low);
     pnb_number_to_text(max, high);
-    if (isfinite(min) && isfinite(max)) snprintf(expected, sizeof expected, "a number from %s to %s", low, high);
-    else if (isfinite(min)) snprintf(expected, sizeof expected, "a number of at least %s", low);
-    else if (isfinite(max)) snprintf(expected, sizeof expected, "a number of at most %s", high);
-    else snprintf(expected, sizeof expected, "a number");
+    if (isfinite(min) && isfinite(max))
+        snprintf(expected, sizeof expected, "a number from %s to %s", low, high);
+    else if (isfinite(min))
+        snprintf(expected, sizeof expected, "a number of at least %s", low);
+    else if (isfinite(max))
+        snprintf(expected, sizeof expected, "a number of at most %s", high);
+    else
+        snprintf(expected, sizeof expected, "a number");
     return pnb_json_expected(&j, expected);
 }
 
@@ -145,7 +160,8 @@ pnb_status pnb_json_int(const pnb_json *object, const char *key, int64_t def, in
     *out = def;
     if (!j.value) return PNB_OK;
     double d = j.value->valuedouble;
-    if (cJSON_IsNumber(j.value) && d == floor(d) && fabs(d) <= 9007199254740992.0 && (int64_t)d >= min && (int64_t)d <= max) {
+    if (cJSON_IsNumber(j.value) && d == floor(d) && fabs(d) <= 9007199254740992.0 && (int64_t)d >= min &&
+        (int64_t)d <= max) {
         *out = (int64_t)d;
         return PNB_OK;
     }
@@ -230,7 +246,8 @@ static bool fill(const cJSON *v, uint32_t rank, const uint64_t *shape, double **
     return true;
 }
 
-pnb_status pnb_json_numbers(const pnb_json *object, const char *key, uint64_t limit, uint32_t *rank, uint64_t *shape, double **out) {
+pnb_status pnb_json_numbers(const pnb_json *object, const char *key, uint64_t limit, uint32_t *rank, uint64_t *shape,
+                            double **out) {
     *out = NULL;
     *rank = 0;
     PNB_TRY(check_object(object));
@@ -239,7 +256,9 @@ pnb_status pnb_json_numbers(const pnb_json *object, const char *key, uint64_t li
     uint64_t count = 0;
     PNB_TRY(find_shape(&j, limit, rank, shape, &count));
     double *data = malloc((size_t)count * sizeof *data + 1), *next = data;
-    if (!data) return pnb_fail(j.err, PNB_ERROR_OUT_OF_MEMORY, "%.400s: no memory for %llu numbers", j.file, (unsigned long long)count);
+    if (!data)
+        return pnb_fail(j.err, PNB_ERROR_OUT_OF_MEMORY, "%.400s: no memory for %llu numbers", j.file,
+                        (unsigned long long)count);
     if (!fill(j.value, *rank, shape, &next)) {
         free(data);
         return pnb_json_expected(&j, "finite numbers in arrays of equal lengths");
@@ -250,7 +269,9 @@ pnb_status pnb_json_numbers(const pnb_json *object, const char *key, uint64_t li
 
 /* --- keys --- */
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* Edits (insert, remove, replace, swap neighbours) from a to b; words of up to 47 letters. */
 static size_t distance(const char *a, const char *b) {
@@ -264,7 +285,8 @@ static size_t distance(const char *a, const char *b) {
         for (size_t j = 1; j <= n; j++) {
             bool same = a[i - 1] == b[j - 1];
             now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + !same);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = least(now[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = least(now[j], before[j - 2] + 1);
         }
     }
     return rows[strlen(a) % 3][n];
@@ -294,13 +316,16 @@ pnb_status pnb_json_known_keys(const pnb_json *object, const char *const *known)
         while (known[k] && strcmp(known[k], item->string) != 0) k++;
         if (known[k]) continue;
         const char *near = pnb_did_you_mean(item->string, known);
-        return pnb_fail(object->err, PNB_ERROR_INPUT, "%sunknown key '%s'%s%s%s%s", file, clean(item->string, SIZE_MAX, key, sizeof key),
-                        in, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return pnb_fail(object->err, PNB_ERROR_INPUT, "%sunknown key '%s'%s%s%s%s", file,
+                        clean(item->string, SIZE_MAX, key, sizeof key), in, near ? "; did you mean '" : "",
+                        near ? near : "", near ? "'?" : "");
     }
     for (size_t k = 0; known[k]; k++) {
         size_t seen = 0;
-        for (item = object->value ? object->value->child : NULL; item; item = item->next) seen += strcmp(item->string, known[k]) == 0;
-        if (seen > 1) return pnb_fail(object->err, PNB_ERROR_INPUT, "%skey '%s'%s appears %zu times", file, known[k], in, seen);
+        for (item = object->value ? object->value->child : NULL; item; item = item->next)
+            seen += strcmp(item->string, known[k]) == 0;
+        if (seen > 1)
+            return pnb_fail(object->err, PNB_ERROR_INPUT, "%skey '%s'%s appears %zu times", file, known[k], in, seen);
     }
     return PNB_OK;
 }

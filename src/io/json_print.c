@@ -24,11 +24,13 @@ const char *pnb_number_to_text(double value, char *buf) {
         return buf;
     }
     for (int digits = 1; digits <= 17; digits++) {
-        if (digits > 6 && digits < 15) digits = 15; /* few values need between 7 and 14 digits, and 15 are as short for them */
+        if (digits > 6 && digits < 15)
+            digits = 15; /* few values need between 7 and 14 digits, and 15 are as short for them */
         snprintf(buf, PNB_NUMBER_TEXT_SIZE, "%.*g", digits, value);
         if (strtod(buf, NULL) == value) break;
     }
-    if (fabs(value) < 1e15 && value == floor(value)) snprintf(buf, PNB_NUMBER_TEXT_SIZE, "%.0f", value); /* 600, not 6e+02 */
+    if (fabs(value) < 1e15 && value == floor(value))
+        snprintf(buf, PNB_NUMBER_TEXT_SIZE, "%.0f", value); /* 600, not 6e+02 */
     point(buf);
     return buf;
 }
@@ -68,7 +70,9 @@ static void put_bytes(text *t, const char *bytes, size_t n) {
     t->bytes[t->size] = 0;
 }
 
-static void put(text *t, const char *string) { put_bytes(t, string, strlen(string)); }
+static void put(text *t, const char *string) {
+    put_bytes(t, string, strlen(string));
+}
 
 static void put_line(text *t, int depth) {
     put(t, "\n");
@@ -81,13 +85,17 @@ static void put_string(text *t, const char *s) {
         char escape[8] = {'\\', *s, 0};
         if ((unsigned char)*s < 32) snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)*s);
         if (*s == '\n') memcpy(escape, "\\n", 3);
-        if (*s == '"' || *s == '\\' || (unsigned char)*s < 32) put(t, escape);
-        else put_bytes(t, s, 1);
+        if (*s == '"' || *s == '\\' || (unsigned char)*s < 32)
+            put(t, escape);
+        else
+            put_bytes(t, s, 1);
     }
     put(t, "\"");
 }
 
-static bool plain(const cJSON *v) { return !v->child; }
+static bool plain(const cJSON *v) {
+    return !v->child;
+}
 
 /* Arrays whose entries (and theirs) are all plain go in one line: vectors and small matrices. */
 static bool in_one_line(const cJSON *array) {
@@ -123,12 +131,18 @@ static void put_children(text *t, const cJSON *v, int depth, const char *open, c
 
 static void put_value(text *t, const cJSON *v, int depth) {
     char number[PNB_NUMBER_TEXT_SIZE];
-    if (cJSON_IsObject(v)) put_children(t, v, depth, "{", "}");
-    else if (cJSON_IsArray(v)) put_children(t, v, depth, "[", "]");
-    else if (cJSON_IsString(v)) put_string(t, v->valuestring);
-    else if (cJSON_IsNumber(v)) put(t, pnb_number_to_text(v->valuedouble, number));
-    else if (cJSON_IsBool(v)) put(t, cJSON_IsTrue(v) ? "true" : "false");
-    else put(t, "null");
+    if (cJSON_IsObject(v))
+        put_children(t, v, depth, "{", "}");
+    else if (cJSON_IsArray(v))
+        put_children(t, v, depth, "[", "]");
+    else if (cJSON_IsString(v))
+        put_string(t, v->valuestring);
+    else if (cJSON_IsNumber(v))
+        put(t, pnb_number_to_text(v->valuedouble, number));
+    else if (cJSON_IsBool(v))
+        put(t, cJSON_IsTrue(v) ? "true" : "false");
+    else
+        put(t, "null");
 }
 
 char *pnb_json_print(const cJSON *root) {

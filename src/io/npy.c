@@ -97,7 +97,8 @@ static pnb_status parse_descr(pnb_error *err, const char *path, const char *text
     const char *advice = text[0] == '>'   ? "convert it to little-endian first"
                          : text[1] == 'c' ? "store complex data as float32 with a last axis of 2"
                                           : "save it as float32 first";
-    return BAD("file '%s': element type '%s' is not supported (<f2 <f4 <f8 |i1 <i2 <i4 <i8 |u1 |b1 are); %s", path, text, advice);
+    return BAD("file '%s': element type '%s' is not supported (<f2 <f4 <f8 |i1 <i2 <i4 <i8 |u1 |b1 are); %s", path,
+               text, advice);
 }
 
 static pnb_status parse_header(pnb_error *err, const char *path, const char *text, size_t length, header *h) {
@@ -121,7 +122,8 @@ static pnb_status parse_header(pnb_error *err, const char *path, const char *tex
         } else if (good && strcmp(key, "shape") == 0) {
             bit = 4;
             if (!take_shape(&c, h)) {
-                return BAD("file '%s': header: shape must be a tuple of at most %d whole numbers", path, PNB_ARRAY_MAX_RANK);
+                return BAD("file '%s': header: shape must be a tuple of at most %d whole numbers", path,
+                           PNB_ARRAY_MAX_RANK);
             }
         }
         good = good && bit && !(seen & bit);
@@ -133,26 +135,32 @@ static pnb_status parse_header(pnb_error *err, const char *path, const char *tex
     }
     skip_space(&c);
     if (!good || seen != 7 || c.p != c.end) {
-        return BAD("file '%s': header: expected {'descr': ..., 'fortran_order': ..., 'shape': ...}, at byte %zu of the header", path,
-                   (size_t)(c.p - text));
+        return BAD(
+            "file '%s': header: expected {'descr': ..., 'fortran_order': ..., 'shape': ...}, at byte %zu of the header",
+            path, (size_t)(c.p - text));
     }
     return PNB_OK;
 }
 
-static pnb_status read_header(pnb_error *err, const char *path, FILE *f, uint64_t file_bytes, header *h, uint64_t *data_start) {
+static pnb_status read_header(pnb_error *err, const char *path, FILE *f, uint64_t file_bytes, header *h,
+                              uint64_t *data_start) {
     unsigned char start[12] = {0};
     size_t got = fread(start, 1, 8, f);
-    if (got < 8 || memcmp(start, "\x93NUMPY", 6) != 0) return BAD("file '%s': not an NPY file (its first bytes are not \\x93NUMPY)", path);
-    if (start[6] < 1 || start[6] > 3) return BAD("file '%s': NPY version %u.%u, expected 1 to 3", path, start[6], start[7]);
+    if (got < 8 || memcmp(start, "\x93NUMPY", 6) != 0)
+        return BAD("file '%s': not an NPY file (its first bytes are not \\x93NUMPY)", path);
+    if (start[6] < 1 || start[6] > 3)
+        return BAD("file '%s': NPY version %u.%u, expected 1 to 3", path, start[6], start[7]);
     size_t width = start[6] == 1 ? 2 : 4;
     if (fread(start + 8, 1, width, f) != width) return BAD("file '%s': truncated in its header", path);
     uint64_t length = width == 2 ? pnb_le16(start + 8) : pnb_le32(start + 8);
     *data_start = 8 + width + length;
     if (*data_start > file_bytes) {
-        return BAD("file '%s': truncated: its header claims %llu bytes, the file has %llu", path, (unsigned long long)length,
-                   (unsigned long long)file_bytes);
+        return BAD("file '%s': truncated: its header claims %llu bytes, the file has %llu", path,
+                   (unsigned long long)length, (unsigned long long)file_bytes);
     }
-    if (length > HEADER_LIMIT) return BAD("file '%s': its header of %llu bytes is beyond the limit of %d", path, (unsigned long long)length, HEADER_LIMIT);
+    if (length > HEADER_LIMIT)
+        return BAD("file '%s': its header of %llu bytes is beyond the limit of %d", path, (unsigned long long)length,
+                   HEADER_LIMIT);
     char *text = malloc((size_t)length + 1);
     if (!text) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for its header", path);
     pnb_status status = fread(text, 1, (size_t)length, f) == length ? parse_header(err, path, text, (size_t)length, h)
@@ -185,7 +193,8 @@ static pnb_status to_c_order(pnb_error *err, const char *path, pnb_array *a) {
 
 static pnb_status read_array(pnb_error *err, const char *path, FILE *f, pnb_array *out) {
     off_t end = fseeko(f, 0, SEEK_END) == 0 ? ftello(f) : -1;
-    if (end < 0 || fseeko(f, 0, SEEK_SET) != 0) return BAD("file '%s': its size cannot be found: %s", path, strerror(errno));
+    if (end < 0 || fseeko(f, 0, SEEK_SET) != 0)
+        return BAD("file '%s': its size cannot be found: %s", path, strerror(errno));
     header h = {0};
     uint64_t start = 0, count = 0;
     PNB_TRY(read_header(err, path, f, (uint64_t)end, &h, &start));
@@ -202,7 +211,8 @@ static pnb_status read_array(pnb_error *err, const char *path, FILE *f, pnb_arra
     unsigned char chunk[CHUNK];
     for (uint64_t done = 0; done < count;) {
         size_t n = count - done < CHUNK / size ? (size_t)(count - done) : CHUNK / (size_t)size;
-        if (fread(chunk, (size_t)size, n, f) != n) return BAD("file '%s': the file ended or failed while it was read", path);
+        if (fread(chunk, (size_t)size, n, f) != n)
+            return BAD("file '%s': the file ended or failed while it was read", path);
         pnb_dtype_to_f32(h.dtype, chunk, n, out->data + done);
         done += n;
     }
@@ -224,7 +234,8 @@ pnb_status pnb_npy_read(pnb_error *err, const char *path, pnb_array *out) {
 pnb_status pnb_npy_write(pnb_error *err, const char *path, uint32_t rank, const uint64_t *shape, const float *data) {
     uint64_t count = 0;
     if (rank > PNB_ARRAY_MAX_RANK || !pnb_shape_product(rank, shape, &count) || count > SIZE_MAX / 8) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': an array needs rank up to %d and a possible shape", path, PNB_ARRAY_MAX_RANK);
+        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': an array needs rank up to %d and a possible shape", path,
+                        PNB_ARRAY_MAX_RANK);
     }
     char dims[PNB_SHAPE_TEXT_SIZE + 1], text[320];
     pnb_shape_to_text(rank, shape, dims);

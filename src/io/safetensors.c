@@ -47,7 +47,8 @@ static int compare_names(const void *a, const void *b) {
 }
 
 static int compare_offsets(const void *a, const void *b) {
-    const pnb_safetensors_entry *x = *(const pnb_safetensors_entry *const *)a, *y = *(const pnb_safetensors_entry *const *)b;
+    const pnb_safetensors_entry *x = *(const pnb_safetensors_entry *const *)a,
+                                *y = *(const pnb_safetensors_entry *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty tensors first */
 }
@@ -61,18 +62,21 @@ static pnb_status read_entry(pnb_safetensors *st, const cJSON *j, uint64_t data_
     const char *file = st->path, *name = j->string;
     e->name = name;
     if (!printable(name)) return BAD(st, "file '%s': a tensor name is empty or has control characters", file);
-    const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(j, "dtype"), *shape = cJSON_GetObjectItemCaseSensitive(j, "shape"),
+    const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(j, "dtype"),
+                *shape = cJSON_GetObjectItemCaseSensitive(j, "shape"),
                 *range = cJSON_GetObjectItemCaseSensitive(j, "data_offsets");
     if (!cJSON_IsObject(j) || !cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(range) ||
         cJSON_GetArraySize(j) != 3) {
-        return BAD(st, "file '%s': tensor '%.200s': expected exactly a dtype string, a shape array and a data_offsets array",
-                   file, name);
+        return BAD(
+            st, "file '%s': tensor '%.200s': expected exactly a dtype string, a shape array and a data_offsets array",
+            file, name);
     }
     int type = 0;
     while (type < PNB_DTYPE_COUNT && strcmp(dtype->valuestring, pnb_dtype_name((pnb_dtype)type)) != 0) type++;
     if (type == PNB_DTYPE_COUNT) {
-        return BAD(st, "file '%s': tensor '%.200s': dtype '%.40s' is not one of F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL", file,
-                   name, printable(dtype->valuestring) ? dtype->valuestring : "?");
+        return BAD(st,
+                   "file '%s': tensor '%.200s': dtype '%.40s' is not one of F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL",
+                   file, name, printable(dtype->valuestring) ? dtype->valuestring : "?");
     }
     e->dtype = (pnb_dtype)type;
     const cJSON *item;
@@ -90,17 +94,19 @@ static pnb_status read_entry(pnb_safetensors *st, const cJSON *j, uint64_t data_
                    pnb_shape_to_text(e->rank, e->shape, text));
     }
     e->bytes = e->count * size;
-    if (cJSON_GetArraySize(range) != 2 || !whole(range->child, &begin) || !whole(range->child->next, &end) || begin > end) {
+    if (cJSON_GetArraySize(range) != 2 || !whole(range->child, &begin) || !whole(range->child->next, &end) ||
+        begin > end) {
         return BAD(st, "file '%s': tensor '%.200s': data_offsets must be two whole numbers [begin, end]", file, name);
     }
     if (end > data_bytes) {
-        return BAD(st, "file '%s': tensor '%.200s': data end at byte %llu, but the file has %llu bytes of data (truncated?)", file,
-                   name, (unsigned long long)end, (unsigned long long)data_bytes);
+        return BAD(
+            st, "file '%s': tensor '%.200s': data end at byte %llu, but the file has %llu bytes of data (truncated?)",
+            file, name, (unsigned long long)end, (unsigned long long)data_bytes);
     }
     if (end - begin != e->bytes) {
-        return BAD(st, "file '%s': tensor '%.200s': %s of shape %s needs %llu bytes, data_offsets span %llu", file, name,
-                   pnb_dtype_name(e->dtype), pnb_shape_to_text(e->rank, e->shape, text), (unsigned long long)e->bytes,
-                   (unsigned long long)(end - begin));
+        return BAD(st, "file '%s': tensor '%.200s': %s of shape %s needs %llu bytes, data_offsets span %llu", file,
+                   name, pnb_dtype_name(e->dtype), pnb_shape_to_text(e->rank, e->shape, text),
+                   (unsigned long long)e->bytes, (unsigned long long)(end - begin));
     }
     e->offset = data_start + begin;
     return PNB_OK;
@@ -156,7 +162,8 @@ static pnb_status read_entries(pnb_safetensors *st, uint64_t data_start, uint64_
     st->entries = calloc(room, sizeof *st->entries);
     st->by_name = calloc(room, sizeof *st->by_name);
     if (!st->entries || !st->by_name) {
-        return pnb_fail(st->err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %zu tensor entries", st->path, room);
+        return pnb_fail(st->err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for %zu tensor entries", st->path,
+                        room);
     }
     const cJSON *j;
     cJSON_ArrayForEach(j, st->header) {
@@ -177,7 +184,8 @@ static pnb_status parse_header(pnb_safetensors *st, const char *text, size_t len
     const char *end = NULL;
     st->header = cJSON_ParseWithLengthOpts(text, length, &end, 0);
     size_t at = end ? (size_t)(end - text) : 0;
-    if (!st->header) return BAD(st, "file '%s': the header is not valid JSON (near byte %zu of the header)", st->path, at);
+    if (!st->header)
+        return BAD(st, "file '%s': the header is not valid JSON (near byte %zu of the header)", st->path, at);
     while (at < length && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t')) at++;
     if (at != length) return BAD(st, "file '%s': the header's JSON ends at byte %zu of %zu", st->path, at, length);
     if (!cJSON_IsObject(st->header)) return BAD(st, "file '%s': the header must be a JSON object", st->path);
@@ -198,19 +206,20 @@ static pnb_status read_header(pnb_safetensors *st) {
     PNB_TRY(file_size(st, &size));
     unsigned char prefix[8];
     if (size < sizeof prefix) {
-        return BAD(st, "file '%s': %llu bytes long, a safetensors file has at least 8", st->path, (unsigned long long)size);
+        return BAD(st, "file '%s': %llu bytes long, a safetensors file has at least 8", st->path,
+                   (unsigned long long)size);
     }
     if (fread(prefix, 1, sizeof prefix, st->file) != sizeof prefix) {
         return BAD(st, "file '%s': cannot be read: %s", st->path, strerror(errno));
     }
     uint64_t length = pnb_le64(prefix);
     if (length > size - sizeof prefix) {
-        return BAD(st, "file '%s': its header claims %llu bytes, the file has %llu (truncated, or not safetensors)", st->path,
-                   (unsigned long long)length, (unsigned long long)size);
+        return BAD(st, "file '%s': its header claims %llu bytes, the file has %llu (truncated, or not safetensors)",
+                   st->path, (unsigned long long)length, (unsigned long long)size);
     }
     if (length > HEADER_LIMIT) {
-        return BAD(st, "file '%s': its header of %llu bytes is beyond the limit of %d", st->path, (unsigned long long)length,
-                   HEADER_LIMIT);
+        return BAD(st, "file '%s': its header of %llu bytes is beyond the limit of %d", st->path,
+                   (unsigned long long)length, HEADER_LIMIT);
     }
     char *text = malloc((size_t)length + 1);
     if (!text) {
@@ -242,8 +251,9 @@ pnb_status pnb_safetensors_open(pnb_error *err, const char *path, pnb_safetensor
     st->err = err;
     st->path = memcpy(copy, path, length);
     st->file = fopen(path, "rb");
-    pnb_status status = st->file ? read_header(st)
-                                 : pnb_fail(err, PNB_ERROR_INPUT, "file '%s': cannot be opened: %s", path, strerror(errno));
+    pnb_status status = st->file
+                            ? read_header(st)
+                            : pnb_fail(err, PNB_ERROR_INPUT, "file '%s': cannot be opened: %s", path, strerror(errno));
     if (status != PNB_OK) {
         pnb_safetensors_close(st);
         return status;
@@ -264,9 +274,13 @@ void pnb_safetensors_close(pnb_safetensors *st) {
 
 /* --- access --- */
 
-const char *pnb_safetensors_path(const pnb_safetensors *st) { return st->path; }
+const char *pnb_safetensors_path(const pnb_safetensors *st) {
+    return st->path;
+}
 
-size_t pnb_safetensors_count(const pnb_safetensors *st) { return st->count; }
+size_t pnb_safetensors_count(const pnb_safetensors *st) {
+    return st->count;
+}
 
 const pnb_safetensors_entry *pnb_safetensors_at(const pnb_safetensors *st, size_t i) {
     return i < st->count ? &st->entries[i] : NULL;
@@ -362,8 +376,8 @@ static bool add_tensor(cJSON *header, const pnb_safetensors_item *item, pnb_dtyp
 }
 
 /* The header as text (owned by cJSON). NULL: no memory. */
-static char *make_header(pnb_dtype dtype, const pnb_safetensors_item *items, size_t n, const pnb_safetensors_pair *metadata,
-                         size_t n_metadata) {
+static char *make_header(pnb_dtype dtype, const pnb_safetensors_item *items, size_t n,
+                         const pnb_safetensors_pair *metadata, size_t n_metadata) {
     char *text = NULL;
     uint64_t begin = 0;
     cJSON *header = cJSON_CreateObject(), *pairs = n_metadata ? cJSON_AddObjectToObject(header, "__metadata__") : NULL;
@@ -384,23 +398,27 @@ fail:
     return text;
 }
 
-static pnb_status check_items(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items, size_t n) {
+static pnb_status check_items(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
+                              size_t n) {
     if (dtype != PNB_F32 && dtype != PNB_F16) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': tensors are written as F32 or F16, not %s", path, pnb_dtype_name(dtype));
+        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': tensors are written as F32 or F16, not %s", path,
+                        pnb_dtype_name(dtype));
     }
     for (size_t i = 0; i < n; i++) {
         uint64_t count = 0;
         if (!printable(items[i].name) || strcmp(items[i].name, "__metadata__") == 0 ||
             items[i].rank > PNB_ARRAY_MAX_RANK || !pnb_shape_product(items[i].rank, items[i].shape, &count) ||
             count > SIZE_MAX / 16) {
-            return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': tensor %zu: needs a printable name, rank up to %d and a possible shape",
-                            path, i, PNB_ARRAY_MAX_RANK);
+            return pnb_fail(err, PNB_ERROR_USAGE,
+                            "file '%s': tensor %zu: needs a printable name, rank up to %d and a possible shape", path,
+                            i, PNB_ARRAY_MAX_RANK);
         }
     }
     return PNB_OK;
 }
 
-static pnb_status write_all(pnb_file_writer *w, pnb_dtype dtype, const char *header, const pnb_safetensors_item *items, size_t n) {
+static pnb_status write_all(pnb_file_writer *w, pnb_dtype dtype, const char *header, const pnb_safetensors_item *items,
+                            size_t n) {
     unsigned char prefix[8];
     size_t length = strlen(header), padding = (8 - length % 8) % 8; /* data are aligned to 8 bytes */
     pnb_put_le64(prefix, length + padding);
@@ -415,16 +433,18 @@ static pnb_status write_all(pnb_file_writer *w, pnb_dtype dtype, const char *hea
     return PNB_OK;
 }
 
-pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items, size_t n,
-                                 const pnb_safetensors_pair *metadata, size_t n_metadata) {
+pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
+                                 size_t n, const pnb_safetensors_pair *metadata, size_t n_metadata) {
     PNB_TRY(check_items(err, path, dtype, items, n));
     char *header = make_header(dtype, items, n, metadata, n_metadata);
     if (!header) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for its header", path);
     pnb_file_writer w = {0};
     pnb_status status = pnb_writer_open(err, path, &w);
     if (status == PNB_OK) status = write_all(&w, dtype, header, items, n);
-    if (status == PNB_OK) status = pnb_writer_commit(&w);
-    else pnb_writer_abort(&w);
+    if (status == PNB_OK)
+        status = pnb_writer_commit(&w);
+    else
+        pnb_writer_abort(&w);
     cJSON_free(header);
     return status;
 }

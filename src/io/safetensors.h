@@ -1,7 +1,7 @@
 /* safetensors: named tensors in one file, with a JSON header that runs no code.
  *
- * The reader is strict: lengths are checked before they are believed and before anything is allocated; tensors lie back to
- * back and cover the data exactly; names are unique. Tensor data stay on disk until they are asked for.
+ * The reader is strict: lengths are checked before they are believed and before anything is allocated; tensors lie back
+ * to back and cover the data exactly; names are unique. Tensor data stay on disk until they are asked for.
  *
  *     pnb_safetensors *st;
  *     PNB_TRY(pnb_safetensors_open(err, "prior.safetensors", &st));
@@ -9,8 +9,8 @@
  *     ... status = pnb_safetensors_read_f32(st, e, buffer);          // e->count floats
  *     pnb_safetensors_close(st);
  *
- * Every fault of a file is PNB_ERROR_MODEL, in a sentence that names the file, the place and what was expected; a file that cannot
- * be opened is PNB_ERROR_INPUT. A caller for whom the file is not a model may replace err->status.
+ * Every fault of a file is PNB_ERROR_MODEL, in a sentence that names the file, the place and what was expected; a file
+ * that cannot be opened is PNB_ERROR_INPUT. A caller for whom the file is not a model may replace err->status.
  */
 #ifndef PNB_IO_SAFETENSORS_H
 #define PNB_IO_SAFETENSORS_H
@@ -44,7 +44,8 @@ size_t pnb_safetensors_count(const pnb_safetensors *st);
 const pnb_safetensors_entry *pnb_safetensors_at(const pnb_safetensors *st, size_t i);
 const pnb_safetensors_entry *pnb_safetensors_find(const pnb_safetensors *st, const char *name);
 
-/* A string of the header's "__metadata__", NULL when there is none. metadata_at lists them: false when i is past the end. */
+/* A string of the header's "__metadata__", NULL when there is none. metadata_at lists them: false when i is past the
+ * end. */
 const char *pnb_safetensors_metadata(const pnb_safetensors *st, const char *key);
 bool pnb_safetensors_metadata_at(const pnb_safetensors *st, size_t i, const char **key, const char **value);
 
@@ -70,9 +71,9 @@ typedef struct pnb_safetensors_pair {
     const char *key, *value;
 } pnb_safetensors_pair;
 
-/* Writes n tensors as dtype (PNB_F32 or PNB_F16) and the metadata strings, atomically: the file appears whole or not at all.
- * Names must be unique. Failures to write are PNB_ERROR_INPUT. */
-pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items, size_t n,
-                                 const pnb_safetensors_pair *metadata, size_t n_metadata);
+/* Writes n tensors as dtype (PNB_F32 or PNB_F16) and the metadata strings, atomically: the file appears whole or not at
+ * all. Names must be unique. Failures to write are PNB_ERROR_INPUT. */
+pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
+                                 size_t n, const pnb_safetensors_pair *metadata, size_t n_metadata);
 
 #endif

@@ -1,4 +1,5 @@
-/* The one place that compiles stb_image and stb_image_write. Dimensions are limited here as a last line; image.c is stricter. */
+/* The one place that compiles stb_image and stb_image_write. Dimensions are limited here as a last line; image.c is
+ * stricter. */
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_NO_STDIO

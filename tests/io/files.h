@@ -1,5 +1,5 @@
-/* What the tests of files share: a folder of their own, raw bytes in and out, damage at random, and checks of error sentences.
- * Include after cmocka.h. */
+/* What the tests of files share: a folder of their own, raw bytes in and out, damage at random, and checks of error
+ * sentences. Include after cmocka.h. */
 #ifndef PNB_TESTS_IO_FILES_H
 #define PNB_TESTS_IO_FILES_H
 
@@ -55,7 +55,8 @@ static inline unsigned char *get_bytes(const char *path, size_t *n) {
 
 static inline void assert_sentence(const pnb_error *err, pnb_status want, pnb_status got, const char *part) {
     if (got != want || err->status != want || !strstr(err->message, part)) {
-        fail_msg("expected status %d and a sentence with \"%s\", found %d: %s", (int)want, part, (int)got, err->message);
+        fail_msg("expected status %d and a sentence with \"%s\", found %d: %s", (int)want, part, (int)got,
+                 err->message);
     }
     assert_null(strchr(err->message, '\n'));
 }
@@ -65,8 +66,9 @@ static inline unsigned next_random(unsigned long long *state) {
     return (unsigned)(*state >> 33);
 }
 
-/* Writes `rounds` damaged copies of a file (cut short, or a few bytes changed, most of them in the first `head` bytes) to `path`
- * and calls load for each; load must come back, whatever it says. Run under AddressSanitizer this is a small fuzzer. */
+/* Writes `rounds` damaged copies of a file (cut short, or a few bytes changed, most of them in the first `head` bytes)
+ * to `path` and calls load for each; load must come back, whatever it says. Run under AddressSanitizer this is a small
+ * fuzzer. */
 static inline void try_damage(const unsigned char *bytes, size_t n, size_t head, int rounds, const char *path,
                               void (*load)(const char *path)) {
     unsigned long long random = 7;
@@ -80,7 +82,8 @@ static inline void try_damage(const unsigned char *bytes, size_t n, size_t head,
         } else {
             for (unsigned k = 1 + next_random(&random) % 4; k > 0; k--) {
                 size_t at = next_random(&random) % (next_random(&random) % 4 ? head : n);
-                copy[at] = r % 2 ? (unsigned char)next_random(&random) : (unsigned char)(copy[at] ^ (1u << (next_random(&random) & 7u)));
+                copy[at] = r % 2 ? (unsigned char)next_random(&random)
+                                 : (unsigned char)(copy[at] ^ (1u << (next_random(&random) & 7u)));
             }
         }
         put_bytes(path, copy, length);

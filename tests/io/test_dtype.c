@@ -14,15 +14,18 @@ static void test_half_round_trip(void **state) {
     (void)state;
     for (uint32_t h = 0; h < 65536; h++) {
         float f = pnb_half_to_float((uint16_t)h);
-        if (isnan(f)) assert_true(isnan(pnb_half_to_float(pnb_float_to_half(f))));
-        else assert_int_equal(pnb_float_to_half(f), h);
+        if (isnan(f))
+            assert_true(isnan(pnb_half_to_float(pnb_float_to_half(f))));
+        else
+            assert_int_equal(pnb_float_to_half(f), h);
     }
 }
 
 static void test_half_rounding(void **state) {
     (void)state;
     for (uint32_t h = 0; h < 0x7bff; h++) { /* the middle between neighbours goes to the even one */
-        float low = pnb_half_to_float((uint16_t)h), high = pnb_half_to_float((uint16_t)(h + 1)), mid = 0.5f * (low + high);
+        float low = pnb_half_to_float((uint16_t)h), high = pnb_half_to_float((uint16_t)(h + 1)),
+              mid = 0.5f * (low + high);
         assert_int_equal(pnb_float_to_half(mid), h & 1 ? h + 1 : h);
         assert_int_equal(pnb_float_to_half(nextafterf(mid, low)), h);
         assert_int_equal(pnb_float_to_half(nextafterf(mid, high)), h + 1);

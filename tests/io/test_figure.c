@@ -115,7 +115,8 @@ static void test_maps(void **state) {
         double last = -1;
         for (int i = 0; i <= 255; i++) { /* luminance grows along a map */
             pnb_rgb c = pnb_map_color(map, (float)i / 255);
-            double light = 0.2126 * pow((c >> 16) / 255.0, 2.2) + 0.7152 * pow((c >> 8 & 255) / 255.0, 2.2) + 0.0722 * pow((c & 255) / 255.0, 2.2);
+            double light = 0.2126 * pow((c >> 16) / 255.0, 2.2) + 0.7152 * pow((c >> 8 & 255) / 255.0, 2.2) +
+                           0.0722 * pow((c & 255) / 255.0, 2.2);
             assert_true(light >= last - 2e-3);
             last = light;
         }
@@ -132,8 +133,10 @@ static void test_ticks(void **state) {
     assert_true(first == -6 && step == 2);
     assert_int_equal(pnb_ticks(0.013, 0.087, 6, &first, &step), 4);
     assert_true(fabs(first - 0.02) < 1e-12 && fabs(step - 0.02) < 1e-12);
-    const double odd[][2] = {{1, 1}, {2, 1}, {0, 1e-320}, {-1e308, 1e308}, {1e300, 1.0000001e300}, {0, NAN}, {0, INFINITY}};
-    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) assert_true(pnb_ticks(odd[i][0], odd[i][1], 6, &first, &step) <= 6);
+    const double odd[][2] = {{1, 1},   {2, 1},       {0, 1e-320}, {-1e308, 1e308}, {1e300, 1.0000001e300},
+                             {0, NAN}, {0, INFINITY}};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        assert_true(pnb_ticks(odd[i][0], odd[i][1], 6, &first, &step) <= 6);
 }
 
 static void test_save(void **state) {
@@ -153,8 +156,9 @@ static void test_save(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_clipping), cmocka_unit_test(test_text), cmocka_unit_test(test_images),
-        cmocka_unit_test(test_maps),   cmocka_unit_test(test_ticks),    cmocka_unit_test(test_save),
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_clipping), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_images), cmocka_unit_test(test_maps),     cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_save),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

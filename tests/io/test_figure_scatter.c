@@ -25,7 +25,8 @@ static void test_panels(void **state) {
     (void)state;
     const float grid[6] = {0, 1, 2, 3, 4, 5}, zero[1] = {0}, points[6] = {0, 0, 1, 1, 500, 0};
     const pnb_density d[] = {{grid, 3, 2, PNB_BLUE}, {zero, 1, 1, PNB_RED}};
-    const pnb_points p[] = {{points, 3, PNB_ORANGE, "samples", 0}, {points, 2, PNB_GREEN, NULL, 2}, {NULL, 0, PNB_RED, "none", 0}};
+    const pnb_points p[] = {
+        {points, 3, PNB_ORANGE, "samples", 0}, {points, 2, PNB_GREEN, NULL, 2}, {NULL, 0, PNB_RED, "none", 0}};
     const pnb_panel panels[] = {{"prior", d, 2, NULL, 0}, {NULL, NULL, 0, p, 3}, {"both", d, 1, p, 1}};
     pnb_array one, three;
     draw(&(pnb_scatter){panels, 3, -1, 2, -1, 2, "x", "y"}, &three);
@@ -39,7 +40,8 @@ static void test_panels(void **state) {
 static void test_ranges(void **state) {
     (void)state;
     const float same[4] = {3, 3, 3, 3}, wide[4] = {-3e38f, 1, 3e38f, 2};
-    const pnb_points p[] = {{same, 2, PNB_ORANGE, "a", 0}, {wide, 2, PNB_ORANGE, "a", 0}, {NULL, 0, PNB_ORANGE, "a", 0}};
+    const pnb_points p[] = {
+        {same, 2, PNB_ORANGE, "a", 0}, {wide, 2, PNB_ORANGE, "a", 0}, {NULL, 0, PNB_ORANGE, "a", 0}};
     for (size_t i = 0; i < 3; i++) {
         const pnb_panel panel = {"p", NULL, 0, &p[i], 1};
         pnb_array a;
@@ -65,6 +67,7 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_panels), cmocka_unit_test(test_ranges), cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_panels), cmocka_unit_test(test_ranges),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -22,7 +22,9 @@ static void test_sheet(void **state) {
     const pnb_tile tiles[] = {
         {"truth", {image, 3, 32, 32, 0, 1, PNB_MAP_NONE}, false},
         {"measurement", {small, 1, 8, 8, 0, 0, PNB_MAP_NONE}, false},
-        {"standard deviation, a caption that is too long for its tile", {image, 3, 32, 32, 0, NAN, PNB_MAP_INFERNO}, true},
+        {"standard deviation, a caption that is too long for its tile",
+         {image, 3, 32, 32, 0, NAN, PNB_MAP_INFERNO},
+         true},
         {NULL, {flat, 1, 2, 8, 0, 0, PNB_MAP_VIRIDIS}, true},
         {"last", {small, 1, 4, 16, 0, 63, PNB_MAP_NONE}, false},
     };
@@ -43,8 +45,10 @@ static void test_refusals(void **state) {
     (void)state;
     float v[4] = {0, 1, 2, NAN};
     const char *path = in_folder("sheet.png");
-    const pnb_tile bad = {"mean", {v, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false}, none = {"x", {NULL, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false};
-    assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_figure_contact_sheet(&err, path, &bad, 1, 1), "(mean): a value that is not finite at row 1, column 1");
+    const pnb_tile bad = {"mean", {v, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false},
+                   none = {"x", {NULL, 1, 2, 2, 0, 1, PNB_MAP_NONE}, false};
+    assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_figure_contact_sheet(&err, path, &bad, 1, 1),
+                    "(mean): a value that is not finite at row 1, column 1");
     assert_sentence(&err, PNB_ERROR_USAGE, pnb_figure_contact_sheet(&err, path, &none, 1, 1), "expected a picture");
     assert_sentence(&err, PNB_ERROR_USAGE, pnb_figure_contact_sheet(&err, path, &bad, 0, 1), "1 to 4096 tiles");
     assert_int_not_equal(access(path, F_OK), 0);

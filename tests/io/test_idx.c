@@ -1,4 +1,5 @@
-/* IDX: plain and gzipped, every fault, damage at random. The gzip file here is one stored block, made by the test itself. */
+/* IDX: plain and gzipped, every fault, damage at random. The gzip file here is one stored block, made by the test
+ * itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +104,8 @@ static void test_damage(void **state) {
 
 static void test_installed_set(void **state) {
     (void)state;
-    const char *path = "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"; /* Debian: dataset-fashion-mnist */
+    const char *path =
+        "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"; /* Debian: dataset-fashion-mnist */
     if (access(path, R_OK) != 0) skip();
     pnb_error err = {0};
     pnb_idx idx;

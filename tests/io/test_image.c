@@ -1,4 +1,5 @@
-/* Pictures: PNG round trips, 16 bit, alpha and grey conversions, JPEG, cut and damaged files. Files are made by the test itself. */
+/* Pictures: PNG round trips, 16 bit, alpha and grey conversions, JPEG, cut and damaged files. Files are made by the
+ * test itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ static void put(buffer *b, const void *bytes, size_t n) {
 }
 
 static void put_be32(buffer *b, uint32_t v) {
-    const unsigned char p[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v};
+    const unsigned char p[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8),
+                                (unsigned char)v};
     put(b, p, 4);
 }
 
@@ -48,7 +50,8 @@ static void make_png(buffer *b, uint32_t w, uint32_t h, int depth, int kind, con
     const unsigned char rest[5] = {(unsigned char)depth, (unsigned char)kind, 0, 0, 0};
     put(&header, rest, 5);
     put_chunk(b, "IHDR", header.bytes, header.size);
-    const unsigned char zlib[7] = {0x78, 1, 1, (unsigned char)n, (unsigned char)(n >> 8), (unsigned char)~n, (unsigned char)(~n >> 8)};
+    const unsigned char zlib[7] = {
+        0x78, 1, 1, (unsigned char)n, (unsigned char)(n >> 8), (unsigned char)~n, (unsigned char)(~n >> 8)};
     put(&data, zlib, 7);
     put(&data, rows, n);
     uint32_t a = 1, c = 0; /* Adler-32 */
@@ -98,7 +101,8 @@ static void test_write(void **state) {
     assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_image_write_png(&err, path, 1, 2, 2, bad), "row 1, column 1");
     assert_int_not_equal(access(path, F_OK), 0);
     assert_sentence(&err, PNB_ERROR_USAGE, pnb_image_write_png(&err, path, 2, 1, 1, v), "2 channels");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_write_png(&err, in_folder("none/a.png"), 1, 1, 2, v), "none/a.png");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_write_png(&err, in_folder("none/a.png"), 1, 1, 2, v),
+                    "none/a.png");
 }
 
 static void test_depths(void **state) {
@@ -189,12 +193,15 @@ static void test_refusals(void **state) {
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_decode(&err, "x.png", b.bytes, b.size, 0, &a), "cannot hold");
     make_png(&b, 20, 20, 8, 0, "\0\1\2", 3);
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_decode(&err, "x.png", b.bytes, b.size, 0, &a), "damaged");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_decode(&err, "x", (const unsigned char *)"GIF89a...", 9, 0, &a), "neither PNG nor JPEG");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_decode(&err, "x", (const unsigned char *)"GIF89a...", 9, 0, &a),
+                    "neither PNG nor JPEG");
     assert_sentence(&err, PNB_ERROR_USAGE, pnb_image_decode(&err, "x", b.bytes, b.size, 2, &a), "1 or 3 channels");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_image_read(&err, in_folder("none.png"), 0, &a), "none.png");
 }
 
-static void collect(void *context, void *data, int n) { put(context, data, (size_t)n); }
+static void collect(void *context, void *data, int n) {
+    put(context, data, (size_t)n);
+}
 
 static void load(const char *path) {
     pnb_error err = {0};
@@ -208,7 +215,8 @@ static void load_mended(const char *path) {
     size_t n;
     unsigned char *bytes = get_bytes(path, &n);
     for (size_t at = 8; n >= 12 && at <= n - 12;) {
-        size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        size_t length =
+            (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 | bytes[at + 3];
         if (length > n - at - 12) break;
         uint32_t crc = pnb_crc32(bytes + at + 4, length + 4);
         for (int i = 0; i < 4; i++) bytes[at + 8 + length + (size_t)i] = (unsigned char)(crc >> (24 - 8 * i));

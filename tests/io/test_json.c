@@ -45,8 +45,9 @@ static void test_syntax(void **state) {
 
 static void test_getters(void **state) {
     (void)state;
-    cJSON *root = parse("{\"method\": {\"steps\": \"many\", \"rate\": 0.5, \"fast\": true, \"type\": \"pmm\", \"n\": 8, \"none\": null,"
-                        "\"half\": 1.5, \"big\": 1e999, \"list\": [1, 2]}, \"seed\": 7}");
+    cJSON *root = parse(
+        "{\"method\": {\"steps\": \"many\", \"rate\": 0.5, \"fast\": true, \"type\": \"pmm\", \"n\": 8, \"none\": null,"
+        "\"half\": 1.5, \"big\": 1e999, \"list\": [1, 2]}, \"seed\": 7}");
     pnb_json doc = pnb_json_root(&err, "p.json", root), m;
     assert_int_equal(pnb_json_object(&doc, "method", &m), PNB_OK);
     int64_t n = 0;
@@ -73,25 +74,30 @@ static void test_getters(void **state) {
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_int(&m, "half", 1, 1, 4, &n), "found 1.5");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_real(&m, "big", 1, 0, INFINITY, &d),
                     "method.big: expected a number of at least 0, found a number that is too large");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_real(&m, "list", 1, 0, 0.1, &d), "from 0 to 0.1, found an array of 2");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_bool(&m, "n", true, &b), "method.n: expected true or false, found 8");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_real(&m, "list", 1, 0, 0.1, &d),
+                    "from 0 to 0.1, found an array of 2");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_bool(&m, "n", true, &b),
+                    "method.n: expected true or false, found 8");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_string(&m, "fast", NULL, &s), "expected a string, found true");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_choice(&m, "type", 0, words, &choice),
                     "expected one of \"ppm\", \"reddiff\", found \"pmm\"; did you mean \"ppm\"?");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_object(&doc, "seed", &m), "p.json: seed: expected an object {...}, found 7");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_object(&doc, "seed", &m),
+                    "p.json: seed: expected an object {...}, found 7");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_require(&doc, "prior"), "p.json: prior: missing");
     assert_int_equal(pnb_json_require(&doc, "seed"), PNB_OK);
     cJSON_Delete(root);
     root = parse("[1]");
     doc = pnb_json_root(&err, "p.json", root);
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_int(&doc, "n", 1, 0, 1, &n), "p.json: expected an object {...}, found an array of 1");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_int(&doc, "n", 1, 0, 1, &n),
+                    "p.json: expected an object {...}, found an array of 1");
     cJSON_Delete(root);
 }
 
 static void test_keys(void **state) {
     (void)state;
     const char *const known[] = {"particles", "steps", "type", NULL};
-    cJSON *root = parse("{\"method\": {\"steps\": 3, \"partcles\": 8}, \"other\": {\"zzz\": 1}, \"twice\": {\"type\": 1, \"type\": 2}}");
+    cJSON *root = parse("{\"method\": {\"steps\": 3, \"partcles\": 8}, \"other\": {\"zzz\": 1}, \"twice\": {\"type\": "
+                        "1, \"type\": 2}}");
     pnb_json doc = pnb_json_root(&err, "p.json", root), m;
     m = pnb_json_get(&doc, "method");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_known_keys(&m, known),
@@ -110,8 +116,9 @@ static void test_keys(void **state) {
 
 static void test_numbers(void **state) {
     (void)state;
-    cJSON *root = parse("{\"m\": [[1, 2, 3], [4, 5, 6.5]], \"s\": 7, \"e\": [], \"ragged\": [[1], [2, 3]], \"mixed\": [1, \"x\"],"
-                        "\"deep\": [[[[[[[[[1]]]]]]]]]}");
+    cJSON *root =
+        parse("{\"m\": [[1, 2, 3], [4, 5, 6.5]], \"s\": 7, \"e\": [], \"ragged\": [[1], [2, 3]], \"mixed\": [1, \"x\"],"
+              "\"deep\": [[[[[[[[[1]]]]]]]]]}");
     pnb_json doc = pnb_json_root(&err, "p.json", root);
     uint32_t rank;
     uint64_t shape[PNB_ARRAY_MAX_RANK];
@@ -127,7 +134,8 @@ static void test_numbers(void **state) {
     free(v);
     assert_int_equal(pnb_json_numbers(&doc, "absent", 6, &rank, shape, &v), PNB_OK);
     assert_null(v);
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_numbers(&doc, "m", 5, &rank, shape, &v), "p.json: m: expected at most 5 numbers");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_numbers(&doc, "m", 5, &rank, shape, &v),
+                    "p.json: m: expected at most 5 numbers");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_numbers(&doc, "ragged", 6, &rank, shape, &v), "equal lengths");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_numbers(&doc, "mixed", 6, &rank, shape, &v), "finite numbers");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_json_numbers(&doc, "deep", 6, &rank, shape, &v), "nested at most 8");
@@ -152,7 +160,8 @@ static void test_number_text(void **state) {
     unsigned long long random = 3;
     for (int i = 0; i < 20000; i++) {
         char text[PNB_NUMBER_TEXT_SIZE];
-        uint64_t bits = (uint64_t)next_random(&random) << 33 ^ (uint64_t)next_random(&random) << 8 ^ next_random(&random);
+        uint64_t bits =
+            (uint64_t)next_random(&random) << 33 ^ (uint64_t)next_random(&random) << 8 ^ next_random(&random);
         double d;
         float f;
         memcpy(&d, &bits, sizeof d);
@@ -168,8 +177,9 @@ static void test_number_text(void **state) {
 
 static void test_print(void **state) {
     (void)state;
-    const char *want = "{\n  \"a\": 1,\n  \"m\": [[1, 0.5], [0, 1]],\n  \"s\": \"q\\\" \\\\ \\n \\u0001 \xc3\xa9\",\n"
-                       "  \"list\": [\n    {\n      \"x\": true,\n      \"y\": null\n    }\n  ],\n  \"e\": {},\n  \"f\": []\n}";
+    const char *want =
+        "{\n  \"a\": 1,\n  \"m\": [[1, 0.5], [0, 1]],\n  \"s\": \"q\\\" \\\\ \\n \\u0001 \xc3\xa9\",\n"
+        "  \"list\": [\n    {\n      \"x\": true,\n      \"y\": null\n    }\n  ],\n  \"e\": {},\n  \"f\": []\n}";
     cJSON *root = parse(want);
     char *text = pnb_json_print(root);
     assert_string_equal(text, want);
@@ -204,14 +214,16 @@ static void load(const char *path) {
 
 static void test_damage(void **state) {
     (void)state;
-    const char *text = "{\"prior\": {\"type\": \"gmm\", \"means\": [[0, 4.5e3], [0, -4]]}, \"method\": {\"steps\": 600, \"s\": \"\\u00e9\"}}";
+    const char *text = "{\"prior\": {\"type\": \"gmm\", \"means\": [[0, 4.5e3], [0, -4]]}, \"method\": {\"steps\": "
+                       "600, \"s\": \"\\u00e9\"}}";
     try_damage((const unsigned char *)text, strlen(text), strlen(text), 400, in_folder("damaged.json"), load);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntax),      cmocka_unit_test(test_getters), cmocka_unit_test(test_keys),   cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_number_text), cmocka_unit_test(test_print),   cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_syntax),  cmocka_unit_test(test_getters),     cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_number_text), cmocka_unit_test(test_print),
+        cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

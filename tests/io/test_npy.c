@@ -1,4 +1,5 @@
-/* NPY: round trips, every element type, Fortran order, and every fault of a header. Files here are made by the test itself. */
+/* NPY: round trips, every element type, Fortran order, and every fault of a header. Files here are made by the test
+ * itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,7 +67,8 @@ static void test_fortran_order(void **state) {
         }
     }
     check(1, HEADER("|u1", "True", "(2, 3, 4)"), data, 24, "[2, 3, 4]", want);
-    check(1, HEADER("|u1", "True", "(24,)"), "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27", 24, "[24]", want);
+    check(1, HEADER("|u1", "True", "(24,)"), "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27", 24,
+          "[24]", want);
 }
 
 static void test_round_trip(void **state) {
@@ -132,7 +134,8 @@ static void test_refusals(void **state) {
     put_bytes(in_folder("bad.npy"), "PK\3\4 not an array", 18);
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_npy_read(&err, in_folder("bad.npy"), &a), "not an NPY file");
     put_bytes(in_folder("bad.npy"), "\x93NUMPY\2\0\xff\xff\xff\xff{", 13);
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_npy_read(&err, in_folder("bad.npy"), &a), "header claims 4294967295 bytes");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_npy_read(&err, in_folder("bad.npy"), &a),
+                    "header claims 4294967295 bytes");
     remove(in_folder("bad.npy"));
 }
 

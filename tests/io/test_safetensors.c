@@ -13,7 +13,8 @@
 
 static void write_two(const char *path, pnb_dtype dtype) {
     static const float a[6] = {1, -2, 0.5f, 3.25f, 100, -0.125f}, b[1] = {7};
-    const pnb_safetensors_item items[] = {{"layer.weight", 2, {2, 3}, a}, {"scalar", 0, {0}, b}, {"none", 2, {0, 3}, b}};
+    const pnb_safetensors_item items[] = {
+        {"layer.weight", 2, {2, 3}, a}, {"scalar", 0, {0}, b}, {"none", 2, {0, 3}, b}};
     const pnb_safetensors_pair metadata[] = {{"format", "pt"}, {"note", "quotes \" and \\ and \xc3\xa9"}};
     pnb_error err = {0};
     if (pnb_safetensors_write(&err, path, dtype, items, 3, metadata, 2) != PNB_OK) fail_msg("%s", err.message);
@@ -84,7 +85,8 @@ static void refuse(const char *header, size_t data_bytes, const char *sentence) 
     remove(path);
 }
 
-#define T(name, dtype, shape, range) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" range "]}"
+#define T(name, dtype, shape, range)                                                                                   \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" range "]}"
 
 static void test_refusals(void **state) {
     (void)state;
@@ -122,7 +124,8 @@ static void test_bad_lengths(void **state) {
     assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, path, &st), "7 bytes long");
     pnb_put_le64(bytes, (uint64_t)1 << 62);
     put_bytes(path, bytes, sizeof bytes);
-    assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, path, &st), "header claims 4611686018427387904 bytes");
+    assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, path, &st),
+                    "header claims 4611686018427387904 bytes");
     remove(path);
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_safetensors_open(&err, path, &st), "cannot be opened");
     assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, test_folder, &st), "file '");
@@ -149,9 +152,12 @@ static void test_write_refusals(void **state) {
     pnb_error err = {0};
     const float v[1] = {0};
     const pnb_safetensors_item bad[] = {{"", 0, {0}, v}}, good[] = {{"a", 0, {0}, v}};
-    assert_sentence(&err, PNB_ERROR_USAGE, pnb_safetensors_write(&err, in_folder("x"), PNB_F32, bad, 1, NULL, 0), "printable");
-    assert_sentence(&err, PNB_ERROR_USAGE, pnb_safetensors_write(&err, in_folder("x"), PNB_BF16, good, 1, NULL, 0), "F32 or F16");
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_safetensors_write(&err, in_folder("none/x"), PNB_F32, good, 1, NULL, 0), "none/x");
+    assert_sentence(&err, PNB_ERROR_USAGE, pnb_safetensors_write(&err, in_folder("x"), PNB_F32, bad, 1, NULL, 0),
+                    "printable");
+    assert_sentence(&err, PNB_ERROR_USAGE, pnb_safetensors_write(&err, in_folder("x"), PNB_BF16, good, 1, NULL, 0),
+                    "F32 or F16");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_safetensors_write(&err, in_folder("none/x"), PNB_F32, good, 1, NULL, 0),
+                    "none/x");
 }
 
 static void load_all(const char *path) {
@@ -181,8 +187,9 @@ static void test_damage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip_f32), cmocka_unit_test(test_round_trip_f16), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_lengths),    cmocka_unit_test(test_deep_nesting),   cmocka_unit_test(test_write_refusals),
+        cmocka_unit_test(test_round_trip_f32), cmocka_unit_test(test_round_trip_f16),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_deep_nesting),   cmocka_unit_test(test_write_refusals),
         cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

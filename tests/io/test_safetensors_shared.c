@@ -19,14 +19,16 @@ static void check_tensor(pnb_safetensors *st, const cJSON *want) {
     assert_non_null(e);
     const cJSON *shape = cJSON_GetObjectItem(want, "shape"), *first = cJSON_GetObjectItem(want, "first");
     assert_int_equal(e->rank, cJSON_GetArraySize(shape));
-    for (uint32_t d = 0; d < e->rank; d++) assert_true((double)e->shape[d] == cJSON_GetArrayItem(shape, (int)d)->valuedouble);
+    for (uint32_t d = 0; d < e->rank; d++)
+        assert_true((double)e->shape[d] == cJSON_GetArrayItem(shape, (int)d)->valuedouble);
     double *v = malloc((size_t)e->count * sizeof *v + 1), sum = 0, abs_sum = 0;
     assert_non_null(v);
     if (pnb_safetensors_read_f64(st, e, v) != PNB_OK) fail_msg("%s cannot be read", want->string);
     for (uint64_t i = 0; i < e->count; i++) {
         sum += v[i];
         abs_sum += fabs(v[i]);
-        if (i < (uint64_t)cJSON_GetArraySize(first)) assert_true(v[i] == cJSON_GetArrayItem(first, (int)i)->valuedouble);
+        if (i < (uint64_t)cJSON_GetArraySize(first))
+            assert_true(v[i] == cJSON_GetArrayItem(first, (int)i)->valuedouble);
     }
     assert_true(fabs(sum - cJSON_GetObjectItem(want, "sum")->valuedouble) <= 1e-6 * (1 + abs_sum));
     assert_true(fabs(abs_sum - cJSON_GetObjectItem(want, "abs_sum")->valuedouble) <= 1e-6 * (1 + abs_sum));
@@ -69,7 +71,8 @@ static void test_real_prior(void **state) {
     (void)state;
     pnb_error err = {0};
     pnb_safetensors *st;
-    if (pnb_safetensors_open(&err, PNB_SHARED_DIR "/data/priors/garments_32.safetensors", &st) != PNB_OK) fail_msg("%s", err.message);
+    if (pnb_safetensors_open(&err, PNB_SHARED_DIR "/data/priors/garments_32.safetensors", &st) != PNB_OK)
+        fail_msg("%s", err.message);
     assert_string_equal(pnb_safetensors_metadata(st, "architecture"), "adm");
     for (size_t i = 0; i < pnb_safetensors_count(st); i++) {
         const pnb_safetensors_entry *e = pnb_safetensors_at(st, i);
