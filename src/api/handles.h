@@ -1,0 +1,124 @@
+/* What the opaque handles of penumbra.h are, and the few helpers that the files of this floor share. */
+#ifndef PNB_API_HANDLES_H
+#define PNB_API_HANDLES_H
+
+#include "base/status.h"
+#include "gpu/gpu.h"
+#include "io/array.h"
+#include "measure/operator.h"
+#include "prior/prior.h"
+#include "solve/solver.h"
+
+#include <cjson/cJSON.h>
+
+struct pnb_context {
+    pnb_error error; /* every handle below writes here */
+    pnb_gpu *gpu;    /* NULL until something needs a device */
+    char *device, *cache_dir;
+    bool validate;
+    uint64_t memory_limit;
+    void (*log)(void *user, int level, const char *line);
+    void *log_user;
+};
+
+struct pnb_model {
+    pnb_context *ctx;
+    pnb_prior *prior;
+    cJSON *source; /* as in problem.json: {"file": absolute path} or {"type": "gmm", ...} */
+    bool committed;
+};
+
+struct pnb_forward {
+    pnb_context *ctx;
+    pnb_operator *op;
+    bool committed;
+};
+
+struct pnb_problem {
+    pnb_context *ctx;
+    char *file; /* for sentences: "'problem.json': " or "problem: " */
+    char *base_dir;
+    pnb_model *model;
+    pnb_forward *forward;
+    bool owns_model, owns_forward;
+    pnb_shape image, measurement;
+    bool size_given;
+    float *y;          /* NULL until simulated */
+    float *truth;      /* NULL: unknown */
+    bool simulated;    /* the measurement comes from the truth */
+    cJSON *y_source, *truth_source; /* as resolved problem.json has them */
+    double sigma;
+    uint64_t seed, noise_seed;
+    bool noise_seed_given;
+    const pnb_method *method;
+    void *options; /* as given, defaults elsewhere */
+    bool *given;   /* one an option */
+};
+
+/* A run's record of its losses, one entry a logged step. */
+typedef struct pnb_history {
+    size_t count, room;
+    double *step, *data, *prior, *auxiliary;
+} pnb_history;
+
+struct pnb_run {
+    pnb_context *ctx;
+    pnb_problem *problem; /* NULL: draws from the prior */
+    pnb_model *model;
+    pnb_solver *solver;
+    pnb_shape image;
+    uint64_t seed;
+    cJSON *sampling; /* draws: what was resolved */
+    void *options;   /* of the method, resolved; owned */
+    pnb_history history;
+    pnb_losses latest;
+    double build_seconds, run_seconds; /* run_seconds: advancing, earlier sessions included */
+    uint32_t steps_here;               /* done in this session, for the rate */
+    double seconds_here;
+};
+
+/* The device of a context, opened at the first call. */
+pnb_status pnb_context_gpu(pnb_context *ctx, pnb_gpu **out);
+/* Weights to the device, once. */
+pnb_status pnb_model_ready(pnb_model *model, pnb_gpu **gpu);
+pnb_status pnb_forward_ready(pnb_forward *forward, pnb_gpu **gpu);
+/* The measurement, simulated first where it comes from the truth. */
+pnb_status pnb_problem_ready(pnb_problem *problem);
+/* Options with those that depend on the problem filled in; the caller frees. gpu may be NULL. */
+pnb_status pnb_problem_options(pnb_problem *problem, pnb_gpu *gpu, void **out);
+pnb_task pnb_problem_task(const pnb_problem *problem, pnb_gpu *gpu);
+pnb_status pnb_problem_object(pnb_problem *problem, const void *options, cJSON **out);
+/* Reads run.json or problem.json: the object to parse, "problem" of a run.json taken out. */
+pnb_status pnb_json_read(pnb_error *err, const char *path, cJSON **out);
+
+pnb_extent pnb_extent_of(pnb_shape shape);
+bool pnb_shape_of(const pnb_extent *extent, pnb_shape *out); /* false: rank over 4 or an extent of 0 */
+pnb_shape pnb_shape_batched(uint32_t n, pnb_shape shape);
+
+char *pnb_text_copy(const char *text); /* NULL in, NULL out; NULL where memory is short */
+char *pnb_path_join(const char *folder, const char *name);
+char *pnb_path_absolute(const char *base_dir, const char *path);
+double pnb_seconds_now(void);
+/* Copies a caller's versioned struct over defaults, or the other way: the smaller of both sizes. */
+void pnb_struct_take(void *to, size_t to_bytes, const void *from);
+void pnb_struct_give(void *to, const void *from, size_t from_bytes);
+pnb_status pnb_no_memory(pnb_error *err, const char *what);
+
+/* A growing text. A failed allocation is remembered; pnb_text_take then gives NULL. */
+typedef struct pnb_text {
+    char *at;
+    size_t used, room;
+    bool failed;
+} pnb_text;
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+void pnb_text_add(pnb_text *text, const char *format, ...);
+pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out);
+/* Prints JSON and deletes it; json NULL counts as no memory. */
+pnb_status pnb_json_take(pnb_error *err, cJSON *json, bool formatted, char **out);
+/* Adds a number, or null where it is not finite. */
+void pnb_json_number(cJSON *object, const char *key, double value);
+cJSON *pnb_json_floats(const float *values, pnb_shape shape);
+
+#endif
