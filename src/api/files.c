@@ -1,0 +1,100 @@
+/* Arrays and images of the caller, from and to files. */
+#include "api/files.h"
+#include "io/image.h"
+#include "io/npy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+bool pnb_ends_with(const char *path, const char *ending) {
+    size_t n = strlen(path), m = strlen(ending);
+    return n >= m && strcasecmp(path + n - m, ending) == 0;
+}
+
+static bool is_image_name(const char *path) {
+    return pnb_ends_with(path, ".png") || pnb_ends_with(path, ".jpg") || pnb_ends_with(path, ".jpeg");
+}
+
+pnb_status pnb_file_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out, bool *is_image) {
+    *out = (pnb_array){0};
+    if (access(path, R_OK) != 0) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': no such file, or it may not be read", path);
+    *is_image = is_image_name(path);
+    if (*is_image) {
+        PNB_TRY(pnb_image_read(err, path, channels, out));
+        for (uint64_t i = 0; i < out->count; i++) out->data[i] = 2 * out->data[i] - 1;
+        return PNB_OK;
+    }
+    if (pnb_ends_with(path, ".npy")) return pnb_npy_read(err, path, out);
+    return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a name that ends in .npy, .png, .jpg or .jpeg", path);
+}
+
+pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channels, pnb_ndarray *out) {
+    if (!ctx) return PNB_ERROR_USAGE;
+    if (!path || !out || (channels != 0 && channels != 1 && channels != 3)) {
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_ndarray_read: needs a path, out, and 0, 1 or 3 channels");
+    }
+    memset(out, 0, sizeof *out);
+    pnb_array a;
+    bool is_image;
+    PNB_TRY(pnb_file_read(&ctx->error, path, channels, &a, &is_image));
+    bool fits = a.rank >= 1 && a.rank <= PNB_MAX_RANK && a.count > 0;
+    for (uint32_t i = 0; fits && i < a.rank; i++) fits = a.shape[i] <= UINT32_MAX;
+    if (!fits) {
+        char text[PNB_SHAPE_TEXT_SIZE];
+        pnb_shape_to_text(a.rank, a.shape, text);
+        pnb_array_free(&a);
+        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': shape %s: expected rank 1 to %d and no empty dimension", path, text,
+                        PNB_MAX_RANK);
+    }
+    out->data = a.data;
+    out->extent.rank = a.rank;
+    for (uint32_t i = 0; i < a.rank; i++) out->extent.size[i] = (uint32_t)a.shape[i];
+    out->is_image = is_image;
+    return PNB_OK;
+}
+
+void pnb_ndarray_clear(pnb_ndarray *array) {
+    if (!array) return;
+    free(array->data);
+    memset(array, 0, sizeof *array);
+}
+
+pnb_status pnb_file_write_png(pnb_error *err, const char *path, const float *data, uint32_t channels, uint32_t height,
+                              uint32_t width) {
+    size_t count = (size_t)channels * height * width;
+    float *unit = malloc(count * sizeof *unit);
+    if (!unit) return pnb_no_memory(err, path);
+    for (size_t i = 0; i < count; i++) unit[i] = 0.5f * (data[i] + 1);
+    pnb_status status = pnb_image_write_png(err, path, channels, height, width, unit);
+    free(unit);
+    return status;
+}
+
+pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *data, const pnb_extent *extent) {
+    if (!ctx) return PNB_ERROR_USAGE;
+    uint64_t count = pnb_extent_count(extent);
+    if (!path || !data || !extent || extent->rank < 1 || count == 0) {
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_ndarray_write: needs a path, data and an extent without zeros");
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (!isfinite(data[i])) {
+            return pnb_fail(&ctx->error, PNB_ERROR_NUMERIC, "'%s': not written: element %llu is not finite", path,
+                            (unsigned long long)i);
+        }
+    }
+    const uint32_t *d = extent->size;
+    if (pnb_ends_with(path, ".npy")) {
+        uint64_t shape[PNB_MAX_RANK];
+        for (uint32_t i = 0; i < extent->rank; i++) shape[i] = d[i];
+        return pnb_npy_write(&ctx->error, path, extent->rank, shape, data);
+    }
+    if (!pnb_ends_with(path, ".png")) {
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': expected a name that ends in .npy or .png", path);
+    }
+    if (extent->rank == 2) return pnb_file_write_png(&ctx->error, path, data, 1, d[0], d[1]);
+    if (extent->rank == 3 && (d[0] == 1 || d[0] == 3)) return pnb_file_write_png(&ctx->error, path, data, d[0], d[1], d[2]);
+    return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': a PNG takes one image [H,W], [1,H,W] or [3,H,W]; use .npy", path);
+}

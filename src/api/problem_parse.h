@@ -1,0 +1,19 @@
+/* The parts of problem.json, each read into a pnb_problem by a function of its own. */
+#ifndef PNB_API_PROBLEM_PARSE_H
+#define PNB_API_PROBLEM_PARSE_H
+
+#include "api/handles.h"
+
+/* Fills an empty problem (ctx, file and base_dir are set). Takes nothing over: json stays the caller's. */
+pnb_status pnb_problem_fill(pnb_problem *problem, const cJSON *json);
+/* Chooses the method and sets its options to their defaults. */
+pnb_status pnb_problem_set_method(pnb_problem *problem, const char *name);
+/* Sentences of a failure that begin with the problem's file. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+pnb_status pnb_problem_fail(pnb_problem *problem, pnb_status status, const char *format, ...);
+/* The largest seed that JSON carries exactly. */
+#define PNB_SEED_MAX 9007199254740992.0
+
+#endif
