@@ -1,0 +1,91 @@
+/* The output folder: what is in it, made and cleared without touching files of others. */
+#include "api/runs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const result_files[] = {"samples.npy", "mean.npy",  "std.npy",     "samples.png",
+                                           "mean.png",    "std.png",   "scatter.png", "run.json",
+                                           "samples_before_finish.npy"};
+static const char *const checkpoint_files[] = {"checkpoint/state", "checkpoint/state.json", "checkpoint/state.tmp",
+                                               "checkpoint/state.json.tmp"};
+enum { RESULT_FILES = sizeof result_files / sizeof *result_files, CHECKPOINT_FILES = sizeof checkpoint_files / sizeof *checkpoint_files };
+
+static bool exists(const char *folder, const char *name) {
+    char *path = pnb_path_join(folder, name);
+    bool found = path && access(path, F_OK) == 0;
+    free(path);
+    return found;
+}
+
+static bool remove_file(const char *folder, const char *name) {
+    char *path = pnb_path_join(folder, name);
+    bool gone = path && (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR);
+    free(path);
+    return gone;
+}
+
+pnb_status pnb_folder_state(pnb_context *ctx, const char *folder, int *has_results, int *has_checkpoint, int *complete) {
+    if (!ctx) return PNB_ERROR_USAGE;
+    if (!folder) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_folder_state: folder is NULL");
+    bool results = false;
+    for (size_t i = 0; i < RESULT_FILES; i++) results = results || exists(folder, result_files[i]);
+    bool checkpoint = exists(folder, "checkpoint/state");
+    if (has_results) *has_results = results;
+    if (has_checkpoint) *has_checkpoint = checkpoint;
+    if (complete) *complete = exists(folder, "run.json") && !checkpoint;
+    return PNB_OK;
+}
+
+pnb_status pnb_folder_make(pnb_error *err, const char *folder) {
+    char *path = pnb_text_copy(folder);
+    if (!path) return pnb_no_memory(err, folder);
+    int failure = 0;
+    for (char *p = path + 1; !failure && path[0]; p++) {
+        bool end = *p == 0;
+        if (*p != '/' && !end) continue;
+        *p = 0;
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) failure = errno;
+        if (end) break;
+        *p = '/';
+    }
+    struct stat info;
+    if (!failure && (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))) failure = ENOTDIR;
+    free(path);
+    if (!failure) return PNB_OK;
+    return pnb_fail(err, PNB_ERROR_INPUT, "'%s': the folder cannot be made: %s", folder, strerror(failure));
+}
+
+pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state) {
+    *state = NULL;
+    PNB_TRY(pnb_folder_make(err, folder));
+    char *inner = pnb_path_join(folder, "checkpoint");
+    if (!inner) return pnb_no_memory(err, folder);
+    pnb_status status = pnb_folder_make(err, inner);
+    if (status == PNB_OK) {
+        *state = pnb_path_join(inner, "state");
+        if (!*state) status = pnb_no_memory(err, folder);
+    }
+    free(inner);
+    return status;
+}
+
+void pnb_folder_remove_checkpoint(const char *folder) {
+    for (size_t i = 0; i < CHECKPOINT_FILES; i++) (void)remove_file(folder, checkpoint_files[i]);
+    char *path = pnb_path_join(folder, "checkpoint");
+    if (path) (void)rmdir(path);
+    free(path);
+}
+
+pnb_status pnb_folder_clear(pnb_error *err, const char *folder) {
+    for (size_t i = 0; i < RESULT_FILES; i++) {
+        if (!remove_file(folder, result_files[i])) {
+            return pnb_fail(err, PNB_ERROR_INPUT, "'%s/%s': cannot be removed: %s", folder, result_files[i], strerror(errno));
+        }
+    }
+    pnb_folder_remove_checkpoint(folder);
+    return PNB_OK;
+}

@@ -1,0 +1,16 @@
+/* What the files about runs and their output folders share. */
+#ifndef PNB_API_RUNS_H
+#define PNB_API_RUNS_H
+
+#include "api/handles.h"
+
+/* The lists step, data, prior, auxiliary (null where a method has no such term). false: no memory. */
+bool pnb_run_add_history(const pnb_run *run, cJSON *object);
+
+/* folder.c: the output folder and its checkpoint. *state: path of the state file, the caller frees. */
+pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state);
+pnb_status pnb_folder_clear(pnb_error *err, const char *folder); /* removes the files that this library writes, no others */
+void pnb_folder_remove_checkpoint(const char *folder);
+pnb_status pnb_folder_make(pnb_error *err, const char *folder); /* with its parents; fine where it exists */
+
+#endif
