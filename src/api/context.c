@@ -20,8 +20,8 @@ pnb_status pnb_context_create(const pnb_context_params *given, pnb_context **out
     pnb_struct_take(&params, sizeof params, given);
     pnb_context *ctx = calloc(1, sizeof *ctx);
     if (!ctx) return PNB_ERROR_OUT_OF_MEMORY;
-    ctx->device = pnb_text_copy(params.device);
-    ctx->cache_dir = pnb_text_copy(params.cache_dir);
+    ctx->device = pnb_copy_string(params.device);
+    ctx->cache_dir = pnb_copy_string(params.cache_dir);
     ctx->validate = params.validate != 0;
     ctx->memory_limit = params.memory_limit;
     ctx->log = params.log;

@@ -9,16 +9,16 @@
 #include <strings.h>
 #include <unistd.h>
 
-bool pnb_ends_with(const char *path, const char *ending) {
+static bool has_ending(const char *path, const char *ending) { /* any case */
     size_t n = strlen(path), m = strlen(ending);
     return n >= m && strcasecmp(path + n - m, ending) == 0;
 }
 
 static bool is_image_name(const char *path) {
-    return pnb_ends_with(path, ".png") || pnb_ends_with(path, ".jpg") || pnb_ends_with(path, ".jpeg");
+    return has_ending(path, ".png") || has_ending(path, ".jpg") || has_ending(path, ".jpeg");
 }
 
-pnb_status pnb_file_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out, bool *is_image) {
+pnb_status pnb_values_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out, bool *is_image) {
     *out = (pnb_array){0};
     if (access(path, R_OK) != 0) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': no such file, or it may not be read", path);
     *is_image = is_image_name(path);
@@ -27,7 +27,7 @@ pnb_status pnb_file_read(pnb_error *err, const char *path, uint32_t channels, pn
         for (uint64_t i = 0; i < out->count; i++) out->data[i] = 2 * out->data[i] - 1;
         return PNB_OK;
     }
-    if (pnb_ends_with(path, ".npy")) return pnb_npy_read(err, path, out);
+    if (has_ending(path, ".npy")) return pnb_npy_read(err, path, out);
     return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a name that ends in .npy, .png, .jpg or .jpeg", path);
 }
 
@@ -39,7 +39,7 @@ pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channel
     memset(out, 0, sizeof *out);
     pnb_array a;
     bool is_image;
-    PNB_TRY(pnb_file_read(&ctx->error, path, channels, &a, &is_image));
+    PNB_TRY(pnb_values_read(&ctx->error, path, channels, &a, &is_image));
     bool fits = a.rank >= 1 && a.rank <= PNB_MAX_RANK && a.count > 0;
     for (uint32_t i = 0; fits && i < a.rank; i++) fits = a.shape[i] <= UINT32_MAX;
     if (!fits) {
@@ -62,7 +62,7 @@ void pnb_ndarray_clear(pnb_ndarray *array) {
     memset(array, 0, sizeof *array);
 }
 
-pnb_status pnb_file_write_png(pnb_error *err, const char *path, const float *data, uint32_t channels, uint32_t height,
+pnb_status pnb_values_write_png(pnb_error *err, const char *path, const float *data, uint32_t channels, uint32_t height,
                               uint32_t width) {
     size_t count = (size_t)channels * height * width;
     float *unit = malloc(count * sizeof *unit);
@@ -86,15 +86,15 @@ pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *da
         }
     }
     const uint32_t *d = extent->size;
-    if (pnb_ends_with(path, ".npy")) {
+    if (has_ending(path, ".npy")) {
         uint64_t shape[PNB_MAX_RANK];
         for (uint32_t i = 0; i < extent->rank; i++) shape[i] = d[i];
         return pnb_npy_write(&ctx->error, path, extent->rank, shape, data);
     }
-    if (!pnb_ends_with(path, ".png")) {
+    if (!has_ending(path, ".png")) {
         return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': expected a name that ends in .npy or .png", path);
     }
-    if (extent->rank == 2) return pnb_file_write_png(&ctx->error, path, data, 1, d[0], d[1]);
-    if (extent->rank == 3 && (d[0] == 1 || d[0] == 3)) return pnb_file_write_png(&ctx->error, path, data, d[0], d[1], d[2]);
+    if (extent->rank == 2) return pnb_values_write_png(&ctx->error, path, data, 1, d[0], d[1]);
+    if (extent->rank == 3 && (d[0] == 1 || d[0] == 3)) return pnb_values_write_png(&ctx->error, path, data, d[0], d[1], d[2]);
     return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': a PNG takes one image [H,W], [1,H,W] or [3,H,W]; use .npy", path);
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const result_files[] = {"samples.npy", "mean.npy",  "std.npy",     "samples.png",
@@ -40,31 +39,12 @@ pnb_status pnb_folder_state(pnb_context *ctx, const char *folder, int *has_resul
     return PNB_OK;
 }
 
-pnb_status pnb_folder_make(pnb_error *err, const char *folder) {
-    char *path = pnb_text_copy(folder);
-    if (!path) return pnb_no_memory(err, folder);
-    int failure = 0;
-    for (char *p = path + 1; !failure && path[0]; p++) {
-        bool end = *p == 0;
-        if (*p != '/' && !end) continue;
-        *p = 0;
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) failure = errno;
-        if (end) break;
-        *p = '/';
-    }
-    struct stat info;
-    if (!failure && (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))) failure = ENOTDIR;
-    free(path);
-    if (!failure) return PNB_OK;
-    return pnb_fail(err, PNB_ERROR_INPUT, "'%s': the folder cannot be made: %s", folder, strerror(failure));
-}
-
 pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state) {
     *state = NULL;
-    PNB_TRY(pnb_folder_make(err, folder));
+    PNB_TRY(pnb_make_folders(err, folder));
     char *inner = pnb_path_join(folder, "checkpoint");
     if (!inner) return pnb_no_memory(err, folder);
-    pnb_status status = pnb_folder_make(err, inner);
+    pnb_status status = pnb_make_folders(err, inner);
     if (status == PNB_OK) {
         *state = pnb_path_join(inner, "state");
         if (!*state) status = pnb_no_memory(err, folder);

@@ -2,7 +2,9 @@
 #ifndef PNB_API_HANDLES_H
 #define PNB_API_HANDLES_H
 
+#include "base/file.h"
 #include "base/status.h"
+#include "base/str.h"
 #include "gpu/gpu.h"
 #include "io/array.h"
 #include "measure/operator.h"
@@ -36,7 +38,7 @@ struct pnb_forward {
 
 struct pnb_problem {
     pnb_context *ctx;
-    char *file; /* for sentences: "'problem.json': " or "problem: " */
+    char *file; /* for sentences; "problem" where it came as text */
     char *base_dir;
     pnb_model *model;
     pnb_forward *forward;
@@ -89,14 +91,12 @@ pnb_status pnb_problem_options(pnb_problem *problem, pnb_gpu *gpu, void **out);
 pnb_task pnb_problem_task(const pnb_problem *problem, pnb_gpu *gpu);
 pnb_status pnb_problem_object(pnb_problem *problem, const void *options, cJSON **out);
 /* Reads run.json or problem.json: the object to parse, "problem" of a run.json taken out. */
-pnb_status pnb_json_read(pnb_error *err, const char *path, cJSON **out);
+pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out);
 
 pnb_extent pnb_extent_of(pnb_shape shape);
 bool pnb_shape_of(const pnb_extent *extent, pnb_shape *out); /* false: rank over 4 or an extent of 0 */
 pnb_shape pnb_shape_batched(uint32_t n, pnb_shape shape);
 
-char *pnb_text_copy(const char *text); /* NULL in, NULL out; NULL where memory is short */
-char *pnb_path_join(const char *folder, const char *name);
 char *pnb_path_absolute(const char *base_dir, const char *path);
 double pnb_seconds_now(void);
 /* Copies a caller's versioned struct over defaults, or the other way: the smaller of both sizes. */
@@ -116,7 +116,7 @@ __attribute__((format(printf, 2, 3)))
 void pnb_text_add(pnb_text *text, const char *format, ...);
 pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out);
 /* Prints JSON and deletes it; json NULL counts as no memory. */
-pnb_status pnb_json_take(pnb_error *err, cJSON *json, bool formatted, char **out);
+pnb_status pnb_json_take(pnb_error *err, cJSON *json, char **out);
 /* Adds a number, or null where it is not finite. */
 void pnb_json_number(cJSON *object, const char *key, double value);
 cJSON *pnb_json_floats(const float *values, pnb_shape shape);

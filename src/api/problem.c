@@ -1,5 +1,6 @@
 /* Problems: made from files, text or parts; overridden; resolved and written out again. */
 #include "api/problem_parse.h"
+#include "io/json.h"
 #include "measure/noise.h"
 
 #include <errno.h>
@@ -17,11 +18,9 @@ static pnb_problem *new_problem(pnb_context *ctx, const char *file, const char *
     pnb_problem *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->ctx = ctx;
-    pnb_text name = {0};
-    pnb_text_add(&name, file ? "'%s': " : "problem: ", file);
-    p->file = name.at;
-    p->base_dir = pnb_text_copy(base_dir ? base_dir : "");
-    if (name.failed || !p->base_dir) pnb_problem_destroy(&p);
+    p->file = pnb_copy_string(file ? file : "problem");
+    p->base_dir = pnb_copy_string(base_dir ? base_dir : "");
+    if (!p->file || !p->base_dir) pnb_problem_destroy(&p);
     return p;
 }
 
@@ -59,17 +58,11 @@ pnb_status pnb_problem_load(pnb_context *ctx, const char *path, pnb_problem **ou
     if (!ctx) return PNB_ERROR_USAGE;
     if (!path || !out) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_problem_load: path and out may not be NULL");
     cJSON *json;
-    PNB_TRY(pnb_json_read(&ctx->error, path, &json));
-    char *folder = pnb_text_copy(path);
+    PNB_TRY(pnb_json_load_problem(&ctx->error, path, &json));
+    char *folder = pnb_path_folder(path);
     if (!folder) {
         cJSON_Delete(json);
         return pnb_no_memory(&ctx->error, "problem");
-    }
-    char *slash = strrchr(folder, '/');
-    if (slash) {
-        slash[slash == folder ? 1 : 0] = 0;
-    } else {
-        folder[0] = 0;
     }
     pnb_status status = from_json(ctx, path, folder, json, out);
     free(folder);
@@ -80,8 +73,8 @@ pnb_status pnb_problem_parse(pnb_context *ctx, const char *text, const char *bas
     if (out) *out = NULL;
     if (!ctx) return PNB_ERROR_USAGE;
     if (!text || !out) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_problem_parse: json and out may not be NULL");
-    cJSON *json = cJSON_ParseWithOpts(text, NULL, 1);
-    if (!json) return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "problem: this is not valid JSON");
+    cJSON *json;
+    PNB_TRY(pnb_json_parse(&ctx->error, "problem", text, strlen(text), &json));
     return from_json(ctx, NULL, base_dir, json, out);
 }
 
@@ -170,7 +163,7 @@ pnb_status pnb_problem_set(pnb_problem *p, const char *key, const char *value) {
     if (!key || !value) return pnb_fail(err, PNB_ERROR_USAGE, "pnb_problem_set: key and value may not be NULL");
     double number;
     if (strcmp(key, "seed") == 0) {
-        PNB_TRY(set_number(p, key, value, true, PNB_SEED_MAX, &number));
+        PNB_TRY(set_number(p, key, value, true, (double)PNB_SEED_MAX, &number));
         p->seed = (uint64_t)number;
         return PNB_OK;
     }
@@ -292,7 +285,7 @@ pnb_status pnb_problem_json(pnb_problem *p, char **json) {
     pnb_status status = pnb_problem_options(p, p->ctx->gpu, &options);
     if (status == PNB_OK) status = pnb_problem_object(p, options, &object);
     free(options);
-    return status ? status : pnb_json_take(&p->ctx->error, object, true, json);
+    return status ? status : pnb_json_take(&p->ctx->error, object, json);
 }
 
 static void explain_option(pnb_text *text, const pnb_option *o, double value, const char *origin) {

@@ -1,6 +1,7 @@
 /* problem.json into a pnb_problem: every fault is a sentence with file, key, found and expected. */
 #include "api/problem_parse.h"
 #include "api/files.h"
+#include "io/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,105 +14,7 @@ pnb_status pnb_problem_fail(pnb_problem *p, pnb_status status, const char *forma
     va_start(args, format);
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
-    return pnb_fail(&p->ctx->error, status, "%s%s", p->file, sentence);
-}
-
-/* ---- JSON values ------------------------------------------------------------------------------------------------------- */
-
-static const cJSON *get(const cJSON *object, const char *key) {
-    return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-static const char *kind_of(const cJSON *v) {
-    if (!v) return "nothing";
-    if (cJSON_IsObject(v)) return "an object";
-    if (cJSON_IsArray(v)) return "a list";
-    if (cJSON_IsString(v)) return "a text";
-    if (cJSON_IsNumber(v)) return "a number";
-    if (cJSON_IsBool(v)) return "true or false";
-    return "null";
-}
-
-static pnb_status wrong_kind(pnb_problem *p, const char *key, const char *expected, const cJSON *found) {
-    if (cJSON_IsString(found)) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: expected %s, found the text '%.100s'", key, expected, found->valuestring);
-    }
-    return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: expected %s, found %s", key, expected, kind_of(found));
-}
-
-/* known: NULL-terminated. where: "" or "noise." and so on. */
-static pnb_status check_keys(pnb_problem *p, const cJSON *object, const char *where, const char *const *known) {
-    for (const cJSON *item = object->child; item; item = item->next) {
-        bool found = false;
-        char list[256] = "";
-        for (size_t i = 0; known[i]; i++) {
-            found = found || strcmp(known[i], item->string) == 0;
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
-        }
-        if (!found) {
-            return pnb_problem_fail(p, PNB_ERROR_INPUT, "unknown key '%s%.100s'; expected any of %s", where, item->string, list);
-        }
-    }
-    return PNB_OK;
-}
-
-static pnb_status get_whole(pnb_problem *p, const cJSON *v, const char *key, double min, double max, double *out) {
-    if (!cJSON_IsNumber(v)) return wrong_kind(p, key, "a whole number", v);
-    if (v->valuedouble != floor(v->valuedouble) || v->valuedouble < min || v->valuedouble > max) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: expected a whole number from %.0f to %.0f, found %g", key, min, max,
-                                v->valuedouble);
-    }
-    *out = v->valuedouble;
-    return PNB_OK;
-}
-
-/* Numbers of a nested list, in order; the shape is that of the first entries, and all others must agree. */
-static pnb_status list_shape(pnb_problem *p, const cJSON *list, const char *key, uint32_t *rank, uint64_t *shape) {
-    *rank = 0;
-    for (const cJSON *v = list; cJSON_IsArray(v); v = v->child) {
-        if (*rank == 5) return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: the list is nested more than 5 deep", key);
-        shape[(*rank)++] = (uint64_t)cJSON_GetArraySize(v);
-    }
-    return PNB_OK;
-}
-
-static pnb_status list_fill(pnb_problem *p, const cJSON *list, const char *key, uint32_t rank, const uint64_t *shape,
-                            double **out) {
-    if (!cJSON_IsArray(list) || (uint64_t)cJSON_GetArraySize(list) != shape[0]) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: expected lists of equal length (%llu), found %s", key,
-                                (unsigned long long)shape[0], cJSON_IsArray(list) ? "another length" : kind_of(list));
-    }
-    for (const cJSON *v = list->child; v; v = v->next) {
-        if (rank > 1) {
-            PNB_TRY(list_fill(p, v, key, rank - 1, shape + 1, out));
-        } else if (!cJSON_IsNumber(v)) {
-            return wrong_kind(p, key, "numbers", v);
-        } else {
-            *(*out)++ = v->valuedouble;
-        }
-    }
-    return PNB_OK;
-}
-
-/* *values is the caller's to free. */
-static pnb_status get_numbers(pnb_problem *p, const cJSON *list, const char *key, uint32_t *rank, uint64_t *shape,
-                              double **values) {
-    *values = NULL;
-    if (!cJSON_IsArray(list)) return wrong_kind(p, key, "a list of numbers", list);
-    PNB_TRY(list_shape(p, list, key, rank, shape));
-    uint64_t count;
-    if (!pnb_shape_product(*rank, shape, &count) || count == 0 || count > UINT32_MAX) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: the list is empty or too long", key);
-    }
-    double *at = malloc(count * sizeof *at);
-    if (!at) return pnb_no_memory(&p->ctx->error, key);
-    *values = at;
-    pnb_status status = list_fill(p, list, key, *rank, shape, &at);
-    if (status == PNB_OK) return PNB_OK;
-    free(*values);
-    *values = NULL;
-    return status;
+    return pnb_fail(&p->ctx->error, status, "%s: %.900s", p->file, sentence);
 }
 
 /* ---- prior --------------------------------------------------------------------------------------------------------------- */
@@ -126,23 +29,30 @@ static pnb_status expect_shape(pnb_problem *p, const char *key, uint32_t rank, c
                             pnb_shape_to_text(want_rank, want, a), pnb_shape_to_text(rank, shape, b));
 }
 
-static pnb_status read_mixture(pnb_problem *p, const cJSON *prior) {
-    static const char *const keys[] = {"type", "weights", "means", "covariances", NULL};
-    PNB_TRY(check_keys(p, prior, "prior.", keys));
+/* Numbers of a problem at most: 2^22, 32 MB. */
+enum { MAX_NUMBERS = 1 << 22 };
+
+static pnb_status required_numbers(const pnb_json *object, const char *key, uint32_t *rank, uint64_t *shape, double **out) {
+    PNB_TRY(pnb_json_require(object, key));
+    return pnb_json_numbers(object, key, MAX_NUMBERS, rank, shape, out);
+}
+
+static pnb_status read_mixture(pnb_problem *p, const pnb_json *prior) {
+    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "weights", "means", "covariances", NULL}));
     uint32_t rank;
-    uint64_t shape[5];
+    uint64_t shape[PNB_ARRAY_MAX_RANK];
     double *weights = NULL, *means = NULL, *covariances = NULL;
     pnb_status status;
-    PNB_TRY_GOTO(get_numbers(p, get(prior, "weights"), "prior.weights", &rank, shape, &weights));
+    PNB_TRY_GOTO(required_numbers(prior, "weights", &rank, shape, &weights));
     uint64_t n = shape[0];
     PNB_TRY_GOTO(expect_shape(p, "prior.weights", rank, shape, 1, (uint64_t[]){n}));
-    PNB_TRY_GOTO(get_numbers(p, get(prior, "means"), "prior.means", &rank, shape, &means));
+    PNB_TRY_GOTO(required_numbers(prior, "means", &rank, shape, &means));
     uint64_t dim = rank > 1 ? shape[1] : 1;
     PNB_TRY_GOTO(expect_shape(p, "prior.means", rank, shape, 2, (uint64_t[]){n, dim}));
-    PNB_TRY_GOTO(get_numbers(p, get(prior, "covariances"), "prior.covariances", &rank, shape, &covariances));
+    PNB_TRY_GOTO(required_numbers(prior, "covariances", &rank, shape, &covariances));
     PNB_TRY_GOTO(expect_shape(p, "prior.covariances", rank, shape, 3, (uint64_t[]){n, dim, dim}));
     status = pnb_model_create_gmm(p->ctx, (uint32_t)dim, (uint32_t)n, weights, means, covariances, &p->model);
-    if (status) pnb_error_prefix(&p->ctx->error, "%sprior: ", p->file);
+    if (status) pnb_error_prefix(&p->ctx->error, "%s: prior: ", p->file);
 fail:
     free(weights);
     free(means);
@@ -150,45 +60,50 @@ fail:
     return status;
 }
 
-static pnb_status read_prior(pnb_problem *p, const cJSON *prior) {
-    if (!cJSON_IsObject(prior)) {
-        return wrong_kind(p, "prior", "an object, {\"file\": \"....safetensors\"} or {\"type\": \"gmm\", ...}", prior);
-    }
-    const cJSON *file = get(prior, "file"), *type = get(prior, "type");
+static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
+    pnb_json prior;
+    const char *file;
+    int type;
+    PNB_TRY(pnb_json_require(doc, "prior"));
+    PNB_TRY(pnb_json_object(doc, "prior", &prior));
+    PNB_TRY(pnb_json_string(&prior, "file", NULL, &file));
     p->owns_model = true;
     if (file) {
-        static const char *const keys[] = {"file", NULL};
-        PNB_TRY(check_keys(p, prior, "prior.", keys));
-        if (!cJSON_IsString(file)) return wrong_kind(p, "prior.file", "the name of a file", file);
-        char *path = pnb_path_join(p->base_dir, file->valuestring);
+        PNB_TRY(pnb_json_known_keys(&prior, (const char *const[]){"file", NULL}));
+        char *path = pnb_path_join(p->base_dir, file);
         if (!path) return pnb_no_memory(&p->ctx->error, "prior.file");
         pnb_status status = pnb_model_load(p->ctx, path, &p->model);
         free(path);
         return status;
     }
-    if (!cJSON_IsString(type) || strcmp(type->valuestring, "gmm") != 0) {
-        return wrong_kind(p, "prior.type", "'gmm', or prior.file in its place", type);
-    }
-    return read_mixture(p, prior);
+    if (!pnb_json_get(&prior, "type").value) return pnb_json_expected(&prior, "a \"file\", or \"type\": \"gmm\"");
+    PNB_TRY(pnb_json_choice(&prior, "type", 0, (const char *const[]){"gmm", NULL}, &type));
+    return read_mixture(p, &prior);
 }
 
 /* ---- image size ------------------------------------------------------------------------------------------------------------ */
 
-static pnb_status read_size(pnb_problem *p, const cJSON *size) {
-    uint32_t multiple = pnb_prior_multiple(p->model->prior);
-    double h, w;
-    if (!cJSON_IsArray(size) || cJSON_GetArraySize(size) != 2) return wrong_kind(p, "size", "[height, width]", size);
-    PNB_TRY(get_whole(p, size->child, "size", 1, 65536, &h));
-    PNB_TRY(get_whole(p, size->child->next, "size", 1, 65536, &w));
-    if (multiple && ((uint32_t)h % multiple || (uint32_t)w % multiple)) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: this prior needs multiples of %u, found [%g, %g]", multiple, h, w);
+static pnb_status read_size(pnb_problem *p, const pnb_json *doc) {
+    uint32_t multiple = pnb_prior_multiple(p->model->prior), rank;
+    uint64_t shape[PNB_ARRAY_MAX_RANK];
+    double *size;
+    PNB_TRY(pnb_json_numbers(doc, "size", 16, &rank, shape, &size));
+    bool ok = rank == 1 && shape[0] == 2;
+    for (int i = 0; ok && i < 2; i++) ok = size[i] >= 1 && size[i] <= 65536 && size[i] == floor(size[i]);
+    if (ok) p->image = pnb_shape3(pnb_prior_channels(p->model->prior), (uint32_t)size[0], (uint32_t)size[1]);
+    free(size);
+    pnb_json here = pnb_json_get(doc, "size");
+    if (!ok) return pnb_json_expected(&here, "[height, width]");
+    if (multiple && (p->image.d[1] % multiple || p->image.d[2] % multiple)) {
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: this prior needs multiples of %u, found [%u, %u]", multiple,
+                                p->image.d[1], p->image.d[2]);
     }
-    p->image = pnb_shape3(pnb_prior_channels(p->model->prior), (uint32_t)h, (uint32_t)w);
     p->size_given = true;
     return PNB_OK;
 }
 
-static pnb_status choose_image(pnb_problem *p, const cJSON *size) {
+static pnb_status choose_image(pnb_problem *p, const pnb_json *doc) {
+    bool size = pnb_json_get(doc, "size").value != NULL;
     const pnb_prior *prior = p->model->prior;
     uint32_t dim = pnb_prior_dim(prior), side = pnb_prior_size_hint(prior);
     if (dim) {
@@ -196,7 +111,7 @@ static pnb_status choose_image(pnb_problem *p, const cJSON *size) {
         p->image = pnb_shape1(dim);
         return PNB_OK;
     }
-    if (size) return read_size(p, size);
+    if (size) return read_size(p, doc);
     if (!side) {
         return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: the prior's file does not say for which images it was trained; "
                                                     "add \"size\": [height, width]");
@@ -220,23 +135,26 @@ static bool make_absolute(const pnb_problem *p, cJSON *value) {
     return true;
 }
 
-static pnb_status read_operator(pnb_problem *p, const cJSON *given) {
-    if (!cJSON_IsObject(given)) return wrong_kind(p, "operator", "an object with a type", given);
-    const cJSON *type = get(given, "type");
-    if (!cJSON_IsString(type)) return wrong_kind(p, "operator.type", "the name of an operator", type);
+static pnb_status read_operator(pnb_problem *p, const pnb_json *doc) {
+    pnb_json given;
+    const char *type;
+    PNB_TRY(pnb_json_require(doc, "operator"));
+    PNB_TRY(pnb_json_object(doc, "operator", &given));
+    PNB_TRY(pnb_json_require(&given, "type"));
+    PNB_TRY(pnb_json_string(&given, "type", NULL, &type));
     pnb_forward *f = calloc(1, sizeof *f);
     if (!f) return pnb_no_memory(&p->ctx->error, "operator");
     f->ctx = p->ctx;
     p->forward = f;
     p->owns_forward = true;
-    cJSON *args = cJSON_Duplicate(given, 1);
+    cJSON *args = cJSON_Duplicate(given.value, 1);
     if (!args || !make_absolute(p, args)) {
         cJSON_Delete(args);
         return pnb_no_memory(&p->ctx->error, "operator");
     }
-    pnb_status status = pnb_operator_create(&p->ctx->error, type->valuestring, args, p->image, p->base_dir, &f->op);
+    pnb_status status = pnb_operator_create(&p->ctx->error, type, args, p->image, p->base_dir, &f->op);
     cJSON_Delete(args);
-    if (status) return pnb_error_prefix(&p->ctx->error, "%soperator: ", p->file);
+    if (status) return pnb_error_prefix(&p->ctx->error, "%s: operator: ", p->file);
     p->measurement = pnb_operator_measurement_shape(f->op);
     return PNB_OK;
 }
@@ -293,9 +211,9 @@ static pnb_status values_from_file(pnb_problem *p, const char *key, const char *
     bool is_image;
     pnb_status status;
     uint32_t channels = want.rank == 3 && (want.d[0] == 1 || want.d[0] == 3) ? want.d[0] : 0;
-    status = pnb_file_read(&p->ctx->error, path, channels, &a, &is_image);
+    status = pnb_values_read(&p->ctx->error, path, channels, &a, &is_image);
     if (status) {
-        pnb_error_prefix(&p->ctx->error, "%s%s: ", p->file, key);
+        pnb_error_prefix(&p->ctx->error, "%s: %s: ", p->file, key);
     } else if (!fits(a.rank, a.shape, want)) {
         status = wrong_size(p, key, name, a.rank, a.shape, want);
     } else {
@@ -309,66 +227,60 @@ static pnb_status values_from_file(pnb_problem *p, const char *key, const char *
     return status;
 }
 
-static pnb_status values_in_place(pnb_problem *p, const char *key, const cJSON *list, pnb_shape want, float **out,
+static pnb_status values_in_place(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want, float **out,
                                   cJSON **source) {
     uint32_t rank;
-    uint64_t shape[5];
+    uint64_t shape[PNB_ARRAY_MAX_RANK];
     double *values;
-    PNB_TRY(get_numbers(p, list, key, &rank, shape, &values));
+    PNB_TRY(pnb_json_numbers(doc, key, MAX_NUMBERS, &rank, shape, &values));
     if (!fits(rank, shape, want)) {
         free(values);
         return wrong_size(p, key, NULL, rank, shape, want);
     }
     uint64_t count = pnb_shape_count(want);
     *out = malloc(count * sizeof **out);
-    *source = cJSON_Duplicate(list, 1);
+    *source = cJSON_Duplicate(pnb_json_get(doc, key).value, 1);
     for (uint64_t i = 0; *out && i < count; i++) (*out)[i] = (float)values[i];
     free(values);
     return *out && *source ? PNB_OK : pnb_no_memory(&p->ctx->error, key);
 }
 
-static pnb_status read_values(pnb_problem *p, const char *key, const cJSON *v, pnb_shape want, const float *measured, float **out,
-                              cJSON **source) {
-    const char *name = cJSON_IsString(v) ? v->valuestring : NULL;
+static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want, const float *measured,
+                              float **out, cJSON **source) {
+    pnb_json v = pnb_json_get(doc, key);
+    const char *name = cJSON_IsString(v.value) ? v.value->valuestring : NULL;
     if (name) {
         PNB_TRY(values_from_file(p, key, name, want, out, source));
-    } else if (cJSON_IsArray(v)) {
-        PNB_TRY(values_in_place(p, key, v, want, out, source));
+    } else if (cJSON_IsArray(v.value)) {
+        PNB_TRY(values_in_place(p, key, doc, want, out, source));
     } else {
-        return wrong_kind(p, key, "the name of a file or a list of numbers", v);
+        return pnb_json_expected(&v, "the name of a file or a list of numbers");
     }
     return check_values(p, key, name, *out, pnb_shape_count(want), measured);
 }
 
-static pnb_status read_measurement(pnb_problem *p, const cJSON *json) {
-    const cJSON *y = get(json, "measurement"), *truth = get(json, "truth");
-    if (truth) PNB_TRY(read_values(p, "truth", truth, p->image, NULL, &p->truth, &p->truth_source));
-    if (y) {
-        return read_values(p, "measurement", y, p->measurement, pnb_operator_measured(p->forward->op), &p->y, &p->y_source);
-    }
-    p->simulated = truth != NULL;
-    return PNB_OK; /* without either the problem serves `simulate` and `forward`; a run says what is missing */
+/* Without either the problem still serves `simulate` and `forward`; a run says what is missing. */
+static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
+    bool truth = pnb_json_get(doc, "truth").value != NULL, y = pnb_json_get(doc, "measurement").value != NULL;
+    if (truth) PNB_TRY(read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source));
+    p->simulated = truth && !y;
+    if (!y) return PNB_OK;
+    return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y, &p->y_source);
 }
 
-static pnb_status read_noise(pnb_problem *p, const cJSON *noise) {
-    static const char *const keys[] = {"type", "sigma", "seed", NULL};
-    if (!cJSON_IsObject(noise)) return wrong_kind(p, "noise", "{\"type\": \"gaussian\", \"sigma\": ...}", noise);
-    PNB_TRY(check_keys(p, noise, "noise.", keys));
-    const cJSON *type = get(noise, "type"), *sigma = get(noise, "sigma"), *seed = get(noise, "seed");
-    if (!cJSON_IsString(type) || strcmp(type->valuestring, "gaussian") != 0) {
-        return wrong_kind(p, "noise.type", "'gaussian'", type);
-    }
-    if (!cJSON_IsNumber(sigma)) return wrong_kind(p, "noise.sigma", "a number", sigma);
-    if (!isfinite(sigma->valuedouble) || sigma->valuedouble < 0) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "noise.sigma: expected a number from 0, found %g", sigma->valuedouble);
-    }
-    p->sigma = sigma->valuedouble;
-    if (!seed) return PNB_OK;
-    double value;
-    PNB_TRY(get_whole(p, seed, "noise.seed", 0, PNB_SEED_MAX, &value));
-    p->noise_seed = (uint64_t)value;
-    p->noise_seed_given = true;
-    return PNB_OK;
+static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
+    pnb_json noise;
+    int type;
+    int64_t seed;
+    PNB_TRY(pnb_json_require(doc, "noise"));
+    PNB_TRY(pnb_json_object(doc, "noise", &noise));
+    PNB_TRY(pnb_json_choice(&noise, "type", 0, (const char *const[]){"gaussian", NULL}, &type));
+    PNB_TRY(pnb_json_require(&noise, "sigma"));
+    PNB_TRY(pnb_json_real(&noise, "sigma", 0, 0, 1e30, &p->sigma));
+    p->noise_seed_given = pnb_json_get(&noise, "seed").value != NULL;
+    PNB_TRY(pnb_json_int(&noise, "seed", 0, 0, PNB_SEED_MAX, &seed));
+    p->noise_seed = (uint64_t)seed;
+    return pnb_json_known_keys(&noise, (const char *const[]){"type", "sigma", "seed", NULL});
 }
 
 /* ---- method ------------------------------------------------------------------------------------------------------------------ */
@@ -401,42 +313,41 @@ pnb_status pnb_problem_set_method(pnb_problem *p, const char *name) {
     return PNB_OK;
 }
 
-static pnb_status read_option(pnb_problem *p, const cJSON *v) {
-    const pnb_option_table *table = &p->method->table;
-    const pnb_option *o = pnb_options_find(table, v->string);
-    if (!o) {
-        char list[512] = "";
-        for (size_t i = 0; i < table->count; i++) {
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", table->options[i].name);
-        }
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "unknown key 'method.%.100s'; %s has %s", v->string, p->method->name, list);
-    }
-    char where[256];
-    snprintf(where, sizeof where, "%smethod.%s", p->file, o->name);
-    p->given[o - table->options] = true;
+static pnb_status read_option(pnb_problem *p, const pnb_json *method, const pnb_option *o) {
+    pnb_json v = pnb_json_get(method, o->name);
+    pnb_error *err = &p->ctx->error;
     bool number = o->kind == PNB_OPTION_INT || o->kind == PNB_OPTION_REAL;
-    if (number && cJSON_IsNumber(v)) {
-        return pnb_options_set_number(&p->ctx->error, where, o, p->options, v->valuedouble);
+    char where[512];
+    snprintf(where, sizeof where, "%s: method.%s", p->file, o->name);
+    if (number && cJSON_IsNumber(v.value)) return pnb_options_set_number(err, where, o, p->options, v.value->valuedouble);
+    if (o->kind == PNB_OPTION_BOOL && cJSON_IsBool(v.value)) {
+        return pnb_options_set_number(err, where, o, p->options, cJSON_IsTrue(v.value));
     }
-    if (o->kind == PNB_OPTION_BOOL && cJSON_IsBool(v)) {
-        return pnb_options_set_number(&p->ctx->error, where, o, p->options, cJSON_IsTrue(v));
+    if (o->kind == PNB_OPTION_CHOICE && cJSON_IsString(v.value)) {
+        return pnb_options_set_text(err, where, o, p->options, v.value->valuestring);
     }
-    if (o->kind == PNB_OPTION_CHOICE && cJSON_IsString(v)) {
-        return pnb_options_set_text(&p->ctx->error, where, o, p->options, v->valuestring);
-    }
-    snprintf(where, sizeof where, "method.%s", o->name);
-    return wrong_kind(p, where, number ? "a number" : o->kind == PNB_OPTION_BOOL ? "true or false" : "a word", v);
+    return pnb_json_expected(&v, number ? "a number" : o->kind == PNB_OPTION_BOOL ? "true or false" : "a word");
 }
 
-static pnb_status read_method(pnb_problem *p, const cJSON *method) {
-    if (!method) return pnb_problem_set_method(p, "ppm");
-    if (!cJSON_IsObject(method)) return wrong_kind(p, "method", "an object, {\"type\": \"ppm\", ...}", method);
-    const cJSON *type = get(method, "type");
-    if (type && !cJSON_IsString(type)) return wrong_kind(p, "method.type", "the name of a method", type);
-    PNB_TRY(pnb_problem_set_method(p, type ? type->valuestring : "ppm"));
-    for (const cJSON *v = method->child; v; v = v->next) {
-        if (strcmp(v->string, "type") != 0) PNB_TRY(read_option(p, v));
+static pnb_status read_method(pnb_problem *p, const pnb_json *doc) {
+    pnb_json method;
+    const char *type;
+    PNB_TRY(pnb_json_object(doc, "method", &method));
+    if (!method.value) return pnb_problem_set_method(p, "ppm");
+    PNB_TRY(pnb_json_string(&method, "type", "ppm", &type));
+    PNB_TRY(pnb_problem_set_method(p, type));
+    const pnb_option_table *table = &p->method->table;
+    const char **keys = calloc(table->count + 2, sizeof *keys);
+    if (!keys) return pnb_no_memory(&p->ctx->error, "method");
+    keys[0] = "type";
+    for (size_t i = 0; i < table->count; i++) keys[i + 1] = table->options[i].name;
+    pnb_status status = pnb_json_known_keys(&method, keys);
+    free(keys);
+    PNB_TRY(status);
+    for (size_t i = 0; i < table->count; i++) {
+        if (!pnb_json_get(&method, table->options[i].name).value) continue;
+        PNB_TRY(read_option(p, &method, &table->options[i]));
+        p->given[i] = true;
     }
     return PNB_OK;
 }
@@ -444,17 +355,16 @@ static pnb_status read_method(pnb_problem *p, const cJSON *method) {
 /* ---- the whole ---------------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_problem_fill(pnb_problem *p, const cJSON *json) {
-    static const char *const keys[] = {"prior", "operator", "measurement", "truth", "noise", "method", "seed", "size", NULL};
-    if (!cJSON_IsObject(json)) return wrong_kind(p, "problem", "an object", json);
-    PNB_TRY(check_keys(p, json, "", keys));
-    const cJSON *seed = get(json, "seed");
-    double value = 0;
-    if (seed) PNB_TRY(get_whole(p, seed, "seed", 0, PNB_SEED_MAX, &value));
-    p->seed = (uint64_t)value;
-    PNB_TRY(read_prior(p, get(json, "prior")));
-    PNB_TRY(choose_image(p, get(json, "size")));
-    PNB_TRY(read_operator(p, get(json, "operator")));
-    PNB_TRY(read_noise(p, get(json, "noise")));
-    PNB_TRY(read_measurement(p, json));
-    return read_method(p, get(json, "method"));
+    pnb_json doc = pnb_json_root(&p->ctx->error, p->file, json);
+    int64_t seed;
+    PNB_TRY(pnb_json_known_keys(&doc, (const char *const[]){"prior", "operator", "measurement", "truth", "noise", "method",
+                                                           "seed", "size", NULL}));
+    PNB_TRY(pnb_json_int(&doc, "seed", 0, 0, PNB_SEED_MAX, &seed));
+    p->seed = (uint64_t)seed;
+    PNB_TRY(read_prior(p, &doc));
+    PNB_TRY(choose_image(p, &doc));
+    PNB_TRY(read_operator(p, &doc));
+    PNB_TRY(read_noise(p, &doc));
+    PNB_TRY(read_measurement(p, &doc));
+    return read_method(p, &doc);
 }

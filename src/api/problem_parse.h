@@ -13,7 +13,7 @@ pnb_status pnb_problem_set_method(pnb_problem *problem, const char *name);
 __attribute__((format(printf, 3, 4)))
 #endif
 pnb_status pnb_problem_fail(pnb_problem *problem, pnb_status status, const char *format, ...);
-/* The largest seed that JSON carries exactly. */
-#define PNB_SEED_MAX 9007199254740992.0
+/* The largest seed that JSON carries exactly: 2^53. */
+#define PNB_SEED_MAX 9007199254740992
 
 #endif

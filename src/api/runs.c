@@ -1,6 +1,6 @@
 /* Runs: a solver in progress, its losses, its checkpoints, and the loop that works in a folder. */
 #include "api/runs.h"
-#include "io/disk.h"
+#include "io/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ static pnb_status start(pnb_run *r, pnb_problem *p) {
     r->image = p->image;
     r->seed = p->seed;
     if (!(p->sigma > 0)) {
-        return pnb_fail(&r->ctx->error, PNB_ERROR_INPUT, "%snoise.sigma: solving needs a value over 0 (0.001 for data almost "
-                                                        "without noise)", p->file);
+        return pnb_fail(&r->ctx->error, PNB_ERROR_INPUT, "%s: noise.sigma: solving needs a value over 0 (0.001 for data "
+                                                        "almost without noise)", p->file);
     }
     PNB_TRY(pnb_model_ready(p->model, &gpu));
     PNB_TRY(pnb_forward_ready(p->forward, &gpu));
@@ -245,8 +245,8 @@ static pnb_status save_history(pnb_run *r, const char *path) {
         cJSON_Delete(json);
         json = NULL;
     }
-    PNB_TRY(pnb_json_take(&r->ctx->error, json, false, &text));
-    pnb_status status = pnb_disk_write(&r->ctx->error, path, text, strlen(text));
+    PNB_TRY(pnb_json_take(&r->ctx->error, json, &text));
+    pnb_status status = pnb_file_write(&r->ctx->error, path, text, strlen(text));
     free(text);
     return status;
 }
@@ -259,7 +259,7 @@ static double number_at(const cJSON *object, const char *key, int i) {
 /* Entries past the state's step are dropped: the history is written before the state. */
 static pnb_status load_history(pnb_run *r, const char *path) {
     cJSON *json;
-    PNB_TRY(pnb_json_read(&r->ctx->error, path, &json));
+    PNB_TRY(pnb_json_load(&r->ctx->error, path, &json));
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(json, "seconds");
     r->run_seconds = cJSON_IsNumber(seconds) ? seconds->valuedouble : 0;
     r->history.count = 0;

@@ -11,6 +11,5 @@ bool pnb_run_add_history(const pnb_run *run, cJSON *object);
 pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state);
 pnb_status pnb_folder_clear(pnb_error *err, const char *folder); /* removes the files that this library writes, no others */
 void pnb_folder_remove_checkpoint(const char *folder);
-pnb_status pnb_folder_make(pnb_error *err, const char *folder); /* with its parents; fine where it exists */
 
 #endif

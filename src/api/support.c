@@ -1,6 +1,6 @@
 /* Small helpers of this floor: texts, paths, JSON, versioned structs, shapes. */
 #include "api/handles.h"
-#include "io/disk.h"
+#include "io/json.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -78,22 +78,6 @@ uint64_t pnb_extent_count(const pnb_extent *e) {
 
 /* ---- text and paths ------------------------------------------------------------------------------------------------- */
 
-char *pnb_text_copy(const char *text) {
-    if (!text) return NULL;
-    size_t bytes = strlen(text) + 1;
-    char *copy = malloc(bytes);
-    if (copy) memcpy(copy, text, bytes);
-    return copy;
-}
-
-char *pnb_path_join(const char *folder, const char *name) {
-    if (name[0] == '/' || !folder || !folder[0] || strcmp(folder, ".") == 0) return pnb_text_copy(name);
-    size_t bytes = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(bytes);
-    if (path) snprintf(path, bytes, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
-    return path;
-}
-
 char *pnb_path_absolute(const char *base_dir, const char *path) {
     char *joined = pnb_path_join(base_dir, path);
     char here[4096];
@@ -132,7 +116,7 @@ void pnb_text_add(pnb_text *text, const char *format, ...) {
 
 pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out) {
     if (!text->failed) {
-        *out = text->at ? text->at : pnb_text_copy("");
+        *out = text->at ? text->at : pnb_copy_string("");
         if (*out) return PNB_OK;
     }
     free(text->at);
@@ -142,10 +126,10 @@ pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out) {
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------------- */
 
-pnb_status pnb_json_take(pnb_error *err, cJSON *json, bool formatted, char **out) {
+pnb_status pnb_json_take(pnb_error *err, cJSON *json, char **out) {
     *out = NULL;
     if (!json) return pnb_no_memory(err, "json");
-    *out = formatted ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+    *out = pnb_json_print(json);
     cJSON_Delete(json);
     return *out ? PNB_OK : pnb_no_memory(err, "json");
 }
@@ -165,7 +149,7 @@ static cJSON *floats_below(const float **values, pnb_shape shape, uint32_t level
         if (level + 1 < shape.rank) {
             item = floats_below(values, shape, level + 1);
         } else {
-            item = cJSON_CreateNumber(*(*values)++);
+            item = cJSON_CreateNumber(pnb_float_as_decimal(*(*values)++));
         }
         if (!item || !cJSON_AddItemToArray(list, item)) {
             cJSON_Delete(item);
@@ -180,17 +164,10 @@ cJSON *pnb_json_floats(const float *values, pnb_shape shape) {
     return floats_below(&values, shape, 0);
 }
 
-pnb_status pnb_json_read(pnb_error *err, const char *path, cJSON **out) {
+pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out) {
+    cJSON *json;
     *out = NULL;
-    unsigned char *bytes = NULL;
-    size_t size = 0;
-    PNB_TRY(pnb_disk_read(err, path, (size_t)256 << 20, &bytes, &size));
-    const char *end = NULL;
-    cJSON *json = cJSON_ParseWithLengthOpts((const char *)bytes, size + 1, &end, 1);
-    size_t line = 1;
-    for (const char *p = (const char *)bytes; end && p < end && p < (const char *)bytes + size; p++) line += *p == '\n';
-    free(bytes);
-    if (!json) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': line %zu: this is not valid JSON", path, line);
+    PNB_TRY(pnb_json_load(err, path, &json));
     cJSON *inner = cJSON_GetObjectItemCaseSensitive(json, "problem");
     if (cJSON_IsObject(inner) && cJSON_GetObjectItemCaseSensitive(json, "version")) {
         cJSON_DetachItemViaPointer(json, inner);

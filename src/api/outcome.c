@@ -1,0 +1,313 @@
+/* Works out what came of a run: moments, chi2, scores, and for mixtures the distance from the exact posterior. */
+#include "api/outcome.h"
+#include "api/runs.h"
+#include "io/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void pnb_outcome_finish(pnb_outcome *o) {
+    free(o->samples);
+    free(o->before_finish);
+    free(o->mean);
+    free(o->std);
+    free(o->chi2);
+    free(o->chi2_before);
+    pnb_gmm_finish(&o->prior);
+    pnb_gmm_finish(&o->posterior);
+    memset(o, 0, sizeof *o);
+}
+
+static void set_shape(pnb_metrics_input *in, pnb_shape image) {
+    in->channels = image.d[0];
+    if (image.rank != 3) return;
+    in->height = image.d[1];
+    in->width = image.d[2];
+}
+
+/* ---- agreement with the measurement -------------------------------------------------------------------------------------- */
+
+static pnb_status agreement(pnb_run *r, const float *samples, uint32_t k, double **chi2, float *ax) {
+    pnb_problem *p = r->problem;
+    uint64_t m = pnb_shape_count(p->measurement);
+    *chi2 = malloc(k * sizeof **chi2);
+    if (!*chi2) return pnb_no_memory(&r->ctx->error, "chi2");
+    PNB_TRY(pnb_forward_apply(p->forward, k, samples, ax));
+    pnb_chi2(k, m, ax, p->y, pnb_operator_measured(p->forward->op), p->sigma, *chi2);
+    return PNB_OK;
+}
+
+static pnb_status score(pnb_run *r, pnb_outcome *o) {
+    pnb_problem *p = r->problem;
+    pnb_metrics_input in = {.samples = o->k, .x = o->samples};
+    set_shape(&in, r->image);
+    if (!p) return pnb_metrics_compute(&r->ctx->error, &in, &o->metrics);
+    uint64_t m = pnb_shape_count(p->measurement);
+    float *ax = malloc(m * o->k * sizeof *ax);
+    if (!ax) return pnb_no_memory(&r->ctx->error, "scores");
+    pnb_status status = PNB_OK;
+    if (o->before_finish) PNB_TRY_GOTO(agreement(r, o->before_finish, o->k, &o->chi2_before, ax));
+    PNB_TRY_GOTO(agreement(r, o->samples, o->k, &o->chi2, ax));
+    in.truth = p->truth;
+    in.ax = ax;
+    in.y = p->y;
+    in.measured = pnb_operator_measured(p->forward->op);
+    in.measurements = m;
+    in.sigma = p->sigma;
+    status = pnb_metrics_compute(&r->ctx->error, &in, &o->metrics);
+fail:
+    free(ax);
+    return status;
+}
+
+/* ---- the exact posterior of a mixture ------------------------------------------------------------------------------------ */
+
+static pnb_status mixture_of(pnb_run *r, pnb_gmm *out) {
+    pnb_json doc = pnb_json_root(&r->ctx->error, "prior", r->model->source);
+    uint32_t rank;
+    uint64_t shape[PNB_ARRAY_MAX_RANK], n = 0;
+    double *values[3] = {NULL, NULL, NULL};
+    static const char *const keys[] = {"weights", "means", "covariances"};
+    pnb_status status = PNB_OK;
+    for (int i = 0; i < 3; i++) {
+        PNB_TRY_GOTO(pnb_json_numbers(&doc, keys[i], 1 << 26, &rank, shape, &values[i]));
+        if (i == 0) n = shape[0];
+    }
+    status = pnb_gmm_init(&r->ctx->error, pnb_prior_dim(r->model->prior), (uint32_t)n, values[0], values[1], values[2], out);
+fail:
+    for (int i = 0; i < 3; i++) free(values[i]);
+    return status;
+}
+
+/* Columns of A by applying it to the unit vectors: a [m,dim]. */
+static pnb_status matrix_of(pnb_problem *p, uint32_t dim, uint32_t m, double *a) {
+    float *unit = calloc((size_t)dim * dim, sizeof *unit), *columns = malloc((size_t)dim * m * sizeof *columns);
+    pnb_status status;
+    if (!unit || !columns) {
+        status = pnb_no_memory(&p->ctx->error, "exact posterior");
+        goto fail;
+    }
+    for (uint32_t i = 0; i < dim; i++) unit[i * dim + i] = 1;
+    PNB_TRY_GOTO(pnb_forward_apply(p->forward, dim, unit, columns));
+    for (uint32_t i = 0; i < m; i++) {
+        for (uint32_t j = 0; j < dim; j++) a[i * dim + j] = columns[j * m + i];
+    }
+fail:
+    free(unit);
+    free(columns);
+    return status;
+}
+
+static pnb_status exact_posterior(pnb_run *r, pnb_outcome *o) {
+    enum { LARGEST = 64 }; /* beyond this many dimensions it is no toy, and the distances take too long */
+    uint32_t dim = pnb_prior_dim(r->model->prior);
+    if (pnb_prior_get_kind(r->model->prior) != PNB_PRIOR_GMM || dim > LARGEST) return PNB_OK;
+    PNB_TRY(mixture_of(r, &o->prior));
+    pnb_problem *p = r->problem;
+    if (!p || !pnb_operator_linear(p->forward->op)) return PNB_OK;
+    uint32_t m = (uint32_t)pnb_shape_count(p->measurement);
+    double *room = malloc(((size_t)m * dim + m) * sizeof *room);
+    if (!room) return pnb_no_memory(&r->ctx->error, "exact posterior");
+    double *y = room + (size_t)m * dim;
+    for (uint32_t i = 0; i < m; i++) y[i] = p->y[i];
+    pnb_status status = matrix_of(p, dim, m, room);
+    if (status == PNB_OK) status = pnb_gmm_posterior(&r->ctx->error, &o->prior, m, room, y, p->sigma, &o->posterior);
+    free(room);
+    PNB_TRY(status);
+    PNB_TRY(pnb_posterior_score(&r->ctx->error, &o->posterior, o->k, o->samples, &o->distance));
+    o->exact = true;
+    return PNB_OK;
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------------------------- */
+
+static pnb_status read_samples(pnb_run *r, pnb_outcome *o) {
+    size_t all = o->k * o->count;
+    o->samples = malloc(all * sizeof *o->samples);
+    o->mean = malloc(o->count * sizeof *o->mean);
+    o->std = malloc(o->count * sizeof *o->std);
+    float *before = malloc(all * sizeof *before);
+    if (!o->samples || !o->mean || !o->std || !before) {
+        free(before);
+        return pnb_no_memory(&r->ctx->error, "samples");
+    }
+    pnb_error kept = r->ctx->error; /* a run without a finish is no failure */
+    if (r->problem && pnb_solver_samples_before_finish(r->solver, before) == PNB_OK) {
+        o->before_finish = before;
+    } else {
+        free(before);
+        r->ctx->error = kept;
+    }
+    PNB_TRY(pnb_solver_samples(r->solver, o->samples));
+    for (size_t i = 0; i < all; i++) {
+        if (!isfinite(o->samples[i])) {
+            return pnb_fail(&r->ctx->error, PNB_ERROR_NUMERIC, "step %u: element %zu of the samples is not finite",
+                            pnb_solver_step_index(r->solver), i);
+        }
+    }
+    pnb_moments(o->k, o->count, o->samples, o->mean, o->std);
+    return PNB_OK;
+}
+
+pnb_status pnb_outcome_read(pnb_run *r, pnb_outcome *o) {
+    memset(o, 0, sizeof *o);
+    o->k = pnb_solver_particles(r->solver);
+    o->count = pnb_shape_count(r->image);
+    pnb_status status = read_samples(r, o);
+    if (status == PNB_OK) status = score(r, o);
+    if (status == PNB_OK) status = exact_posterior(r, o);
+    if (status) pnb_outcome_finish(o);
+    return status;
+}
+
+pnb_status pnb_run_moments(pnb_run *r, float *mean, float *std) {
+    if (!r) return PNB_ERROR_USAGE;
+    uint32_t k = pnb_solver_particles(r->solver);
+    uint64_t count = pnb_shape_count(r->image);
+    float *samples = malloc(k * count * sizeof *samples);
+    if (!samples) return pnb_no_memory(&r->ctx->error, "samples");
+    pnb_status status = pnb_solver_samples(r->solver, samples);
+    if (status == PNB_OK) pnb_moments(k, count, samples, mean, std);
+    free(samples);
+    return status;
+}
+
+/* ---- run.json -------------------------------------------------------------------------------------------------------------- */
+
+static void add_known(cJSON *object, const char *key, double value) {
+    if (isfinite(value)) cJSON_AddNumberToObject(object, key, value);
+}
+
+cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
+    cJSON *s = cJSON_CreateObject();
+    if (truth) {
+        add_known(s, "psnr_mean", m->psnr_mean);
+        add_known(s, "psnr_samples", m->psnr_samples);
+        add_known(s, "ssim_mean", m->ssim_mean);
+        add_known(s, "ssim_samples", m->ssim_samples);
+        add_known(s, "ssim_gauss_mean", m->ssim_gauss_mean);
+        add_known(s, "ssim_gauss_samples", m->ssim_gauss_samples);
+    }
+    add_known(s, "diversity", m->diversity);
+    add_known(s, "diversity_signed", m->diversity_signed);
+    if (truth) {
+        static const char *const plain[] = {"coverage_1sigma", "coverage_2sigma", "coverage_3sigma"};
+        static const char *const fair[] = {"coverage_1sigma_fair", "coverage_2sigma_fair", "coverage_3sigma_fair"};
+        for (int i = 0; i < 3; i++) add_known(s, plain[i], m->coverage[i]);
+        for (int i = 0; i < 3; i++) add_known(s, fair[i], m->coverage_fair[i]);
+        add_known(s, "crps", m->crps);
+        add_known(s, "rmse", m->rmse);
+        add_known(s, "error_correlation", m->error_correlation);
+        add_known(s, "spread_skill", m->spread_skill);
+    }
+    add_known(s, "spread", m->spread);
+    add_known(s, "residual_ratio", m->residual_ratio);
+    return s;
+}
+
+static void add_device(cJSON *json, pnb_gpu *gpu) {
+    const pnb_gpu_caps *caps = pnb_gpu_get_caps(gpu);
+    cJSON *d = cJSON_AddObjectToObject(json, "device");
+    char api[48];
+    snprintf(api, sizeof api, "%u.%u.%u", caps->api_version >> 22, caps->api_version >> 12 & 0x3ff, caps->api_version & 0xfff);
+    cJSON_AddStringToObject(d, "name", caps->name);
+    cJSON_AddNumberToObject(d, "vendor_id", caps->vendor_id);
+    cJSON_AddStringToObject(d, "driver", caps->driver);
+    cJSON_AddStringToObject(d, "api", api);
+}
+
+static void add_numbers(cJSON *json, pnb_run *r) {
+    cJSON *seconds = cJSON_AddObjectToObject(json, "seconds"), *memory = cJSON_AddObjectToObject(json, "memory");
+    uint32_t done = pnb_solver_step_index(r->solver);
+    cJSON_AddNumberToObject(seconds, "total", r->build_seconds + r->run_seconds);
+    cJSON_AddNumberToObject(seconds, "build", r->build_seconds);
+    cJSON_AddNumberToObject(seconds, "per_step", done ? r->run_seconds / done : 0);
+    cJSON_AddNumberToObject(memory, "planned_bytes", (double)pnb_solver_planned_bytes(r->solver));
+    cJSON_AddNumberToObject(memory, "peak_bytes", (double)pnb_gpu_get_stats(r->ctx->gpu).peak_bytes);
+}
+
+static void add_chi2(cJSON *json, const char *key, const double *chi2, uint32_t k) {
+    if (!chi2) return;
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+    for (uint32_t i = 0; i < k; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(chi2[i]));
+}
+
+static void add_distance(cJSON *scores, const pnb_posterior_scores *d) {
+    cJSON *s = cJSON_AddObjectToObject(scores, "posterior");
+    cJSON_AddNumberToObject(s, "total_variation", d->total_variation);
+    cJSON_AddNumberToObject(s, "modes", d->modes);
+    cJSON_AddNumberToObject(s, "modes_recovered", d->modes_recovered);
+    add_known(s, "spread_least", d->spread_least);
+    add_known(s, "spread_largest", d->spread_largest);
+    add_known(s, "sliced_w2", d->sliced_w2);
+    add_known(s, "sliced_w2_floor", d->sliced_w2_floor);
+    add_known(s, "mmd", d->mmd);
+    add_known(s, "mmd_floor", d->mmd_floor);
+}
+
+static void warn(cJSON *list, char *text) {
+    if (text) cJSON_AddItemToArray(list, cJSON_CreateString(text));
+    free(text);
+}
+
+static void add_warnings(cJSON *json, pnb_run *r, const pnb_outcome *o) {
+    cJSON *list = cJSON_AddArrayToObject(json, "warnings");
+    uint32_t done = pnb_solver_step_index(r->solver), all = pnb_solver_steps(r->solver);
+    if (done < all) warn(list, pnb_format("stopped after step %u of %u: these are no posterior samples yet", done, all));
+    double ratio = o->metrics.residual_ratio;
+    uint64_t entries = r->problem ? pnb_operator_measured_count(r->problem->forward->op) : 0;
+    if (done == all && entries >= 30 && isfinite(ratio) && (ratio > 1.3 || ratio < 0.7)) {
+        warn(list, pnb_format("RMS(y - A x)/sigma is %.3g, expected about 1: check noise.sigma, or take more steps", ratio));
+    }
+}
+
+static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
+    if (r->problem) {
+        cJSON *problem;
+        PNB_TRY(pnb_problem_object(r->problem, r->options, &problem));
+        cJSON_AddItemToObject(json, "problem", problem);
+    } else {
+        cJSON_AddItemToObject(json, "sampling", cJSON_Duplicate(r->sampling, 1));
+    }
+    cJSON_AddStringToObject(json, "version", PNB_VERSION);
+    add_device(json, r->ctx->gpu);
+    cJSON_AddNumberToObject(json, "seed", (double)r->seed);
+    cJSON_AddNumberToObject(json, "steps", pnb_solver_steps(r->solver));
+    cJSON_AddNumberToObject(json, "steps_done", pnb_solver_step_index(r->solver));
+    cJSON_AddNumberToObject(json, "particles", o->k);
+    cJSON_AddNumberToObject(json, "network_evaluations", (double)pnb_solver_evaluations(r->solver));
+    add_numbers(json, r);
+    cJSON *loss = cJSON_AddObjectToObject(json, "loss");
+    if (!pnb_run_add_history(r, loss)) return pnb_no_memory(&r->ctx->error, "run.json");
+    add_chi2(json, "chi2", o->chi2, o->k);
+    add_chi2(json, "chi2_before_finish", o->chi2_before, o->k);
+    cJSON *scores = pnb_scores_object(&o->metrics, r->problem && r->problem->truth);
+    if (o->exact) add_distance(scores, &o->distance);
+    cJSON_AddItemToObject(json, "scores", scores);
+    add_warnings(json, r, o);
+    return PNB_OK;
+}
+
+pnb_status pnb_outcome_json(pnb_run *r, const pnb_outcome *o, cJSON **out) {
+    *out = cJSON_CreateObject();
+    if (!*out) return pnb_no_memory(&r->ctx->error, "run.json");
+    pnb_status status = fill_json(r, o, *out);
+    if (status == PNB_OK) return PNB_OK;
+    cJSON_Delete(*out);
+    *out = NULL;
+    return status;
+}
+
+pnb_status pnb_run_json(pnb_run *r, char **text) {
+    if (text) *text = NULL;
+    if (!r) return PNB_ERROR_USAGE;
+    if (!text) return pnb_fail(&r->ctx->error, PNB_ERROR_USAGE, "pnb_run_json: json is NULL");
+    pnb_outcome o;
+    PNB_TRY(pnb_outcome_read(r, &o));
+    cJSON *json = NULL;
+    pnb_status status = pnb_outcome_json(r, &o, &json);
+    pnb_outcome_finish(&o);
+    return status ? status : pnb_json_take(&r->ctx->error, json, text);
+}
