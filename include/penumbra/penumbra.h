@@ -126,12 +126,12 @@ typedef struct pnb_ndarray {
     int is_image; /* read from PNG or JPEG: [C,H,W], mapped to [-1,1] */
 } pnb_ndarray;
 
-/* NPY as it is (float32 and float64, integers; C order); PNG and JPEG (8 and 16 bit) as [C,H,W] in [-1,1].
+/* By what the file holds: NPY as it is (float32 and float64, integers; C order); PNG and JPEG (8 and 16 bit) as [C,H,W] in [-1,1].
  * channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels,
                                     pnb_ndarray *out);
-/* By the name's ending: .npy, or .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3). Written under another name
- * and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
+/* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), otherwise NPY. Written under
+ * another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
 PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data, const pnb_extent *extent);
 PNB_API void pnb_ndarray_clear(pnb_ndarray *array);
 PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elements */

@@ -4,31 +4,36 @@
 #include "io/npy.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 static bool has_ending(const char *path, const char *ending) { /* any case */
     size_t n = strlen(path), m = strlen(ending);
     return n >= m && strcasecmp(path + n - m, ending) == 0;
 }
 
-static bool is_image_name(const char *path) {
-    return has_ending(path, ".png") || has_ending(path, ".jpg") || has_ending(path, ".jpeg");
+/* What a file is by its first bytes, whatever its name. */
+static bool begins_with(const char *path, const char *magic, size_t bytes) {
+    unsigned char start[8] = {0};
+    FILE *file = fopen(path, "rb");
+    size_t n = file ? fread(start, 1, sizeof start, file) : 0;
+    if (file) fclose(file);
+    return n >= bytes && memcmp(start, magic, bytes) == 0;
 }
 
 pnb_status pnb_values_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out, bool *is_image) {
     *out = (pnb_array){0};
-    if (access(path, R_OK) != 0) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': no such file, or it may not be read", path);
-    *is_image = is_image_name(path);
-    if (*is_image) {
-        PNB_TRY(pnb_image_read(err, path, channels, out));
-        for (uint64_t i = 0; i < out->count; i++) out->data[i] = 2 * out->data[i] - 1;
-        return PNB_OK;
-    }
-    if (has_ending(path, ".npy")) return pnb_npy_read(err, path, out);
-    return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a name that ends in .npy, .png, .jpg or .jpeg", path);
+    *is_image = false;
+    if (!pnb_file_exists(path)) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': there is no such file", path);
+    if (begins_with(path, "\x93NUMPY", 6) || has_ending(path, ".npy")) return pnb_npy_read(err, path, out);
+    *is_image = begins_with(path, "\x89PNG", 4) || begins_with(path, "\xff\xd8\xff", 3) || has_ending(path, ".png") ||
+                has_ending(path, ".jpg") || has_ending(path, ".jpeg");
+    if (!*is_image) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a file in NPY, PNG or JPEG format", path);
+    PNB_TRY(pnb_image_read(err, path, channels, out));
+    for (uint64_t i = 0; i < out->count; i++) out->data[i] = 2 * out->data[i] - 1;
+    return PNB_OK;
 }
 
 pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channels, pnb_ndarray *out) {
@@ -86,13 +91,10 @@ pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *da
         }
     }
     const uint32_t *d = extent->size;
-    if (has_ending(path, ".npy")) {
+    if (!has_ending(path, ".png")) {
         uint64_t shape[PNB_MAX_RANK];
         for (uint32_t i = 0; i < extent->rank; i++) shape[i] = d[i];
         return pnb_npy_write(&ctx->error, path, extent->rank, shape, data);
-    }
-    if (!has_ending(path, ".png")) {
-        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': expected a name that ends in .npy or .png", path);
     }
     if (extent->rank == 2) return pnb_values_write_png(&ctx->error, path, data, 1, d[0], d[1]);
     if (extent->rank == 3 && (d[0] == 1 || d[0] == 3)) return pnb_values_write_png(&ctx->error, path, data, d[0], d[1], d[2]);

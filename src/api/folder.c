@@ -60,12 +60,16 @@ void pnb_folder_remove_checkpoint(const char *folder) {
     free(path);
 }
 
-pnb_status pnb_folder_clear(pnb_error *err, const char *folder) {
+pnb_status pnb_folder_clear_results(pnb_error *err, const char *folder) {
     for (size_t i = 0; i < RESULT_FILES; i++) {
         if (!remove_file(folder, result_files[i])) {
             return pnb_fail(err, PNB_ERROR_INPUT, "'%s/%s': cannot be removed: %s", folder, result_files[i], strerror(errno));
         }
     }
-    pnb_folder_remove_checkpoint(folder);
     return PNB_OK;
+}
+
+pnb_status pnb_folder_clear(pnb_error *err, const char *folder) {
+    pnb_folder_remove_checkpoint(folder);
+    return pnb_folder_clear_results(err, folder);
 }

@@ -119,6 +119,8 @@ pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out);
 pnb_status pnb_json_take(pnb_error *err, cJSON *json, char **out);
 /* Adds a number, or null where it is not finite. */
 void pnb_json_number(cJSON *object, const char *key, double value);
+/* Adds "device": {name, vendor_id, driver, api}. */
+void pnb_json_device(cJSON *object, pnb_gpu *gpu);
 cJSON *pnb_json_floats(const float *values, pnb_shape shape);
 
 #endif

@@ -15,6 +15,7 @@ void pnb_outcome_finish(pnb_outcome *o) {
     free(o->std);
     free(o->chi2);
     free(o->chi2_before);
+    free(o->matrix);
     pnb_gmm_finish(&o->prior);
     pnb_gmm_finish(&o->posterior);
     memset(o, 0, sizeof *o);
@@ -84,7 +85,7 @@ fail:
 /* Columns of A by applying it to the unit vectors: a [m,dim]. */
 static pnb_status matrix_of(pnb_problem *p, uint32_t dim, uint32_t m, double *a) {
     float *unit = calloc((size_t)dim * dim, sizeof *unit), *columns = malloc((size_t)dim * m * sizeof *columns);
-    pnb_status status;
+    pnb_status status = PNB_OK;
     if (!unit || !columns) {
         status = pnb_no_memory(&p->ctx->error, "exact posterior");
         goto fail;
@@ -108,13 +109,14 @@ static pnb_status exact_posterior(pnb_run *r, pnb_outcome *o) {
     pnb_problem *p = r->problem;
     if (!p || !pnb_operator_linear(p->forward->op)) return PNB_OK;
     uint32_t m = (uint32_t)pnb_shape_count(p->measurement);
-    double *room = malloc(((size_t)m * dim + m) * sizeof *room);
-    if (!room) return pnb_no_memory(&r->ctx->error, "exact posterior");
-    double *y = room + (size_t)m * dim;
-    for (uint32_t i = 0; i < m; i++) y[i] = p->y[i];
-    pnb_status status = matrix_of(p, dim, m, room);
-    if (status == PNB_OK) status = pnb_gmm_posterior(&r->ctx->error, &o->prior, m, room, y, p->sigma, &o->posterior);
-    free(room);
+    o->matrix = malloc((size_t)m * dim * sizeof *o->matrix);
+    double *y = malloc(m * sizeof *y);
+    pnb_status status = o->matrix && y ? matrix_of(p, dim, m, o->matrix) : pnb_no_memory(&r->ctx->error, "exact posterior");
+    for (uint32_t i = 0; y && i < m; i++) y[i] = p->y[i];
+    if (status == PNB_OK) {
+        status = pnb_gmm_posterior(&r->ctx->error, &o->prior, m, o->matrix, y, p->sigma, &o->posterior);
+    }
+    free(y);
     PNB_TRY(status);
     PNB_TRY(pnb_posterior_score(&r->ctx->error, &o->posterior, o->k, o->samples, &o->distance));
     o->exact = true;
@@ -207,17 +209,6 @@ cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
     return s;
 }
 
-static void add_device(cJSON *json, pnb_gpu *gpu) {
-    const pnb_gpu_caps *caps = pnb_gpu_get_caps(gpu);
-    cJSON *d = cJSON_AddObjectToObject(json, "device");
-    char api[48];
-    snprintf(api, sizeof api, "%u.%u.%u", caps->api_version >> 22, caps->api_version >> 12 & 0x3ff, caps->api_version & 0xfff);
-    cJSON_AddStringToObject(d, "name", caps->name);
-    cJSON_AddNumberToObject(d, "vendor_id", caps->vendor_id);
-    cJSON_AddStringToObject(d, "driver", caps->driver);
-    cJSON_AddStringToObject(d, "api", api);
-}
-
 static void add_numbers(cJSON *json, pnb_run *r) {
     cJSON *seconds = cJSON_AddObjectToObject(json, "seconds"), *memory = cJSON_AddObjectToObject(json, "memory");
     uint32_t done = pnb_solver_step_index(r->solver);
@@ -272,7 +263,7 @@ static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
         cJSON_AddItemToObject(json, "sampling", cJSON_Duplicate(r->sampling, 1));
     }
     cJSON_AddStringToObject(json, "version", PNB_VERSION);
-    add_device(json, r->ctx->gpu);
+    pnb_json_device(json, r->ctx->gpu);
     cJSON_AddNumberToObject(json, "seed", (double)r->seed);
     cJSON_AddNumberToObject(json, "steps", pnb_solver_steps(r->solver));
     cJSON_AddNumberToObject(json, "steps_done", pnb_solver_step_index(r->solver));

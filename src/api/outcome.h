@@ -15,6 +15,7 @@ typedef struct pnb_outcome {
     double *chi2, *chi2_before; /* [k]; NULL: draws from a prior; no finish */
     pnb_metrics metrics;
     pnb_gmm prior, posterior; /* exact, for mixtures under linear operators; all zero otherwise */
+    double *matrix; /* A [m,dim] of that operator; NULL otherwise */
     bool exact;
     pnb_posterior_scores distance; /* where exact */
 } pnb_outcome;

@@ -9,7 +9,9 @@ bool pnb_run_add_history(const pnb_run *run, cJSON *object);
 
 /* folder.c: the output folder and its checkpoint. *state: path of the state file, the caller frees. */
 pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state);
-pnb_status pnb_folder_clear(pnb_error *err, const char *folder); /* removes the files that this library writes, no others */
+/* Remove the files that this library writes, no others: results, or results and checkpoint. */
+pnb_status pnb_folder_clear_results(pnb_error *err, const char *folder);
+pnb_status pnb_folder_clear(pnb_error *err, const char *folder);
 void pnb_folder_remove_checkpoint(const char *folder);
 
 #endif

@@ -177,3 +177,14 @@ pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out) 
     *out = json;
     return PNB_OK;
 }
+
+void pnb_json_device(cJSON *json, pnb_gpu *gpu) {
+    const pnb_gpu_caps *caps = pnb_gpu_get_caps(gpu);
+    cJSON *d = cJSON_AddObjectToObject(json, "device");
+    char api[48];
+    snprintf(api, sizeof api, "%u.%u.%u", caps->api_version >> 22, caps->api_version >> 12 & 0x3ff, caps->api_version & 0xfff);
+    cJSON_AddStringToObject(d, "name", caps->name);
+    cJSON_AddNumberToObject(d, "vendor_id", caps->vendor_id);
+    cJSON_AddStringToObject(d, "driver", caps->driver);
+    cJSON_AddStringToObject(d, "api", api);
+}

@@ -1,0 +1,191 @@
+/* What a file is, in words or as JSON: a prior, a problem, a run, an array or an image. */
+#include "api/files.h"
+#include "io/json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- priors ---------------------------------------------------------------------------------------------------------------- */
+
+static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "type", "prior");
+    cJSON_AddStringToObject(json, "kind", info->kind);
+    cJSON_AddStringToObject(json, "description", info->description);
+    cJSON_AddNumberToObject(json, "parameters", (double)info->parameters);
+    if (info->dim) {
+        cJSON_AddNumberToObject(json, "dim", info->dim);
+    } else {
+        cJSON_AddNumberToObject(json, "channels", info->channels);
+        cJSON_AddNumberToObject(json, "out_channels", info->out_channels);
+        cJSON_AddNumberToObject(json, "size", info->size);
+        cJSON_AddNumberToObject(json, "multiple", info->multiple);
+        cJSON_AddNumberToObject(json, "classes", info->classes);
+    }
+    cJSON_AddNumberToObject(json, "steps", info->steps);
+    cJSON *list = cJSON_AddArrayToObject(json, "tensors");
+    for (uint32_t i = 0; i < info->tensors; i++) {
+        const char *name;
+        pnb_extent e;
+        if (pnb_model_tensor(m, i, &name, &e)) break;
+        cJSON *t = cJSON_CreateObject();
+        int size[PNB_MAX_RANK];
+        for (uint32_t j = 0; j < e.rank; j++) size[j] = (int)e.size[j];
+        cJSON_AddStringToObject(t, "name", name);
+        cJSON_AddItemToObject(t, "shape", cJSON_CreateIntArray(size, (int)e.rank));
+        cJSON_AddItemToArray(list, t);
+    }
+    return json;
+}
+
+static void prior_text(const pnb_model *m, const pnb_model_info *info, pnb_text *text) {
+    pnb_text_add(text, "prior: %s\n", info->description);
+    pnb_text_add(text, "parameters: %llu\n", (unsigned long long)info->parameters);
+    if (info->dim) {
+        pnb_text_add(text, "vectors of %u\n", info->dim);
+    } else {
+        pnb_text_add(text, "images: %u channels, sides that are multiples of %u", info->channels, info->multiple);
+        if (info->size) pnb_text_add(text, ", trained at %u x %u", info->size, info->size);
+        if (info->classes) pnb_text_add(text, ", %u classes", info->classes);
+        pnb_text_add(text, "\n");
+    }
+    pnb_text_add(text, "noise schedule: %u steps\ntensors: %u\n", info->steps, info->tensors);
+    for (uint32_t i = 0; i < info->tensors; i++) {
+        const char *name;
+        pnb_extent e;
+        pnb_shape shape;
+        char shown[48];
+        if (pnb_model_tensor(m, i, &name, &e) == PNB_OK && pnb_shape_of(&e, &shape)) {
+            pnb_text_add(text, "  %-48s %s\n", name, pnb_shape_text(shape, shown));
+        }
+    }
+}
+
+static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, char **out) {
+    pnb_model *m;
+    PNB_TRY(pnb_model_load(ctx, path, &m));
+    pnb_model_info info = PNB_MODEL_INFO_INIT;
+    pnb_status status = pnb_model_get_info(m, &info);
+    if (status == PNB_OK && json) {
+        status = pnb_json_take(&ctx->error, prior_object(m, &info), out);
+    } else if (status == PNB_OK) {
+        pnb_text text = {0};
+        prior_text(m, &info, &text);
+        status = pnb_text_take(&ctx->error, &text, out);
+    }
+    pnb_model_destroy(&m);
+    return status;
+}
+
+/* ---- problems and runs ------------------------------------------------------------------------------------------------------- */
+
+static double number(const cJSON *object, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+static void run_text(const cJSON *run, pnb_text *text) {
+    const cJSON *device = cJSON_GetObjectItemCaseSensitive(run, "device"), *name, *item;
+    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(run, "seconds");
+    name = cJSON_GetObjectItemCaseSensitive(device, "name");
+    pnb_text_add(text, "run: %g of %g steps, %.3g s on %s\n", number(run, "steps_done"), number(run, "steps"),
+                 number(seconds, "total"), cJSON_IsString(name) ? name->valuestring : "an unknown device");
+    for (item = cJSON_GetObjectItemCaseSensitive(run, "scores"), item = item ? item->child : NULL; item; item = item->next) {
+        if (cJSON_IsNumber(item)) pnb_text_add(text, "  %-24s %.4g\n", item->string, item->valuedouble);
+    }
+    for (item = cJSON_GetObjectItemCaseSensitive(run, "warnings"), item = item ? item->child : NULL; item; item = item->next) {
+        if (cJSON_IsString(item)) pnb_text_add(text, "warning: %s\n", item->valuestring);
+    }
+}
+
+static pnb_status inspect_problem(pnb_context *ctx, const char *path, bool json, char **out) {
+    cJSON *document;
+    PNB_TRY(pnb_json_load(&ctx->error, path, &document));
+    bool run = cJSON_GetObjectItemCaseSensitive(document, "version") != NULL;
+    bool sampling = cJSON_GetObjectItemCaseSensitive(document, "sampling") != NULL;
+    if (json && run) return pnb_json_take(&ctx->error, document, out);
+    pnb_text text = {0};
+    if (run) run_text(document, &text);
+    cJSON_Delete(document);
+    if (sampling) return pnb_text_take(&ctx->error, &text, out);
+    pnb_problem *problem;
+    char *words = NULL;
+    pnb_status status = pnb_problem_load(ctx, path, &problem);
+    if (status == PNB_OK) status = json ? pnb_problem_json(problem, &words) : pnb_problem_explain(problem, &words);
+    pnb_problem_destroy(&problem);
+    if (status == PNB_OK) pnb_text_add(&text, "%s", words);
+    pnb_free(words);
+    if (status == PNB_OK) return pnb_text_take(&ctx->error, &text, out);
+    free(text.at);
+    return status;
+}
+
+/* ---- arrays and images -------------------------------------------------------------------------------------------------------- */
+
+typedef struct statistics {
+    double least, largest, mean, std;
+    uint64_t not_finite;
+} statistics;
+
+static statistics statistics_of(const pnb_array *a) {
+    statistics s = {.least = INFINITY, .largest = -INFINITY};
+    double sum = 0, squares = 0;
+    for (uint64_t i = 0; i < a->count; i++) {
+        double v = a->data[i];
+        if (!isfinite(v)) {
+            s.not_finite++;
+            continue;
+        }
+        s.least = fmin(s.least, v);
+        s.largest = fmax(s.largest, v);
+        sum += v;
+        squares += v * v;
+    }
+    double n = (double)(a->count - s.not_finite);
+    s.mean = sum / n;
+    s.std = sqrt(fmax(0, squares / n - s.mean * s.mean));
+    return s;
+}
+
+static cJSON *array_object(const pnb_array *a, const statistics *s, bool image) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "type", image ? "image" : "array");
+    cJSON *shape = cJSON_AddArrayToObject(json, "shape");
+    for (uint32_t i = 0; i < a->rank; i++) cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)a->shape[i]));
+    pnb_json_number(json, "least", s->least);
+    pnb_json_number(json, "largest", s->largest);
+    pnb_json_number(json, "mean", s->mean);
+    pnb_json_number(json, "std", s->std);
+    cJSON_AddNumberToObject(json, "not_finite", (double)s->not_finite);
+    return json;
+}
+
+static pnb_status inspect_array(pnb_context *ctx, const char *path, bool json, char **out) {
+    pnb_array a;
+    bool image;
+    PNB_TRY(pnb_values_read(&ctx->error, path, 0, &a, &image));
+    statistics s = statistics_of(&a);
+    char shape[PNB_SHAPE_TEXT_SIZE];
+    pnb_status status;
+    if (json) {
+        status = pnb_json_take(&ctx->error, array_object(&a, &s, image), out);
+    } else {
+        pnb_text text = {0};
+        pnb_text_add(&text, "%s %s%s\nfrom %.6g to %.6g, mean %.6g, std %.6g\nnot finite: %llu\n", image ? "image" : "array",
+                     pnb_shape_to_text(a.rank, a.shape, shape), image ? " (mapped to [-1,1])" : "", s.least, s.largest, s.mean,
+                     s.std, (unsigned long long)s.not_finite);
+        status = pnb_text_take(&ctx->error, &text, out);
+    }
+    pnb_array_free(&a);
+    return status;
+}
+
+pnb_status pnb_inspect(pnb_context *ctx, const char *path, int json, char **text) {
+    if (text) *text = NULL;
+    if (!ctx) return PNB_ERROR_USAGE;
+    if (!path || !text) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_inspect: path and text may not be NULL");
+    if (pnb_ends_with(path, ".safetensors")) return inspect_prior(ctx, path, json != 0, text);
+    if (pnb_ends_with(path, ".json")) return inspect_problem(ctx, path, json != 0, text);
+    return inspect_array(ctx, path, json != 0, text);
+}
