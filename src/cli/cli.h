@@ -105,6 +105,9 @@ bool cli_split_batch(const pnb_extent *x, const pnb_extent *element, uint32_t *n
 /* The extent of an output: [n, element...] where batched; without a leading channel of 1 where flat. */
 pnb_extent cli_join_batch(const pnb_extent *element, uint32_t n, bool batched, bool flat);
 const char *cli_extent_text(const pnb_extent *extent, char *buffer, size_t bytes);
+uint32_t cli_channels(const pnb_extent *element); /* to read an image of this shape with: 1, 3, or 0 for any */
+/* A prior from a safetensors file (*own) or that of a problem.json (*problem); *model is it. */
+pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem, pnb_model **model);
 cJSON *cli_device_object(const pnb_device_info *info);
 
 /* ---- progress and Ctrl-C ------------------------------------------------------------------------------------------------------ */

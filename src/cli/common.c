@@ -161,6 +161,18 @@ const char *cli_extent_text(const pnb_extent *e, char *buffer, size_t bytes) {
     return buffer;
 }
 
+uint32_t cli_channels(const pnb_extent *element) {
+    return element->rank == 3 && (element->size[0] == 1 || element->size[0] == 3) ? element->size[0] : 0;
+}
+
+pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem, pnb_model **model) {
+    size_t n = strlen(path);
+    bool json = n > 5 && strcmp(path + n - 5, ".json") == 0;
+    pnb_status status = json ? pnb_problem_load(context, path, problem) : pnb_model_load(context, path, own);
+    *model = json ? pnb_problem_model(*problem) : *own;
+    return status;
+}
+
 cJSON *cli_device_object(const pnb_device_info *info) {
     cJSON *d = cJSON_CreateObject();
     char api[48];

@@ -1,0 +1,80 @@
+/* penumbra simulate: the measurement that a problem would see of a known truth. */
+#include "cli/cli.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+static int run(int argc, char **argv);
+
+typedef struct values {
+    const char *problem, *x, *output;
+} values;
+static const cli_option options[] = {
+    {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE", "problem.json: its prior's size, operator, noise and seed"},
+    {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, otherwise NPY"},
+};
+const cli_command cli_simulate = {"simulate",
+                                  "simulate the measurement of a known truth: y = A(x) + noise",
+                                  "--problem problem.json --x truth -o measurement",
+                                  "The noise comes from the problem's seed, or from --seed.\n",
+                                  options,
+                                  sizeof options / sizeof *options,
+                                  0,
+                                  0,
+                                  run};
+
+static pnb_status set_seed(const cli_args *args, pnb_problem *problem) {
+    char text[32];
+    if (!args->common.seed.given) return PNB_OK;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)args->common.seed.value);
+    return pnb_problem_set(problem, "seed", text);
+}
+
+static int measure(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem, const pnb_ndarray *x) {
+    pnb_extent image, measurement;
+    uint32_t n;
+    bool batched;
+    char a[96], b[96];
+    pnb_problem_extents(problem, &image, &measurement);
+    if (!cli_split_batch(&x->extent, &image, &n, &batched)) {
+        fprintf(stderr, "penumbra simulate: '%s' has the shape %s, the problem's images are %s; crop or pad it beforehand\n", v->x,
+                cli_extent_text(&x->extent, a, sizeof a), cli_extent_text(&image, b, sizeof b));
+        return PNB_ERROR_INPUT;
+    }
+    bool flat = !batched && x->extent.rank == 2;
+    pnb_extent out = cli_join_batch(&measurement, n, batched, flat);
+    float *y = malloc(pnb_extent_count(&out) * sizeof *y);
+    pnb_status status = y ? cli_say_device(args, ctx) : PNB_ERROR_OUT_OF_MEMORY;
+    if (status == PNB_OK) status = pnb_problem_simulate(problem, n, x->data, y);
+    if (status == PNB_OK) status = pnb_ndarray_write(ctx, v->output, y, &out);
+    free(y);
+    return status ? cli_fail(args, ctx, status) : PNB_OK;
+}
+
+static int simulate(const cli_args *args, const values *v, pnb_context *ctx) {
+    if (!v->problem) return cli_usage(&cli_simulate, "--problem FILE is missing");
+    if (!v->x) return cli_usage(&cli_simulate, "--x FILE is missing");
+    if (!v->output) return cli_usage(&cli_simulate, "-o FILE is missing");
+    pnb_problem *problem = NULL;
+    pnb_ndarray x = {0};
+    pnb_extent image;
+    pnb_status status = pnb_problem_load(ctx, v->problem, &problem);
+    if (status == PNB_OK) status = set_seed(args, problem);
+    if (status == PNB_OK) status = pnb_problem_extents(problem, &image, NULL);
+    if (status == PNB_OK) status = pnb_ndarray_read(ctx, v->x, cli_channels(&image), &x);
+    int code = status ? cli_fail(args, ctx, status) : measure(args, v, ctx, problem, &x);
+    pnb_ndarray_clear(&x);
+    pnb_problem_destroy(&problem);
+    return code;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args;
+    values v = {0};
+    pnb_context *ctx = NULL;
+    int code = cli_parse(&cli_simulate, argc, argv, &args, &v);
+    if (code == CLI_GO_ON) code = cli_open(&args, &ctx);
+    if (code == CLI_GO_ON) code = simulate(&args, &v, ctx);
+    return cli_close(&args, &ctx, code);
+}

@@ -1,0 +1,121 @@
+/* penumbra solve: posterior samples of a problem, into a folder. */
+#include "cli/cli.h"
+#include "cli/results.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int run(int argc, char **argv);
+
+typedef struct values {
+    const char *method, *output;
+    cli_whole particles, steps;
+    cli_texts set;
+    cli_real checkpoint;
+    bool resume, explain, json;
+} values;
+static const cli_option options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR", "folder of the results"},
+    {"method", 0, CLI_TEXT, offsetof(values, method), "M", "ppm, reddiff, ...; another than the file's starts from its defaults"},
+    {"particles", 0, CLI_WHOLE, offsetof(values, particles), "K", "samples; the same as --set particles=K"},
+    {"steps", 0, CLI_WHOLE, offsetof(values, steps), "N", "steps; the same as --set steps=N"},
+    {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE", "any option of the method, or noise.sigma; may be repeated"},
+    {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
+    {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS", "between checkpoints (30; 0: only when stopped)"},
+    {"explain", 0, CLI_FLAG, offsetof(values, explain), NULL, "print what was resolved, and run nothing"},
+    {"json", 0, CLI_FLAG, offsetof(values, json), NULL, "with --explain: as JSON that runs again"},
+};
+const cli_command cli_solve = {
+    "solve",
+    "posterior samples of a problem, into a folder",
+    "problem.json [options] -o DIR",
+    "problem.json holds prior, operator, measurement (or truth), noise, method and seed; the run.json of an earlier run\n"
+    "does as well. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
+    options,
+    sizeof options / sizeof *options,
+    1,
+    1,
+    run};
+
+/* ---- overrides ------------------------------------------------------------------------------------------------------------ */
+
+static pnb_status set_whole(pnb_problem *problem, const char *key, const cli_whole *v) {
+    char text[32];
+    if (!v->given) return PNB_OK;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)v->value);
+    return pnb_problem_set(problem, key, text);
+}
+
+static pnb_status set_one(pnb_problem *problem, const char *assignment) {
+    const char *equals = strchr(assignment, '=');
+    char key[128];
+    bool own = strncmp(assignment, "noise.", 6) == 0 || strncmp(assignment, "method.", 7) == 0;
+    snprintf(key, sizeof key, "%s%.*s", own ? "" : "method.", (int)(equals - assignment), assignment);
+    return pnb_problem_set(problem, key, equals + 1);
+}
+
+static pnb_status apply_overrides(const cli_args *args, const values *v, pnb_problem *problem) {
+    pnb_status status = v->method ? pnb_problem_set(problem, "method", v->method) : PNB_OK;
+    for (size_t i = 0; i < v->set.count && status == PNB_OK; i++) status = set_one(problem, v->set.items[i]);
+    if (status == PNB_OK) status = set_whole(problem, "method.particles", &v->particles);
+    if (status == PNB_OK) status = set_whole(problem, "method.steps", &v->steps);
+    if (status == PNB_OK) status = set_whole(problem, "seed", &args->common.seed);
+    return status;
+}
+
+/* ---- the run --------------------------------------------------------------------------------------------------------------- */
+
+static pnb_status explain(pnb_problem *problem, bool json) {
+    char *text = NULL;
+    pnb_status status = json ? pnb_problem_json(problem, &text) : pnb_problem_explain(problem, &text);
+    if (status == PNB_OK) cli_write_text("-", text);
+    pnb_free(text);
+    return status;
+}
+
+static int solve_problem(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem) {
+    cli_results results = {.folder = v->output, .resume = v->resume, .checkpoint = v->checkpoint};
+    int code = cli_results_check(args, ctx, &results);
+    if (code != CLI_GO_ON) return code;
+    pnb_status status = cli_say_device(args, ctx);
+    pnb_run *run_ = NULL;
+    if (status == PNB_OK) status = pnb_run_create(problem, &run_);
+    code = status ? cli_fail(args, ctx, status) : cli_results_run(args, ctx, run_, &results);
+    pnb_run_destroy(&run_);
+    return code;
+}
+
+static int check_values(const values *v) {
+    for (size_t i = 0; i < v->set.count; i++) {
+        if (!strchr(v->set.items[i], '=')) return cli_usage(&cli_solve, "--set: expected KEY=VALUE, found '%s'", v->set.items[i]);
+    }
+    if (!v->output && !v->explain) return cli_usage(&cli_solve, "-o DIR is missing (or --explain)");
+    if (v->checkpoint.given && v->checkpoint.value < 0) return cli_usage(&cli_solve, "--checkpoint: expected 0 or more seconds");
+    return CLI_GO_ON;
+}
+
+static int solve(const cli_args *args, const values *v, pnb_context *ctx) {
+    pnb_problem *problem = NULL;
+    pnb_status status = pnb_problem_load(ctx, args->positional[0], &problem);
+    if (status == PNB_OK) status = apply_overrides(args, v, problem);
+    if (status == PNB_OK && v->explain) status = explain(problem, v->json);
+    int code = status ? cli_fail(args, ctx, status) : v->explain ? PNB_OK : solve_problem(args, v, ctx, problem);
+    pnb_problem_destroy(&problem);
+    return code;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args;
+    values v = {0};
+    pnb_context *ctx = NULL;
+    int code = cli_parse(&cli_solve, argc, argv, &args, &v);
+    if (code == CLI_GO_ON) code = check_values(&v);
+    if (code == CLI_GO_ON) code = cli_open(&args, &ctx);
+    if (code == CLI_GO_ON) {
+        cli_catch_signals();
+        code = solve(&args, &v, ctx);
+    }
+    cli_free_values(&cli_solve, &v);
+    return cli_close(&args, &ctx, code);
+}
