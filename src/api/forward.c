@@ -148,9 +148,9 @@ static void add_type(pnb_text *text, const char *name, const char *summary, cons
 pnb_status pnb_forward_types(pnb_context *ctx, char **text) {
     if (!ctx || !text) return PNB_ERROR_USAGE;
     size_t count;
-    const pnb_operator_doc *docs = pnb_operator_docs(&count);
+    const pnb_operator_doc *const *docs = pnb_operator_docs(&count);
     pnb_text t = {0};
-    for (size_t i = 0; i < count; i++) add_type(&t, docs[i].type, docs[i].summary, docs[i].table);
+    for (size_t i = 0; i < count; i++) add_type(&t, docs[i]->type, docs[i]->summary, &docs[i]->table);
     return pnb_text_take(&ctx->error, &t, text);
 }
 

@@ -44,7 +44,7 @@ static cJSON *doubles(const double *values, pnb_shape shape, uint32_t level, siz
     cJSON *list = cJSON_CreateArray();
     for (uint32_t i = 0; list && i < shape.d[level]; i++) {
         cJSON *item =
-            level + 1 < shape.rank ? doubles(values, shape, level + 1, at) : cJSON_CreateNumber(values[(*at)++]);
+            level < 3 && level + 1 < shape.rank ? doubles(values, shape, level + 1, at) : cJSON_CreateNumber(values[(*at)++]);
         if (!item || !cJSON_AddItemToArray(list, item)) {
             cJSON_Delete(item);
             cJSON_Delete(list);

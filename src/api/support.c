@@ -146,7 +146,7 @@ static cJSON *floats_below(const float **values, pnb_shape shape, uint32_t level
     cJSON *list = cJSON_CreateArray();
     for (uint32_t i = 0; list && i < shape.d[level]; i++) {
         cJSON *item;
-        if (level + 1 < shape.rank) {
+        if (level < 3 && level + 1 < shape.rank) {
             item = floats_below(values, shape, level + 1);
         } else {
             item = cJSON_CreateNumber(pnb_float_as_decimal(*(*values)++));

@@ -104,11 +104,11 @@ static void test_strata(void **state) {
     fixture f;
     static float t[COUNT];
     int filled[16] = {0};
-    make(&f, gpu, err, 0.02, 50, (pnb_level_params){.count = COUNT, .seed = 5, .stream = 2, .weight = 1});
+    make(&f, gpu, err, 0.5, 50, (pnb_level_params){.count = COUNT, .seed = 5, .stream = 2, .weight = 1});
     TEST_OK(err, pnb_program_run(f.program));
     read_levels(&f, err, f.t, t);
     for (int i = 0; i < COUNT; i++) {
-        double u = (-2 * log(0.02) - f.s.lambda[(uint32_t)t[i]]) / (2 * log(50 / 0.02));
+        double u = (-2 * log(0.5) - f.s.lambda[(uint32_t)t[i]]) / (2 * log(50 / 0.5));
         int bin = (int)(u * 16);
         if (bin >= 0 && bin < 16) filled[bin]++;
     }
