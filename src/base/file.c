@@ -160,7 +160,7 @@ pnb_status pnb_make_folders(pnb_error *err, const char *path) {
 }
 
 char *pnb_path_join(const char *folder, const char *name) {
-    if (name[0] == '/' || !*folder) return pnb_copy_string(name);
+    if (name[0] == '/' || !folder || !*folder) return pnb_copy_string(name);
     return pnb_format("%s%s%s", folder, pnb_ends_with(folder, "/") ? "" : "/", name);
 }
 

@@ -42,7 +42,7 @@ bool pnb_is_folder(const char *path);
 pnb_status pnb_make_folders(pnb_error *err, const char *path);
 
 /* New strings for the caller to free(); NULL without memory. */
-char *pnb_path_join(const char *folder, const char *name); /* name alone where it is absolute or folder is "" */
+char *pnb_path_join(const char *folder, const char *name); /* name alone where it is absolute or folder is NULL or "" */
 char *pnb_path_folder(const char *path);                   /* "a/b.png": "a"; "b.png": "."; "/b": "/" */
 const char *pnb_path_name(const char *path);               /* the part after the last '/', within path */
 
