@@ -116,7 +116,8 @@ void pnb_caps_read(const pnb_vki *vki, VkPhysicalDevice physical, pnb_gpu_caps *
     caps->fp16_storage = half.storageBuffer16BitAccess;
     *queue = (pnb_queue_choice){0};
     bool has_queue = find_queue(vki, physical, queue);
-    caps->timestamp_ns = queue->timestamp_bits && base.limits.timestampPeriod > 0 ? (double)base.limits.timestampPeriod : 0;
+    float period = base.limits.timestampPeriod; /* one driver says infinity */
+    caps->timestamp_ns = queue->timestamp_bits && period > 0 && period < 1e6f ? (double)period : 0;
     judge(&base.limits, has_queue, caps);
     pnb_quirks_apply(driver.driverID, caps);
 }
@@ -307,7 +308,7 @@ void pnb_gpu_destroy(pnb_gpu **handle) {
     if (!handle || !*handle) return;
     pnb_gpu *gpu = *handle;
     if (gpu->device) {
-        gpu->vk.vkDeviceWaitIdle(gpu->device);
+        if (gpu->submitted) gpu->vk.vkDeviceWaitIdle(gpu->device);
         pnb_cache_close(gpu);
         pnb_kernels_finish(gpu);
         pnb_submit_finish(gpu);

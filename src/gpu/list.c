@@ -88,27 +88,49 @@ static pnb_status list_memory(pnb_gpu_list *list) {
     return pnb_fail(list->gpu->err, PNB_ERROR_OUT_OF_MEMORY, "recording list '%s': out of host memory", list->name);
 }
 
-static pnb_status add_set_pool(pnb_gpu_list *list) {
+/* Texel descriptors are large on some drivers, so a list gets them from the first kernel on that wants them. */
+static pnb_status add_set_pool(pnb_gpu_list *list, uint32_t texel) {
     pnb_gpu *gpu = list->gpu;
     VkDescriptorPool *grown = realloc(list->set_pools, (list->set_pool_count + 1) * sizeof *grown);
     if (!grown) return list_memory(list);
     list->set_pools = grown;
-    VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, PNB_LIST_POOL_SETS * PNB_GPU_MAX_BINDINGS},
-        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, PNB_LIST_POOL_SETS * PNB_GPU_MAX_BINDINGS},
-    };
+    list->uses_texels |= texel > 0;
+    list->left = (pnb_sets_left){PNB_LIST_POOL_SETS, 4 * PNB_LIST_POOL_SETS, list->uses_texels ? 2 * PNB_LIST_POOL_SETS : 0};
+    VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, list->left.storage},
+                                    {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, list->left.texel}};
     VkDescriptorPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-        .maxSets = PNB_LIST_POOL_SETS,
-        .poolSizeCount = 2,
+        .maxSets = list->left.sets,
+        .poolSizeCount = list->uses_texels ? 2 : 1,
         .pPoolSizes = sizes,
     };
     VkResult r = gpu->vk.vkCreateDescriptorPool(gpu->device, &info, NULL, &list->set_pools[list->set_pool_count]);
+    if (r != VK_SUCCESS) list->left = (pnb_sets_left){0, 0, 0};
     PNB_TRY(pnb_vk_check(gpu, r, "descriptors of list '%s'", list->name));
     pnb_gpu_name_object(gpu, VK_OBJECT_TYPE_DESCRIPTOR_POOL, (uint64_t)(uintptr_t)list->set_pools[list->set_pool_count], list->name);
     list->set_pool_count++;
-    list->sets_left = PNB_LIST_POOL_SETS;
     return PNB_OK;
+}
+
+/* An empty set of the kernel's layout, from the newest pool. */
+static pnb_status take_set(pnb_gpu_list *list, const pnb_gpu_kernel *kernel, VkDescriptorSet *set) {
+    pnb_gpu *gpu = list->gpu;
+    uint32_t texel = 0;
+    for (uint32_t i = 0; i < kernel->desc.bindings; i++) texel += kernel->desc.texel_mask >> i & 1;
+    uint32_t storage = kernel->desc.bindings - texel;
+    pnb_sets_left *left = &list->left;
+    if (left->sets == 0 || left->storage < storage || left->texel < texel) PNB_TRY(add_set_pool(list, texel));
+    VkDescriptorSetAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+        .descriptorPool = list->set_pools[list->set_pool_count - 1],
+        .descriptorSetCount = 1,
+        .pSetLayouts = &kernel->set_layout,
+    };
+    PNB_TRY(pnb_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &info, set), "descriptors of list '%s'", list->name));
+    left->sets--;
+    left->storage -= storage;
+    left->texel -= texel;
+    return PNB_OK; /* no debug name: some drivers free sets with their pool and lose the name's memory */
 }
 
 static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_t bytes, VkBufferView *out) {
@@ -154,16 +176,7 @@ static pnb_status make_set(pnb_gpu_list *list, const pnb_gpu_kernel *kernel, con
     VkDescriptorBufferInfo buffers[PNB_GPU_MAX_BINDINGS];
     VkBufferView views[PNB_GPU_MAX_BINDINGS];
     VkWriteDescriptorSet writes[PNB_GPU_MAX_BINDINGS];
-    if (list->sets_left == 0) PNB_TRY(add_set_pool(list));
-    VkDescriptorSetAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-        .descriptorPool = list->set_pools[list->set_pool_count - 1],
-        .descriptorSetCount = 1,
-        .pSetLayouts = &kernel->set_layout,
-    };
-    PNB_TRY(pnb_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &info, set), "descriptors of list '%s'", list->name));
-    list->sets_left--;
-    pnb_gpu_name_object(gpu, VK_OBJECT_TYPE_DESCRIPTOR_SET, (uint64_t)(uintptr_t)*set, kernel->desc.shader);
+    PNB_TRY(take_set(list, kernel, set));
     for (uint32_t i = 0; i < kernel->desc.bindings; i++) {
         bool texel = kernel->desc.texel_mask >> i & 1;
         uint64_t bytes = (bindings[i].bytes + 15) & ~15ull;

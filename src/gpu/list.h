@@ -9,6 +9,9 @@ enum {
     PNB_LIST_QUERIES = 512      /* timestamps of one query pool */
 };
 
+/* What the newest descriptor pool still has. */
+typedef struct pnb_sets_left { uint32_t sets, storage, texel; } pnb_sets_left;
+
 struct pnb_gpu_list {
     pnb_gpu *gpu;
     char name[64];
@@ -18,9 +21,10 @@ struct pnb_gpu_list {
     VkCommandBuffer commands;
     uint64_t dispatches;
 
-    VkDescriptorPool *set_pools; /* the last one has room for sets_left more */
+    VkDescriptorPool *set_pools; /* the last one has room for `left` more */
     size_t set_pool_count;
-    uint32_t sets_left;
+    pnb_sets_left left;
+    bool uses_texels;
     VkBufferView *views;
     size_t view_count, view_capacity;
     VkQueryPool *query_pools;

@@ -19,6 +19,7 @@ pnb_status pnb_submit_init(pnb_gpu *gpu) {
     };
     PNB_TRY(pnb_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &info, &gpu->once), "creating a command buffer"));
     pnb_gpu_name_object(gpu, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)gpu->once, "copies");
+    if (pnb_quirks_null_hardware(&gpu->caps)) return PNB_OK; /* it has no fences; kernels can be compiled, nothing runs */
     for (int i = 0; i < PNB_GPU_FENCES; i++) {
         VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
         PNB_TRY(pnb_vk_check(gpu, gpu->vk.vkCreateFence(gpu->device, &fence, NULL, &gpu->fences[i]), "creating a fence"));
@@ -46,6 +47,7 @@ static pnb_status wait_for(pnb_gpu *gpu, uint64_t n) {
 /* One batch of command buffers; takes the next fence, waiting first for the submission that used it last. */
 static pnb_status submit_batch(pnb_gpu *gpu, const VkCommandBuffer *commands, uint32_t count) {
     VkFence fence = gpu->fences[gpu->submitted % PNB_GPU_FENCES];
+    if (!fence) return pnb_fail(gpu->err, PNB_ERROR_NO_DEVICE, "device '%s' compiles kernels and executes nothing", gpu->caps.name);
     if (gpu->submitted >= PNB_GPU_FENCES) PNB_TRY(wait_for(gpu, gpu->submitted + 1 - PNB_GPU_FENCES));
     PNB_TRY(pnb_vk_check(gpu, gpu->vk.vkResetFences(gpu->device, 1, &fence), "resetting a fence"));
     VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = commands};
