@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <math.h>
+#include <time.h>
 
 /* Storages of every test: x and c (the cotangent), [4,64], and w. The rows are 256 bytes, so slices are views. */
 enum { X = 0, C = 1000, W = 2000, N = 256, ROW = 64 };
@@ -159,6 +160,46 @@ static void test_wrt_intermediate(void **state) {
     finish(&f, grad_of(&f, mul(&f, t, t), f.c, t), intermediate_expected);
 }
 
+/* Two outputs, the second three times the first; its derivative sees the cotangents of both. */
+static pnb_status pair_vjp(pnb_graph *g, const pnb_node *n, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    (void)n;
+    if (!(want & 1) || gout[0] != PNB_NONE || gout[1] == PNB_NONE) return PNB_ERROR_INTERNAL; /* as the test has it */
+    return pnb_affine(g, gout[1], 3, 0, &gin[0]);
+}
+
+static double pair_expected(uint32_t i) { return 3 * c(i); }
+static void test_stopped_output(void **state) {
+    static const pnb_op pair = {.name = "pair", .vjp = pair_vjp};
+    fixture f = begin(state);
+    pnb_shape shapes[2] = {pnb_shape2(4, ROW), pnb_shape2(4, ROW)};
+    pnb_tensor out[2], cot[2] = {f.c, f.c}, g;
+    TEST_OK(f.err, pnb_graph_add(f.g, &pair, &f.x, 1, 0, NULL, 0, shapes, 2, out, 2));
+    TEST_OK(f.err, pnb_graph_stop(f.g, out[0]));
+    TEST_OK(f.err, pnb_graph_grad(f.g, out, cot, 2, &f.x, 1, &g));
+    finish(&f, g, pair_expected);
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void test_deep_graph_is_quick(void **state) {
+    fixture f = begin(state);
+    double start = seconds();
+    pnb_tensor h = f.x;
+    for (int i = 0; i < 1000; i++) h = add(&f, h, mul(&f, h, f.w));
+    pnb_tensor g = grad_of(&f, h, f.c, f.x);
+    pnb_plan_report report;
+    TEST_OK(f.err, pnb_graph_output(f.g, g));
+    TEST_OK(f.err, pnb_graph_plan(f.g, NULL, &report));
+    double used = seconds() - start;
+    print_message("%zu nodes built, differentiated and planned in %.3f s\n", pnb_graph_node_count(f.g), used);
+    assert_true(used < 1.0); /* 0.02 s; sanitizers and a busy machine are slower */
+    bench_end(&f.b);
+}
+
 static void test_errors(void **state) {
     fixture f = begin(state);
     pnb_tensor y = mul(&f, f.x, f.w), half = rows(&f, f.c, 0, 2), g, max;
@@ -180,6 +221,7 @@ int main(void) {
         cmocka_unit_test(test_halves),       cmocka_unit_test(test_part_alone),
         cmocka_unit_test(test_wrt_view),     cmocka_unit_test(test_overlapping_parts_and_whole),
         cmocka_unit_test(test_second_order), cmocka_unit_test(test_unaligned_slice),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_wrt_intermediate)};
+        cmocka_unit_test(test_errors),       cmocka_unit_test(test_wrt_intermediate),
+        cmocka_unit_test(test_stopped_output), cmocka_unit_test(test_deep_graph_is_quick)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }

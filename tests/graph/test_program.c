@@ -1,4 +1,5 @@
 /* Programs: replays that only submit, constants computed once, writes through slices, submissions cut by cost, reading. */
+#include "gpu/testing.h"
 #include "run.h"
 
 static void test_replay(void **state) {
@@ -141,8 +142,63 @@ static void test_errors(void **state) {
     bench_end(&b);
 }
 
+/* A failed allocation is a status, and the next attempt succeeds. */
+static void test_failed_allocation(void **state) {
+    bench b = bench_begin(state);
+    pnb_tensor x = bench_storage(&b, "x", pnb_shape1(1), PNB_STORAGE_VARIABLE, 0), large, y;
+    TEST_OK(b.err, pnb_constant(b.g, pnb_shape2(9, 1 << 20), 2, &large)); /* 36 MiB, and as much again for y */
+    TEST_OK(b.err, pnb_mul(b.g, large, x, &y));
+    TEST_OK(b.err, pnb_graph_output(b.g, y));
+    pnb_program *p = NULL;
+    pnb_gpu_test_fail_allocation(b.gpu, 1); /* that of the constants where the arena still fits into an earlier block */
+    assert_int_equal(pnb_program_create(b.g, b.gpu, NULL, &p), PNB_ERROR_OUT_OF_MEMORY);
+    assert_null(p);
+    pnb_gpu_test_fail_allocation(b.gpu, 0);
+    p = bench_program(&b, NULL);
+    TEST_OK(b.err, pnb_program_run(p));
+    pnb_program_destroy(&p);
+    bench_end(&b);
+}
+
+static void test_nothing_to_do(void **state) {
+    bench b = bench_begin(state);
+    pnb_tensor x = bench_storage(&b, "x", pnb_shape1(8), PNB_STORAGE_VARIABLE, 0), y;
+    TEST_OK(b.err, pnb_affine(b.g, x, 2, 0, &y)); /* nobody wants it */
+    pnb_program *p = bench_program(&b, NULL);
+    TEST_OK(b.err, pnb_program_run(p));
+    float *v = bench_read(&b, p, x);
+    assert_true(v[3] == bench_value(3));
+    free(v);
+    pnb_program_destroy(&p);
+    bench_end(&b);
+}
+
+/* On a device of its own: afterwards it is lost. */
+static void test_lost_device(void **state) {
+    (void)state;
+    test_device own = {0};
+    void *inner = &own;
+    own.gpu = test_gpu_create(&own.err);
+    assert_non_null(own.gpu);
+    bench b = bench_begin(&inner);
+    pnb_tensor x = build_chain(&b, 3);
+    float v[4] = {0};
+    pnb_program *p = bench_program(&b, NULL);
+    TEST_OK(b.err, pnb_program_run(p));
+    TEST_OK(b.err, pnb_gpu_wait(b.gpu));
+    pnb_gpu_test_lose(b.gpu);
+    assert_int_equal(pnb_program_run(p), PNB_ERROR_DEVICE_LOST);
+    assert_int_equal(pnb_program_read(p, x, v, 64 * 1024), PNB_ERROR_DEVICE_LOST);
+    assert_true(strlen(own.err.message) > 0);
+    pnb_program_destroy(&p);
+    bench_end(&b);
+    assert_int_equal(test_gpu_destroy(&own.gpu), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_replay), cmocka_unit_test(test_prologue_runs_once),
-                                       cmocka_unit_test(test_submissions), cmocka_unit_test(test_profile), cmocka_unit_test(test_errors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_replay),        cmocka_unit_test(test_prologue_runs_once),
+                                       cmocka_unit_test(test_submissions),   cmocka_unit_test(test_profile),
+                                       cmocka_unit_test(test_errors),        cmocka_unit_test(test_failed_allocation),
+                                       cmocka_unit_test(test_nothing_to_do), cmocka_unit_test(test_lost_device)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
