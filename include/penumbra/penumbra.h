@@ -343,6 +343,12 @@ PNB_API pnb_status pnb_evaluate(pnb_context *context, uint32_t k, const pnb_exte
 /* The same of an output folder against a truth file, as JSON with the keys of run.json's `scores`, and its chi2. */
 PNB_API pnb_status pnb_evaluate_folder(pnb_context *context, const char *folder, const char *truth, char **json);
 
+/* One PNG that sets the results of 1 to 16 output folders one above the other, each titled with its method and scores: truth,
+ * measurement, mean, standard deviation (on one scale for all folders) and up to 8 samples; of vectors, the samples' first two
+ * components on the same axes. A folder without results, or images and vectors together: PNB_ERROR_INPUT. A measurement that
+ * was simulated is simulated again, which needs a device. */
+PNB_API pnb_status pnb_draw_folders(pnb_context *context, size_t n, const char *const *folders, const char *path);
+
 typedef struct pnb_check {
     size_t struct_size;
     const char *op, *name;                /* valid during the call */

@@ -1,7 +1,7 @@
 /* The pictures of an output folder: contact sheet, mean and deviation of images; scatter plots of vectors. */
+#include "api/figures.h"
 #include "api/files.h"
 #include "api/outcome.h"
-#include "io/figure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,18 +10,16 @@
 
 /* ---- images ---------------------------------------------------------------------------------------------------------------- */
 
-/* Grey or RGB as it is; of any other number of channels the first. */
-static pnb_picture picture_of(const float *data, pnb_shape image) {
+pnb_picture pnb_picture_of(const float *data, pnb_shape image) {
     uint32_t shown = image.d[0] == 3 ? 3 : 1;
     return (pnb_picture){.data = data, .channels = shown, .height = image.d[1], .width = image.d[2], .low = -1, .high = 1};
 }
 
-/* Measurements of images lie about [-1,1]; others (spectra, intensities) are shown in their own range. */
-static pnb_picture picture_of_measurement(const pnb_problem *p) {
-    pnb_picture picture = picture_of(p->y, p->measurement);
-    uint64_t count = pnb_shape_count(p->measurement);
+pnb_picture pnb_picture_of_measurement(const float *y, pnb_shape shape) {
+    pnb_picture picture = pnb_picture_of(y, shape);
+    uint64_t count = pnb_shape_count(shape);
     for (uint64_t i = 0; i < count; i++) {
-        if (fabsf(p->y[i]) > 2) picture.low = picture.high = 0;
+        if (fabsf(y[i]) > 2) picture.low = picture.high = 0;
     }
     return picture;
 }
@@ -32,14 +30,14 @@ static pnb_status contact_sheet(pnb_run *r, const pnb_outcome *o, const float *d
     pnb_tile tiles[4 + MOST];
     char captions[MOST][24];
     size_t n = 0;
-    if (p && p->truth) tiles[n++] = (pnb_tile){"truth", picture_of(p->truth, r->image), false};
-    if (p && p->measurement.rank == 3) tiles[n++] = (pnb_tile){"measurement", picture_of_measurement(p), false};
-    tiles[n++] = (pnb_tile){"mean", picture_of(o->mean, r->image), false};
+    if (p && p->truth) tiles[n++] = (pnb_tile){"truth", pnb_picture_of(p->truth, r->image), false};
+    if (p && p->measurement.rank == 3) tiles[n++] = (pnb_tile){"measurement", pnb_picture_of_measurement(p->y, p->measurement), false};
+    tiles[n++] = (pnb_tile){"mean", pnb_picture_of(o->mean, r->image), false};
     pnb_picture std = {deviation, 1, r->image.d[1], r->image.d[2], 0, NAN, PNB_MAP_INFERNO};
     if (o->k > 1) tiles[n++] = (pnb_tile){"standard deviation", std, true};
     for (uint32_t i = 0; i < o->k && i < MOST; i++) {
         snprintf(captions[i], sizeof captions[i], "sample %u", i);
-        tiles[n++] = (pnb_tile){captions[i], picture_of(o->samples + i * o->count, r->image), false};
+        tiles[n++] = (pnb_tile){captions[i], pnb_picture_of(o->samples + i * o->count, r->image), false};
     }
     return pnb_figure_contact_sheet(&r->ctx->error, path, tiles, n, n < 6 ? n : 6);
 }
@@ -130,14 +128,18 @@ static pnb_status plot_densities(pnb_run *r, const pnb_outcome *o, const float *
     return pnb_figure_scatter(&r->ctx->error, path, &scatter);
 }
 
+void pnb_plane_points(uint32_t k, uint32_t dim, const float *samples, float *xy) {
+    for (uint32_t i = 0; i < k; i++) {
+        xy[2 * i] = samples[(size_t)i * dim];
+        xy[2 * i + 1] = dim > 1 ? samples[(size_t)i * dim + 1] : (float)i;
+    }
+}
+
 static pnb_status vector_figure(pnb_run *r, const pnb_outcome *o, const char *path) {
     uint32_t dim = r->image.d[0];
     float *xy = malloc(2 * (size_t)o->k * sizeof *xy), *values = malloc(3 * GRID * GRID * sizeof *values);
     pnb_status status = xy && values ? PNB_OK : pnb_no_memory(&r->ctx->error, "figures");
-    for (uint32_t i = 0; status == PNB_OK && i < o->k; i++) {
-        xy[2 * i] = o->samples[(size_t)i * dim];
-        xy[2 * i + 1] = dim > 1 ? o->samples[(size_t)i * dim + 1] : (float)i;
-    }
+    if (status == PNB_OK) pnb_plane_points(o->k, dim, o->samples, xy);
     if (status == PNB_OK && dim == 2 && o->prior.n) {
         status = plot_densities(r, o, xy, values, path);
     } else if (status == PNB_OK) {

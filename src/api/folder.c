@@ -1,4 +1,5 @@
 /* The output folder: what is in it, made and cleared without touching files of others. */
+#include "api/files.h"
 #include "api/runs.h"
 
 #include <errno.h>
@@ -67,6 +68,26 @@ pnb_status pnb_folder_clear_results(pnb_error *err, const char *folder) {
         }
     }
     return PNB_OK;
+}
+
+pnb_status pnb_folder_samples(pnb_error *err, const char *folder, pnb_array *samples, pnb_shape *image) {
+    char *path = pnb_path_join(folder, "samples.npy");
+    if (!path) return pnb_no_memory(err, folder);
+    bool is_image;
+    pnb_status status = pnb_values_read(err, path, 0, samples, &is_image);
+    free(path);
+    PNB_TRY(status);
+    bool fits = (samples->rank == 2 || samples->rank == 4) && samples->shape[0] > 0 && samples->shape[0] <= UINT32_MAX;
+    pnb_extent extent = {samples->rank - 1, {0}};
+    for (uint32_t i = 1; fits && i < samples->rank; i++) {
+        fits = samples->shape[i] <= UINT32_MAX;
+        extent.size[i - 1] = (uint32_t)samples->shape[i];
+    }
+    if (fits && pnb_shape_of(&extent, image)) return PNB_OK;
+    char text[PNB_SHAPE_TEXT_SIZE];
+    pnb_shape_to_text(samples->rank, samples->shape, text);
+    pnb_array_free(samples);
+    return pnb_fail(err, PNB_ERROR_INPUT, "'%s/samples.npy': expected [K,C,H,W] or [K,D], found %s", folder, text);
 }
 
 pnb_status pnb_folder_clear(pnb_error *err, const char *folder) {

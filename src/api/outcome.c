@@ -205,7 +205,7 @@ cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
         add_known(s, "spread_skill", m->spread_skill);
     }
     add_known(s, "spread", m->spread);
-    add_known(s, "residual_ratio", m->residual_ratio);
+    add_known(s, "residual", m->residual_ratio);
     return s;
 }
 
@@ -223,6 +223,13 @@ static void add_chi2(cJSON *json, const char *key, const double *chi2, uint32_t 
     if (!chi2) return;
     cJSON *list = cJSON_AddArrayToObject(json, key);
     for (uint32_t i = 0; i < k; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(chi2[i]));
+}
+
+/* RMS(y - A x)/sigma over all samples. */
+static double residual_of(const double *chi2, uint32_t k) {
+    double sum = 0;
+    for (uint32_t i = 0; chi2 && i < k; i++) sum += chi2[i];
+    return chi2 ? sqrt(sum / k) : NAN;
 }
 
 static void add_distance(cJSON *scores, const pnb_posterior_scores *d) {
@@ -275,6 +282,7 @@ static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
     add_chi2(json, "chi2", o->chi2, o->k);
     add_chi2(json, "chi2_before_finish", o->chi2_before, o->k);
     cJSON *scores = pnb_scores_object(&o->metrics, r->problem && r->problem->truth);
+    add_known(scores, "residual_before_finish", residual_of(o->chi2_before, o->k));
     if (o->exact) add_distance(scores, &o->distance);
     cJSON_AddItemToObject(json, "scores", scores);
     add_warnings(json, r, o);

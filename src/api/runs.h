@@ -13,5 +13,7 @@ pnb_status pnb_folder_prepare(pnb_error *err, const char *folder, char **state);
 pnb_status pnb_folder_clear_results(pnb_error *err, const char *folder);
 pnb_status pnb_folder_clear(pnb_error *err, const char *folder);
 void pnb_folder_remove_checkpoint(const char *folder);
+/* samples.npy: samples [K, image...], for the caller to free; image: the shape of one, [C,H,W] or [D]. */
+pnb_status pnb_folder_samples(pnb_error *err, const char *folder, pnb_array *samples, pnb_shape *image);
 
 #endif

@@ -1,6 +1,7 @@
 /* Scores of samples against a known truth, from arrays and from output folders. */
 #include "api/files.h"
 #include "api/outcome.h"
+#include "api/runs.h"
 #include "io/json.h"
 
 #include <math.h>
@@ -55,18 +56,7 @@ static pnb_status load(pnb_context *ctx, const char *folder, const char *truth_p
                        pnb_shape *image) {
     char text[PNB_SHAPE_TEXT_SIZE], wanted[48];
     bool is_image;
-    char *path = pnb_path_join(folder, "samples.npy");
-    if (!path) return pnb_no_memory(&ctx->error, folder);
-    pnb_status status = pnb_values_read(&ctx->error, path, 0, samples, &is_image);
-    free(path);
-    PNB_TRY(status);
-    pnb_extent extent = {samples->rank - 1, {0}};
-    bool ok = samples->rank == 2 || samples->rank == 4;
-    for (uint32_t i = 1; ok && i < samples->rank; i++) extent.size[i - 1] = (uint32_t)samples->shape[i];
-    if (!ok || !pnb_shape_of(&extent, image) || samples->shape[0] == 0) {
-        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s/samples.npy': expected [K,C,H,W] or [K,D], found %s", folder,
-                        pnb_shape_to_text(samples->rank, samples->shape, text));
-    }
+    PNB_TRY(pnb_folder_samples(&ctx->error, folder, samples, image));
     uint32_t channels = image->rank == 3 && (image->d[0] == 1 || image->d[0] == 3) ? image->d[0] : 0;
     PNB_TRY(pnb_values_read(&ctx->error, truth_path, channels, truth, &is_image));
     if (truth->count == pnb_shape_count(*image) && truth->rank >= 1 &&

@@ -62,10 +62,12 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
+enum { CLI_MOST_POSITIONALS = 16 };
+
 typedef struct cli_args {
     const cli_command *command;
     cli_common common;
-    const char *positional[4];
+    const char *positional[CLI_MOST_POSITIONALS];
     int positional_count;
 } cli_args;
 
@@ -131,7 +133,7 @@ const char *cli_duration(double seconds, char *buffer, size_t bytes);
 
 /* ---- the subcommands ------------------------------------------------------------------------------------------------------------ */
 
-extern const cli_command cli_bench, cli_devices, cli_eval, cli_forward, cli_inspect, cli_predict, cli_sample, cli_selftest,
-    cli_simulate, cli_solve;
+extern const cli_command cli_bench, cli_devices, cli_eval, cli_figure, cli_forward, cli_inspect, cli_predict, cli_sample,
+    cli_selftest, cli_simulate, cli_solve;
 
 #endif

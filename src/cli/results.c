@@ -40,8 +40,8 @@ static void say_what_came(const cli_results *results) {
         fprintf(stderr, "wrote %s: %g samples, %g of %g steps in %s", results->folder, number(json, "particles"),
                 number(json, "steps_done"), number(json, "steps"), cli_duration(number(seconds, "total"), duration, sizeof duration));
         if (isfinite(number(scores, "psnr_mean"))) fprintf(stderr, ", PSNR of the mean %.2f dB", number(scores, "psnr_mean"));
-        if (isfinite(number(scores, "residual_ratio"))) {
-            fprintf(stderr, ", RMS(y - A x)/sigma %.3f", number(scores, "residual_ratio"));
+        if (isfinite(number(scores, "residual"))) {
+            fprintf(stderr, ", RMS(y - A x)/sigma %.3f", number(scores, "residual"));
         }
         fprintf(stderr, "\n");
     }

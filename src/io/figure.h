@@ -99,6 +99,16 @@ typedef struct pnb_tile {
  * PNB_ERROR_NUMERIC, and nothing is written. */
 pnb_status pnb_figure_contact_sheet(pnb_error *err, const char *path, const pnb_tile *tiles, size_t n, size_t columns);
 
+/* Tiles that belong together, with a title above them and a note in smaller type beside it; both may be NULL. */
+typedef struct pnb_block {
+    const char *title, *note;
+    const pnb_tile *tiles;
+    size_t n;
+} pnb_block;
+
+/* A contact sheet of blocks, each beginning a row of its own. */
+pnb_status pnb_figure_sheet(pnb_error *err, const char *path, const pnb_block *blocks, size_t n, size_t columns);
+
 typedef struct pnb_density {
     const float *values; /* [ny][nx] over the range of the axes, cell centres, row 0 at the lowest y; scale does not
                             matter; borrowed */

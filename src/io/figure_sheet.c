@@ -1,20 +1,29 @@
-/* The contact sheet: pictures in equal boxes, with captions and colour bars. */
+/* The contact sheet: blocks of pictures in equal boxes, with titles, captions and colour bars. */
 #include "io/figure.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARGIN = 22, GAP = 16, CAPTION = 24, BAR = 10, BAR_SPACE = 32, SMALL = 150, LARGE = 400 };
+enum { MARGIN = 22, GAP = 16, TITLE = 32, CAPTION = 24, BAR = 10, BAR_SPACE = 32, SMALL = 150, LARGE = 400, MOST = 4096 };
 
+#define TITLE_SIZE 12.0f
 #define CAPTION_SIZE 9.0f
 #define BAR_TEXT_SIZE 8.0f
 
 typedef struct sheet {
-    const pnb_tile *tiles;
-    size_t n, columns, rows;
-    int box_width, box_height;
+    const pnb_block *blocks;
+    size_t n, columns;
+    int width, box_width, box_height;
 } sheet;
+
+/* Tiles side by side. */
+typedef struct row {
+    const pnb_tile *tiles;
+    const pnb_picture *pictures; /* theirs, with settled ranges */
+    size_t n;
+    bool has_caption, has_bar;
+} row;
 
 /* Checks a tile and settles the ends of its range. */
 static pnb_status settle(pnb_error *err, size_t i, const pnb_tile *tile, pnb_picture *p) {
@@ -47,39 +56,59 @@ static pnb_status settle(pnb_error *err, size_t i, const pnb_tile *tile, pnb_pic
 /* One box for all: the largest picture, enlarged by a whole factor or reduced. */
 static void choose_box(sheet *s) {
     uint32_t width = 1, height = 1;
-    for (size_t i = 0; i < s->n; i++) {
-        const pnb_picture *p = &s->tiles[i].picture;
-        if (p->width > width) width = p->width;
-        if (p->height > height) height = p->height;
+    size_t widest = 0;
+    for (size_t b = 0; b < s->n; b++) {
+        if (s->blocks[b].n > widest) widest = s->blocks[b].n;
+        for (size_t i = 0; i < s->blocks[b].n; i++) {
+            const pnb_picture *p = &s->blocks[b].tiles[i].picture;
+            if (p->width > width) width = p->width;
+            if (p->height > height) height = p->height;
+        }
     }
     uint32_t side = width > height ? width : height, times = side < SMALL ? (SMALL + side / 2) / side : 1;
     double scale = side > LARGE ? (double)LARGE / side : times;
     s->box_width = (int)fmax(1, floor(width * scale + 0.5));
     s->box_height = (int)fmax(1, floor(height * scale + 0.5));
     if (s->box_width < 60) s->box_width = 60; /* room for a caption */
+    if (s->columns > widest) s->columns = widest;
+    s->width = 2 * MARGIN + (int)s->columns * (s->box_width + GAP) - GAP;
 }
 
-static bool row_has_bar(const sheet *s, size_t row) {
-    for (size_t i = row * s->columns; i < s->n && i < (row + 1) * s->columns; i++) {
-        if (s->tiles[i].bar) return true;
+static bool has_title(const pnb_block *b) {
+    return (b->title && *b->title) || (b->note && *b->note);
+}
+
+/* The row that begins at tile `first` of a block; pictures: of the whole block. */
+static row row_at(const sheet *s, const pnb_block *b, const pnb_picture *pictures, size_t first) {
+    size_t left = b->n - first;
+    row r = {b->tiles + first, pictures ? pictures + first : NULL, left < s->columns ? left : s->columns, false, false};
+    for (size_t i = 0; i < r.n; i++) {
+        if (r.tiles[i].caption && *r.tiles[i].caption) r.has_caption = true;
+        if (r.tiles[i].bar) r.has_bar = true;
     }
-    return false;
+    return r;
 }
 
-static bool row_has_caption(const sheet *s, size_t row) {
-    for (size_t i = row * s->columns; i < s->n && i < (row + 1) * s->columns; i++) {
-        if (s->tiles[i].caption && *s->tiles[i].caption) return true;
+static int row_height(const sheet *s, const row *r) {
+    return s->box_height + (r->has_caption ? CAPTION : 0) + (r->has_bar ? BAR_SPACE : 0);
+}
+
+static int sheet_height(const sheet *s) {
+    int height = 2 * MARGIN - GAP;
+    for (size_t b = 0; b < s->n; b++) {
+        if (has_title(&s->blocks[b])) height += TITLE;
+        for (size_t i = 0; i < s->blocks[b].n; i += s->columns) {
+            row r = row_at(s, &s->blocks[b], NULL, i);
+            height += row_height(s, &r) + GAP;
+        }
     }
-    return false;
+    return height;
 }
 
-static int row_height(const sheet *s, size_t row) {
-    return s->box_height + (row_has_caption(s, row) ? CAPTION : 0) + (row_has_bar(s, row) ? BAR_SPACE : 0);
-}
-
-static void draw_tile(const sheet *s, pnb_figure *f, size_t i, const pnb_picture *p, int x, int y) {
-    const pnb_tile *tile = &s->tiles[i];
-    int top = y + (row_has_caption(s, i / s->columns) ? CAPTION : 0);
+static void draw_tile(const sheet *s, pnb_figure *f, const row *r, size_t i, int x, int y) {
+    const pnb_tile *tile = &r->tiles[i];
+    const pnb_picture *p = &r->pictures[i];
+    int top = y + (r->has_caption ? CAPTION : 0);
     double scale = fmin((double)s->box_width / p->width, (double)s->box_height / p->height);
     int w = (int)fmax(1, floor(p->width * scale + 0.5)), h = (int)fmax(1, floor(p->height * scale + 0.5));
     int left = x + (s->box_width - w) / 2, above = top + (s->box_height - h) / 2;
@@ -96,39 +125,67 @@ static void draw_tile(const sheet *s, pnb_figure *f, size_t i, const pnb_picture
     }
 }
 
+/* The title, and the note to its right, smaller where it would not fit. */
+static void draw_title(const sheet *s, pnb_figure *f, const pnb_block *b, int y) {
+    float x = MARGIN, line = (float)y + 16, size = CAPTION_SIZE;
+    if (b->title && *b->title) {
+        pnb_figure_text(f, x, line, TITLE_SIZE, PNB_INK, PNB_ALIGN_LEFT, b->title);
+        x += pnb_figure_text_width(TITLE_SIZE, b->title) + GAP;
+    }
+    if (!b->note || !*b->note) return;
+    float room = fmaxf((float)(s->width - MARGIN) - x, 1), width = pnb_figure_text_width(size, b->note);
+    if (width > room) size *= room / width;
+    pnb_figure_text(f, x, line, size, PNB_PENCIL, PNB_ALIGN_LEFT, b->note);
+}
+
 static pnb_status draw_all(pnb_error *err, const sheet *s, const pnb_picture *pictures, const char *path) {
-    int width = 2 * MARGIN + (int)s->columns * (s->box_width + GAP) - GAP, height = 2 * MARGIN - GAP;
-    for (size_t row = 0; row < s->rows; row++) height += row_height(s, row) + GAP;
     pnb_figure *f;
-    PNB_TRY(pnb_figure_create(err, (uint32_t)width, (uint32_t)height, PNB_WHITE, &f));
+    PNB_TRY(pnb_figure_create(err, (uint32_t)s->width, (uint32_t)sheet_height(s), PNB_WHITE, &f));
     int y = MARGIN;
-    for (size_t row = 0; row < s->rows; row++) {
-        for (size_t i = row * s->columns; i < s->n && i < (row + 1) * s->columns; i++) {
-            draw_tile(s, f, i, &pictures[i], MARGIN + (int)(i % s->columns) * (s->box_width + GAP), y);
+    for (size_t b = 0; b < s->n; b++) {
+        const pnb_block *block = &s->blocks[b];
+        if (has_title(block)) {
+            draw_title(s, f, block, y);
+            y += TITLE;
         }
-        y += row_height(s, row) + GAP;
+        for (size_t first = 0; first < block->n; first += s->columns) {
+            row r = row_at(s, block, pictures, first);
+            for (size_t i = 0; i < r.n; i++) draw_tile(s, f, &r, i, MARGIN + (int)i * (s->box_width + GAP), y);
+            y += row_height(s, &r) + GAP;
+        }
+        pictures += block->n;
     }
     pnb_status status = pnb_figure_save_png(f, path);
     pnb_figure_destroy(&f);
     return status;
 }
 
-pnb_status pnb_figure_contact_sheet(pnb_error *err, const char *path, const pnb_tile *tiles, size_t n, size_t columns) {
-    if (n == 0 || columns == 0 || n > 4096) {
+pnb_status pnb_figure_sheet(pnb_error *err, const char *path, const pnb_block *blocks, size_t n, size_t columns) {
+    size_t tiles = 0, k = 0;
+    for (size_t b = 0; b < n && tiles <= MOST; b++) tiles += blocks[b].n;
+    if (tiles == 0 || columns == 0 || tiles > MOST) {
         return pnb_fail(err, PNB_ERROR_USAGE,
-                        "figure: a contact sheet has 1 to 4096 tiles and at least 1 column, not %zu and %zu", n,
+                        "figure: a contact sheet has 1 to %d tiles and at least 1 column, not %zu and %zu", MOST, tiles,
                         columns);
     }
-    pnb_picture *pictures = malloc(n * sizeof *pictures);
-    if (!pictures) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "figure: no memory for %zu tiles", n);
-    sheet s = {.tiles = tiles, .n = n, .columns = columns < n ? columns : n};
-    s.rows = (n + s.columns - 1) / s.columns;
+    pnb_picture *pictures = malloc(tiles * sizeof *pictures);
+    if (!pictures) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "figure: no memory for %zu tiles", tiles);
+    sheet s = {.blocks = blocks, .n = n, .columns = columns};
     pnb_status status = PNB_OK;
-    for (size_t i = 0; i < n && status == PNB_OK; i++) status = settle(err, i, &tiles[i], &pictures[i]);
+    for (size_t b = 0; b < n; b++) {
+        for (size_t i = 0; i < blocks[b].n && status == PNB_OK; i++, k++) {
+            status = settle(err, k, &blocks[b].tiles[i], &pictures[k]);
+        }
+    }
     if (status == PNB_OK) {
         choose_box(&s);
         status = draw_all(err, &s, pictures, path);
     }
     free(pictures);
     return status;
+}
+
+pnb_status pnb_figure_contact_sheet(pnb_error *err, const char *path, const pnb_tile *tiles, size_t n, size_t columns) {
+    pnb_block block = {NULL, NULL, tiles, n};
+    return pnb_figure_sheet(err, path, &block, 1, columns);
 }

@@ -70,6 +70,8 @@ static void test_null(void **state) {
     assert_int_equal(pnb_forward_apply(NULL, 1, NULL, NULL), PNB_ERROR_USAGE);
     assert_int_equal(pnb_evaluate(ctx, 0, NULL, NULL, NULL, NULL), PNB_ERROR_USAGE);
     assert_int_equal(pnb_inspect(ctx, NULL, 0, NULL), PNB_ERROR_USAGE);
+    assert_int_equal(pnb_draw_folders(ctx, 0, NULL, "x.png"), PNB_ERROR_USAGE);
+    assert_int_equal(pnb_draw_folders(ctx, 1, (const char *[]){NULL}, "x.png"), PNB_ERROR_USAGE);
     assert_int_equal(pnb_selftest(ctx, "[", NULL, NULL, NULL), PNB_ERROR_USAGE);
     pnb_context_destroy(&ctx);
     assert_null(ctx);

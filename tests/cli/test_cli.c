@@ -1,6 +1,7 @@
 /* The command as people and scripts call it: exit codes, sentences, output folders, resuming, Ctrl-C. */
 #include "cli/command.h"
 
+#include "io/image.h"
 #include "io/safetensors.h"
 
 #include <cjson/cJSON.h>
@@ -50,7 +51,7 @@ static void assert_same_bytes(const char *a, const char *b) {
 static void test_usage(void **state) {
     shell *s = *state;
     static const char *const names[] = {"solve",    "sample", "predict", "forward",  "simulate",
-                                        "eval",     "inspect", "devices", "selftest", "bench"};
+                                        "eval",     "figure", "inspect", "devices",  "selftest", "bench"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char words[64];
         snprintf(words, sizeof words, "%s --help", names[i]);
@@ -282,6 +283,76 @@ static void test_interrupt(void **state) {
     cJSON_Delete(run);
 }
 
+/* ---- figures of folders ------------------------------------------------------------------------------------------------------ */
+
+/* A folder as solve leaves it: three samples of 32 x 32, and a problem whose measurement is simulated from a truth. */
+static void write_image_folder(const char *folder, const char *method) {
+    static float samples[3 * 32 * 32];
+    char path[64], text[2048];
+    for (int i = 0; i < 3 * 32 * 32; i++) samples[i] = (float)(i * 7 % 64) / 32 - 1;
+    if (!file_exists(folder)) assert_int_equal(mkdir(folder, 0777), 0);
+    snprintf(path, sizeof path, "%s/samples.npy", folder);
+    write_npy(path, 4, (uint64_t[]){3, 1, 32, 32}, samples);
+    snprintf(path, sizeof path, "%s/run.json", folder);
+    snprintf(text, sizeof text, "{\"problem\": {\"prior\": {\"file\": \"%s/assets/garments.safetensors\"},"
+                                " \"operator\": {\"type\": \"average_pool\", \"factor\": 4},"
+                                " \"truth\": \"%s/assets/garments/garment-00.png\", \"noise\": {\"sigma\": 0.05},"
+                                " \"method\": {\"type\": \"%s\"}, \"seed\": 7}, \"version\": \"0\", \"steps\": 9,"
+                                " \"steps_done\": 9, \"scores\": {\"psnr_mean\": 20.5, \"residual\": 1.01}}",
+             PNB_SOURCE_DIR, PNB_SOURCE_DIR, method);
+    write_text(path, text);
+}
+
+static void size_of_picture(const char *path, uint64_t *height, uint64_t *width) {
+    pnb_error err = {0};
+    pnb_array a;
+    if (pnb_image_read(&err, path, 3, &a) != PNB_OK) fail_msg("%s", err.message);
+    *height = a.shape[1];
+    *width = a.shape[2];
+    pnb_array_free(&a);
+}
+
+static void test_figure(void **state) {
+    shell *s = *state;
+    uint64_t height, width, taller, wider;
+    write_image_folder("ppm", "ppm");
+    write_image_folder("reddiff", "reddiff");
+    RUN_OK(s, "figure ppm -o one.png --quiet");
+    assert_string_equal(s->err, "");
+    RUN_OK(s, "figure ppm reddiff -o two.png");
+    assert_string_equal(s->out, "");
+    assert_non_null(strstr(s->err, "two.png"));
+    size_of_picture("one.png", &height, &width);
+    size_of_picture("two.png", &taller, &wider);
+    assert_true(width > 6 * 150 && width < 1400 && wider == width);
+    assert_true(taller > height + 2 * 150 && taller < 2 * height);
+    write_text("toy.json", toy);
+    RUN_OK(s, "solve toy.json -o points");
+    RUN_OK(s, "sample --prior toy.json -n 8 --steps 5 -o draws8");
+    RUN_OK(s, "figure points draws8 -o points.png");
+    size_of_picture("points.png", &height, &width);
+    assert_true(width > 2 * 340);
+}
+
+static void test_figure_refusals(void **state) {
+    shell *s = *state;
+    expect_failure(s, NULL, "figure -o x.png", 2, "DIR");
+    write_image_folder("ppm", "ppm");
+    expect_failure(s, NULL, "figure ppm", 2, "-o FILE.png");
+    expect_failure(s, NULL, "figure ppm nowhere -o x.png", 3, "'nowhere' holds no results");
+    if (!file_exists("empty")) assert_int_equal(mkdir("empty", 0777), 0);
+    expect_failure(s, NULL, "figure empty -o x.png", 3, "'empty' holds no results");
+    write_text("empty/run.json", "{}");
+    expect_failure(s, NULL, "figure empty -o x.png", 3, "empty/samples.npy");
+    write_npy("empty/samples.npy", 2, (uint64_t[]){2, 2}, (float[]){0, 1, 2, 3});
+    expect_failure(s, NULL, "figure ppm empty -o x.png", 3, "images");
+    expect_failure(s, NULL, "figure ppm -o nofolder/x.png", 3, "nofolder/x.png");
+    expect_failure(s, "/dev/null", "figure ppm -o x.png", 5, "penumbra figure: "); /* the measurement is simulated */
+    write_npy("ppm/samples.npy", 4, (uint64_t[]){1, 1, 1, 4}, (float[]){0, 1, 2, 3});
+    expect_failure(s, NULL, "figure ppm -o x.png", 3, "ppm/run.json");
+    assert_false(file_exists("x.png"));
+}
+
 /* ---- the other commands ------------------------------------------------------------------------------------------------------------ */
 
 static void test_forward(void **state) {
@@ -364,6 +435,8 @@ int main(void) {
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_resume_after_kill),
         cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_figure),
+        cmocka_unit_test(test_figure_refusals),
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_predict_and_sample),
         cmocka_unit_test(test_devices_and_selftest),

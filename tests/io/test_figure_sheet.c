@@ -11,6 +11,7 @@
 #include "io/image.h"
 
 #include <math.h>
+#include <string.h>
 
 static pnb_error err;
 
@@ -41,6 +42,39 @@ static void test_sheet(void **state) {
     remove(path);
 }
 
+static uint64_t height_of(const pnb_block *blocks, size_t n, size_t columns, uint64_t *width) {
+    const char *path = in_folder("blocks.png");
+    if (pnb_figure_sheet(&err, path, blocks, n, columns) != PNB_OK) fail_msg("%s", err.message);
+    pnb_array a;
+    assert_int_equal(pnb_image_read(&err, path, 3, &a), PNB_OK);
+    uint64_t height = a.shape[1];
+    *width = a.shape[2];
+    pnb_array_free(&a);
+    remove(path);
+    return height;
+}
+
+/* Each block begins a row; a title takes its own height once, whatever the length of the note. */
+static void test_blocks(void **state) {
+    (void)state;
+    static float image[64];
+    static char note[400];
+    for (int i = 0; i < 64; i++) image[i] = (float)i;
+    memset(note, 'm', sizeof note - 1);
+    pnb_tile tiles[3];
+    for (int i = 0; i < 3; i++) tiles[i] = (pnb_tile){"tile", {image, 1, 8, 8, 0, 0, PNB_MAP_NONE}, false};
+    const pnb_block plain[] = {{NULL, NULL, tiles, 3}, {"", NULL, tiles, 1}, {NULL, NULL, NULL, 0}},
+                    titled[] = {{"PPM", note, tiles, 3}, {"RED-Diff", NULL, tiles, 1}};
+    uint64_t width, same, one = height_of(plain, 1, 4, &width), two = height_of(plain, 3, 4, &same);
+    uint64_t with_titles = height_of(titled, 2, 4, &same);
+    assert_int_equal(width, same); /* three columns are enough */
+    assert_true(width > 3 * 150 && width < 4 * 150);
+    assert_true(two > one + 150);
+    assert_true(with_titles > two + 40 && with_titles < two + 80);
+    assert_true(height_of(titled, 2, 2, &same) > with_titles + 150);
+    assert_true(same < width);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     float v[4] = {0, 1, 2, NAN};
@@ -55,6 +89,7 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sheet), cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sheet), cmocka_unit_test(test_blocks),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
