@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARGIN = 22, GAP = 16, TITLE = 32, CAPTION = 24, BAR = 10, BAR_SPACE = 32, SMALL = 150, LARGE = 400, MOST = 4096 };
+enum { MARGIN = 22, GAP = 16, TITLE = 38, CAPTION = 24, BAR = 10, BAR_SPACE = 32, SMALL = 150, LARGE = 400, MOST = 4096 };
 
 #define TITLE_SIZE 12.0f
 #define CAPTION_SIZE 9.0f
@@ -127,7 +127,7 @@ static void draw_tile(const sheet *s, pnb_figure *f, const row *r, size_t i, int
 
 /* The title, and the note to its right, smaller where it would not fit. */
 static void draw_title(const sheet *s, pnb_figure *f, const pnb_block *b, int y) {
-    float x = MARGIN, line = (float)y + 16, size = CAPTION_SIZE;
+    float x = MARGIN, line = (float)y + 22, size = CAPTION_SIZE;
     if (b->title && *b->title) {
         pnb_figure_text(f, x, line, TITLE_SIZE, PNB_INK, PNB_ALIGN_LEFT, b->title);
         x += pnb_figure_text_width(TITLE_SIZE, b->title) + GAP;
