@@ -12,13 +12,14 @@
 #include "solve/phases.h"
 
 #include "ops/ops.h"
+#include "prior/gmm_host.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct ppm_options {
-    int32_t particles, steps, order, weight, t_order, draws;
+    int32_t particles, steps, order, weight, t_order, slide, draws;
     double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, entropy, sigma_floor, init_std, mu_noise;
     double rho_start, rho_end, rho_ratio, rho_max, anneal;
     int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
@@ -32,6 +33,7 @@ enum { ORDER_FUSED, ORDER_ALTERNATING };
 static const char *const orders[] = {"fused", "alternating", NULL};
 static const char *const weights[] = {"exact_kl", "constant", NULL};
 static const char *const t_orders[] = {"log_snr", "uniform", "descending", NULL};
+static const char *const slides[] = {"log_rho", "t", NULL};
 static const char *const target_words[] = {"attention", "extended", NULL};
 static const char *const finishes[] = {"none", "langevin", NULL};
 
@@ -44,6 +46,7 @@ static const pnb_option options[] = {
     CHOICE(order, ORDER_FUSED, orders, "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, weights, "weight of the prior term: the exact KL's, or 1"),
     CHOICE(t_order, 0, t_orders, "how noise levels are drawn within the window"),
+    CHOICE(slide, 0, slides, "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
     INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
     REAL(lr, 0.02, 1e-6, 10, "Adam learning rate of the particles"),
     REAL(lr_hold, 0.4, 0, 1, "fraction of the run before the learning rates fall"),
@@ -79,6 +82,8 @@ static const pnb_option options[] = {
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
+enum { MAX_SCALE_DIM = 64 };
+
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
 
 static void prefer(const bool *given, void *o, const char *name, double value) {
@@ -87,14 +92,26 @@ static void prefer(const bool *given, void *o, const char *name, double value) {
     }
 }
 
+/* Root mean variance of a mixture prior: the scale that vector settings are meant in. 1 where it is not known. */
+static double prior_scale(pnb_prior *prior) {
+    const pnb_gmm *m = pnb_prior_gmm(prior);
+    double trace = 0, mean[MAX_SCALE_DIM], covariance[MAX_SCALE_DIM * MAX_SCALE_DIM];
+    if (!m || m->dim > MAX_SCALE_DIM) return 1;
+    pnb_gmm_moments(m, mean, covariance);
+    for (uint32_t i = 0; i < m->dim; i++) trace += covariance[i * m->dim + i];
+    return sqrt(trace / m->dim);
+}
+
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
     ppm_options *o = opts;
-    if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py */
-        static const struct {
+    if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
+        double scale = prior_scale(task->prior);
+        const struct {
             const char *name;
             double value;
-        } toy[] = {{"steps", 800},    {"init_std", 1}, {"rho_start", 6.2}, {"rho_end", 0.01}, {"rho_ratio", 0}, {"rho_max", 160},
-                   {"anneal", 0.6},   {"draws", 2},    {"aux_draws", 2},   {"aux_lr", 2e-3},  {"finish", 0}};
+        } toy[] = {{"steps", 800},   {"init_std", scale}, {"rho_start", 6.2 * scale}, {"rho_end", 0.01}, {"rho_ratio", 0},
+                   {"rho_max", 160}, {"anneal", 0.6},     {"draws", 2},               {"aux_draws", 2},  {"lr", 0.02 * scale},
+                   {"aux_lr", 2e-3}, {"aux_steps", 3},       {"slide", 1},              {"finish", 0}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
@@ -107,12 +124,20 @@ static double data_sigma(const pnb_task *task, const ppm_options *o) {
     return fmax(task->sigma_y, o->sigma_floor);
 }
 
+/* rho at the fraction f of the way from one level to another, evenly in the schedule's index. */
+static double rho_between(const pnb_schedule *s, double from, double to, double f) {
+    double a = pnb_schedule_index_of_rho(s, from), b = pnb_schedule_index_of_rho(s, to), t = a + (b - a) * f;
+    uint32_t i = (uint32_t)t, next = i + 1 < s->steps ? i + 1 : i;
+    return exp(log(s->rho[i]) + (t - i) * log(s->rho[next] / s->rho[i]));
+}
+
 static void fill_rows(pnb_solver *s, const ppm_options *o) {
+    const pnb_schedule *schedule = pnb_prior_schedule(s->task.prior);
     double sigma = data_sigma(&s->task, o), end = o->rho_end > 0 ? o->rho_end : 0.2 * sigma;
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         double f = o->anneal > 0 ? fmin(1, (double)i / o->steps / o->anneal) : 1;
-        double fine = o->rho_start * pow(end / o->rho_start, f);
+        double fine = o->slide ? rho_between(schedule, o->rho_start, end, f) : o->rho_start * pow(end / o->rho_start, f);
         double coarse = o->rho_ratio > 0 ? fmin(o->rho_max, fmax(fine * o->rho_ratio, 10 * sigma)) : o->rho_max;
         row[PNB_ROW_LR] = (float)pnb_hold_cosine(o->lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);

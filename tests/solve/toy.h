@@ -39,6 +39,7 @@ static inline void toy_rotated(double *c, double angle, double p, double q) {
  * reference's ring8 and cross4. Returns 0 for an unknown name. */
 static inline int toy_make(const char *name, toy *t) {
     const double pi = 3.14159265358979323846, half = sqrt(0.5);
+    static const double t3_weights[8] = {1.5, 2, 2.5, 2, 1.5, 1, 1, 1};
     *t = (toy){.name = name};
     bool t3 = strcmp(name, "T3") == 0;
     if (strcmp(name, "T1") == 0 || t3 || strcmp(name, "ring8") == 0) {
@@ -46,7 +47,7 @@ static inline int toy_make(const char *name, toy *t) {
         t->n = 8;
         for (int i = 0; i < 8; i++) {
             double r = ring ? 1.4 : 4;
-            t->weights[i] = ring ? (i == 1 ? 2 : 1) : t3 ? 1 + i % 3 : 1;
+            t->weights[i] = ring ? (i == 1 ? 2 : 1) : t3 ? t3_weights[i] : 1;
             t->means[2 * i] = r * cos(i * pi / 4);
             t->means[2 * i + 1] = r * sin(i * pi / 4);
         }
