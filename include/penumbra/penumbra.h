@@ -11,19 +11,21 @@
  *     pnb_problem_destroy(&problem);
  *     pnb_context_destroy(&ctx);
  *
- * Arrays are float, row-major, in the caller's memory. Images are [N,C,H,W] in [-1,1]; vectors are [N,D]. "Image shape" and
- * "measurement shape" are without the batch N. Text is UTF-8. Text that a function gives in a char ** is the caller's: release
- * it with pnb_free. Handles are opaque; destroy functions accept NULL and set the pointer to NULL. Everything that is made from
- * a context must be destroyed before it, and what a problem or run was made from must outlive it.
+ * Arrays are float, row-major, in the caller's memory. Images are [N,C,H,W] in [-1,1]; vectors are [N,D]. "Image shape"
+ * and "measurement shape" are without the batch N. Text is UTF-8. Text that a function gives in a char ** is the
+ * caller's: release it with pnb_free. Handles are opaque; destroy functions accept NULL and set the pointer to NULL.
+ * Everything that is made from a context must be destroyed before it, and what a problem or run was made from must
+ * outlive it.
  *
- * Every function that can fail returns a pnb_status and leaves a sentence for pnb_last_error. On failure, out parameters that
- * are handles are NULL and arrays are undefined. The library never prints, exits, aborts or installs signal handlers.
+ * Every function that can fail returns a pnb_status and leaves a sentence for pnb_last_error. On failure, out
+ * parameters that are handles are NULL and arrays are undefined. The library never prints, exits, aborts or installs
+ * signal handlers.
  *
- * Threads: there is no global state. Different contexts may be used by different threads at the same time; a context and all
- * that is made from it by one thread at a time.
+ * Threads: there is no global state. Different contexts may be used by different threads at the same time; a context
+ * and all that is made from it by one thread at a time.
  *
- * Parameter structs begin with struct_size and have an initialiser (PNB_..._DEFAULTS); members are added at their end only, so
- * programs that were built against an older header keep working. A NULL parameter struct means the defaults.
+ * Parameter structs begin with struct_size and have an initialiser (PNB_..._DEFAULTS); members are added at their end
+ * only, so programs that were built against an older header keep working. A NULL parameter struct means the defaults.
  */
 #ifndef PENUMBRA_PENUMBRA_H
 #define PENUMBRA_PENUMBRA_H
@@ -76,36 +78,39 @@ PNB_API void pnb_free(void *memory);   /* text and arrays that this library allo
 
 typedef struct pnb_context_params {
     size_t struct_size;
-    const char *device;    /* index of pnb_device_get or part of a name, any case; NULL: environment PENUMBRA_DEVICE, else the
-                              best: discrete, integrated, virtual, CPU. Copied */
-    int validate;          /* 1: Vulkan validation layers with synchronisation validation (development) */
+    const char *device; /* index of pnb_device_get or part of a name, any case; NULL: environment PENUMBRA_DEVICE, else
+                           the best: discrete, integrated, virtual, CPU. Copied */
+    int validate;       /* 1: Vulkan validation layers with synchronisation validation (development) */
     uint64_t memory_limit; /* bytes of device memory that may be used; 0: what the device has */
     const char *cache_dir; /* folder of compiled pipelines; NULL: the user's cache folder; "": none. Copied */
     void (*log)(void *user, int level, const char *line); /* may be NULL; level 0 error, 1 warning, 2 info, 3 debug */
     void *log_user;
 } pnb_context_params;
-#define PNB_CONTEXT_DEFAULTS {sizeof(pnb_context_params), NULL, 0, 0, NULL, NULL, NULL}
+#define PNB_CONTEXT_DEFAULTS                                                                                           \
+    { sizeof(pnb_context_params), NULL, 0, 0, NULL, NULL, NULL }
 
-/* No device is touched before something needs one, so reading files works on any machine. Fails only for want of memory. */
+/* No device is touched before something needs one, so reading files works on any machine. Fails only for want of
+ * memory. */
 PNB_API pnb_status pnb_context_create(const pnb_context_params *params, pnb_context **out);
 PNB_API void pnb_context_destroy(pnb_context **context);
-/* The sentence of the latest failure, "" if there was none. Owned by the context, valid until the next call. NULL context:
- * a sentence that says so. */
+/* The sentence of the latest failure, "" if there was none. Owned by the context, valid until the next call. NULL
+ * context: a sentence that says so. */
 PNB_API const char *pnb_last_error(const pnb_context *context);
 
 typedef struct pnb_device_info {
     size_t struct_size;
     char name[256];
-    char driver[256];       /* driver name and version in words */
-    char why_not[128];      /* why it cannot be used; "" where it can */
+    char driver[256];  /* driver name and version in words */
+    char why_not[128]; /* why it cannot be used; "" where it can */
     uint32_t vendor_id, device_id;
-    uint32_t api_version;   /* packed as Vulkan does: major << 22 | minor << 12 | patch */
+    uint32_t api_version; /* packed as Vulkan does: major << 22 | minor << 12 | patch */
     uint32_t subgroup_size;
     uint64_t memory_bytes;
-    const char *type;       /* "discrete", "integrated", "virtual", "cpu", "other"; static */
+    const char *type; /* "discrete", "integrated", "virtual", "cpu", "other"; static */
     int usable, fp16_storage;
 } pnb_device_info;
-#define PNB_DEVICE_INFO_INIT {sizeof(pnb_device_info), "", "", "", 0, 0, 0, 0, 0, NULL, 0, 0}
+#define PNB_DEVICE_INFO_INIT                                                                                           \
+    { sizeof(pnb_device_info), "", "", "", 0, 0, 0, 0, 0, NULL, 0, 0 }
 
 /* How many devices the Vulkan loader knows, usable or not. None: PNB_ERROR_NO_DEVICE. */
 PNB_API pnb_status pnb_device_count(pnb_context *context, size_t *count);
@@ -114,7 +119,8 @@ PNB_API pnb_status pnb_device_get(pnb_context *context, size_t index, pnb_device
 PNB_API pnb_status pnb_context_device(pnb_context *context, pnb_device_info *info);
 /* A sentence: which device was chosen and why; "" before one was opened. Owned by the context. */
 PNB_API const char *pnb_context_choice(const pnb_context *context);
-/* Messages of the validation layers so far (params.validate), and the first of them ("" if none; owned by the context). */
+/* Messages of the validation layers so far (params.validate), and the first of them ("" if none; owned by the context).
+ */
 PNB_API uint64_t pnb_context_validation_messages(const pnb_context *context);
 PNB_API const char *pnb_context_validation_text(const pnb_context *context);
 
@@ -126,20 +132,21 @@ typedef struct pnb_ndarray {
     int is_image; /* read from PNG or JPEG: [C,H,W], mapped to [-1,1] */
 } pnb_ndarray;
 
-/* By what the file holds: NPY as it is (float32 and float64, integers; C order); PNG and JPEG (8 and 16 bit) as [C,H,W] in [-1,1].
- * channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT. */
-PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels,
-                                    pnb_ndarray *out);
+/* By what the file holds: NPY as it is (float32 and float64, integers; C order); PNG and JPEG (8 and 16 bit) as [C,H,W]
+ * in [-1,1]. channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT.
+ */
+PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels, pnb_ndarray *out);
 /* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), otherwise NPY. Written under
  * another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
-PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data, const pnb_extent *extent);
+PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data,
+                                     const pnb_extent *extent);
 PNB_API void pnb_ndarray_clear(pnb_ndarray *array);
 PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elements */
 
 /* ---- priors ----------------------------------------------------------------------------------------------------- */
 
-/* From a safetensors file; the architecture is worked out from the names and shapes in it. Touches no device. A file that
- * is damaged or no known network: PNB_ERROR_MODEL. A missing file: PNB_ERROR_INPUT. */
+/* From a safetensors file; the architecture is worked out from the names and shapes in it. Touches no device. A file
+ * that is damaged or no known network: PNB_ERROR_MODEL. A missing file: PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_model_load(pnb_context *context, const char *path, pnb_model **out);
 /* Exact Gaussian mixture of n parts in dim dimensions: weights [n] (normalised here), means [n,dim], covariances
  * [n,dim,dim], symmetric and positive definite. Copied. */
@@ -152,16 +159,17 @@ typedef struct pnb_model_info {
     const char *kind;        /* "gmm", "mlp", "adm"; static */
     const char *description; /* a sentence; owned by the model */
     uint64_t parameters;
-    uint32_t channels;       /* of its images; 0: a prior of vectors */
-    uint32_t dim;            /* of its vectors; 0: a prior of images */
-    uint32_t size;           /* side of the images that it was trained on; 0: the file does not say */
-    uint32_t multiple;       /* height and width must be multiples of this */
-    uint32_t out_channels;   /* of the network's raw output */
-    uint32_t classes;        /* 0: not class-conditional */
-    uint32_t steps;          /* T of its noise schedule */
-    uint32_t tensors;        /* named parameter tensors */
+    uint32_t channels;     /* of its images; 0: a prior of vectors */
+    uint32_t dim;          /* of its vectors; 0: a prior of images */
+    uint32_t size;         /* side of the images that it was trained on; 0: the file does not say */
+    uint32_t multiple;     /* height and width must be multiples of this */
+    uint32_t out_channels; /* of the network's raw output */
+    uint32_t classes;      /* 0: not class-conditional */
+    uint32_t steps;        /* T of its noise schedule */
+    uint32_t tensors;      /* named parameter tensors */
 } pnb_model_info;
-#define PNB_MODEL_INFO_INIT {sizeof(pnb_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define PNB_MODEL_INFO_INIT                                                                                            \
+    { sizeof(pnb_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 PNB_API pnb_status pnb_model_get_info(const pnb_model *model, pnb_model_info *info);
 /* Name (owned by the model) and extent of parameter tensor i in [0, tensors). */
 PNB_API pnb_status pnb_model_tensor(const pnb_model *model, uint32_t i, const char **name, pnb_extent *extent);
@@ -172,38 +180,40 @@ typedef struct pnb_predict_params {
     uint32_t n;             /* batch */
     uint32_t height, width; /* image priors; multiples of pnb_model_info.multiple */
     const float *x;         /* [n,C,H,W] or [n,D] */
-    const double *t;        /* [n], index of the noise schedule in [0, T-1], may be fractional; or NULL with sigma given */
-    const double *sigma;    /* [n], > 0: x is x_0 + sigma noise and out is the denoised estimate D(x; sigma); or NULL */
-    const double *label;    /* [n] class indices of a class-conditional prior, else NULL */
-    int raw;                /* with t: all channels as the network gives them, not the noise estimate alone */
-    float *out;             /* as x; with raw, [n,out_channels,H,W]. May be NULL */
+    const double *t;     /* [n], index of the noise schedule in [0, T-1], may be fractional; or NULL with sigma given */
+    const double *sigma; /* [n], > 0: x is x_0 + sigma noise and out is the denoised estimate D(x; sigma); or NULL */
+    const double *label; /* [n] class indices of a class-conditional prior, else NULL */
+    int raw;             /* with t: all channels as the network gives them, not the noise estimate alone */
+    float *out;          /* as x; with raw, [n,out_channels,H,W]. May be NULL */
     const float *cotangent; /* as out; needed for gradients */
     float *grad_x;          /* as x: gradient of sum(out * cotangent) with respect to x; or NULL */
     /* Called once for each parameter tensor with its gradient (valid during the call); non-zero cancels. Or NULL. */
     int (*on_gradient)(void *user, const char *name, const pnb_extent *extent, const float *gradient);
     void *user;
 } pnb_predict_params;
-#define PNB_PREDICT_DEFAULTS                                                                                                \
-    {sizeof(pnb_predict_params), 1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL}
+#define PNB_PREDICT_DEFAULTS                                                                                           \
+    { sizeof(pnb_predict_params), 1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL }
 PNB_API pnb_status pnb_model_predict(pnb_model *model, const pnb_predict_params *params);
 
 /* ---- forward operators ------------------------------------------------------------------------------------------ */
 
-/* type and its arguments as in problem.json ("mask_box", "{\"top\": 9, ...}"); args may be NULL; base_dir: folder for relative
- * paths in args, or NULL. image: [C,H,W] or [D]. Unknown type or argument, impossible size: PNB_ERROR_INPUT. */
+/* type and its arguments as in problem.json ("mask_box", "{\"top\": 9, ...}"); args may be NULL; base_dir: folder for
+ * relative paths in args, or NULL. image: [C,H,W] or [D]. Unknown type or argument, impossible size: PNB_ERROR_INPUT.
+ */
 PNB_API pnb_status pnb_forward_create(pnb_context *context, const char *type, const char *args, const char *base_dir,
                                       const pnb_extent *image, pnb_forward **out);
 PNB_API void pnb_forward_destroy(pnb_forward **forward);
 
 typedef struct pnb_forward_info {
     size_t struct_size;
-    const char *type;        /* owned by the operator */
+    const char *type; /* owned by the operator */
     pnb_extent image, measurement;
-    uint64_t measured;       /* entries of the measurement that carry information (kept pixels of a mask) */
-    double norm;             /* an upper bound of the spectral norm */
+    uint64_t measured; /* entries of the measurement that carry information (kept pixels of a mask) */
+    double norm;       /* an upper bound of the spectral norm */
     int linear, has_pinv;
 } pnb_forward_info;
-#define PNB_FORWARD_INFO_INIT {sizeof(pnb_forward_info), NULL, {0, {0}}, {0, {0}}, 0, 0, 0, 0}
+#define PNB_FORWARD_INFO_INIT                                                                                          \
+    { sizeof(pnb_forward_info), NULL, {0, {0}}, {0, {0}}, 0, 0, 0, 0 }
 PNB_API pnb_status pnb_forward_get_info(const pnb_forward *forward, pnb_forward_info *info);
 /* y = A(x), x = A^T y, x = A^+ y, each for a batch of n >= 1. Arrays have n times the elements of the shapes in
  * pnb_forward_info. adjoint and pinv: PNB_ERROR_USAGE where the operator has none. */
@@ -216,7 +226,8 @@ PNB_API pnb_status pnb_forward_types(pnb_context *context, char **text);
 /* ---- problems --------------------------------------------------------------------------------------------------- */
 
 /* From a problem.json, or from the run.json of an earlier run. Reads the files that it names; touches no device.
- * Unknown keys or types, wrong sizes, values that are not finite: PNB_ERROR_INPUT with file, key, found and expected. */
+ * Unknown keys or types, wrong sizes, values that are not finite: PNB_ERROR_INPUT with file, key, found and expected.
+ */
 PNB_API pnb_status pnb_problem_load(pnb_context *context, const char *path, pnb_problem **out);
 /* From text. base_dir: folder for relative paths; NULL: the current one. */
 PNB_API pnb_status pnb_problem_parse(pnb_context *context, const char *json, const char *base_dir, pnb_problem **out);
@@ -232,19 +243,23 @@ typedef struct pnb_problem_params {
     const char *method;       /* name; NULL: "ppm". Options: pnb_problem_set(problem, "method.particles", "8") */
     uint64_t seed;
 } pnb_problem_params;
-#define PNB_PROBLEM_DEFAULTS {sizeof(pnb_problem_params), NULL, NULL, NULL, 0, NULL, NULL, 0}
+#define PNB_PROBLEM_DEFAULTS                                                                                           \
+    { sizeof(pnb_problem_params), NULL, NULL, NULL, 0, NULL, NULL, 0 }
 PNB_API pnb_status pnb_problem_create(pnb_context *context, const pnb_problem_params *params, pnb_problem **out);
 PNB_API void pnb_problem_destroy(pnb_problem **problem);
 
-/* Override one value: key "seed", "noise.sigma", "method" (its name: options go back to their defaults) or "method.<option>";
- * value as text. Before a run is made from the problem. Unknown key: PNB_ERROR_USAGE; bad value: PNB_ERROR_INPUT. */
+/* Override one value: key "seed", "noise.sigma", "method" (its name: options go back to their defaults) or
+ * "method.<option>"; value as text. Before a run is made from the problem. Unknown key: PNB_ERROR_USAGE; bad value:
+ * PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_problem_set(pnb_problem *problem, const char *key, const char *value);
 /* Everything resolved, as JSON that pnb_problem_parse takes again. */
 PNB_API pnb_status pnb_problem_json(pnb_problem *problem, char **json);
-/* The same in words, each option with its value, range, unit and meaning, and whether it was given or is the default. */
+/* The same in words, each option with its value, range, unit and meaning, and whether it was given or is the default.
+ */
 PNB_API pnb_status pnb_problem_explain(pnb_problem *problem, char **text);
 PNB_API pnb_status pnb_problem_extents(const pnb_problem *problem, pnb_extent *image, pnb_extent *measurement);
-/* Copy the measurement to the caller's array (measurement shape). One that is simulated from the truth needs a device. */
+/* Copy the measurement to the caller's array (measurement shape). One that is simulated from the truth needs a device.
+ */
 PNB_API pnb_status pnb_problem_measurement(pnb_problem *problem, float *y);
 /* y = A(x) + noise of the problem, for a batch of n images; image i draws from the problem's seed and i. */
 PNB_API pnb_status pnb_problem_simulate(pnb_problem *problem, uint32_t n, const float *x, float *y);
@@ -256,8 +271,8 @@ PNB_API pnb_status pnb_method_types(pnb_context *context, char **text);
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
-/* Prepare: opens the device, uploads the prior, plans memory, compiles kernels, records the step. A plan over the memory
- * limit: PNB_ERROR_OUT_OF_MEMORY that names what would help. */
+/* Prepare: opens the device, uploads the prior, plans memory, compiles kernels, records the step. A plan over the
+ * memory limit: PNB_ERROR_OUT_OF_MEMORY that names what would help. */
 PNB_API pnb_status pnb_run_create(pnb_problem *problem, pnb_run **out);
 
 /* The same interface for draws from a prior. */
@@ -270,26 +285,28 @@ typedef struct pnb_sample_params {
     uint32_t height, width; /* image priors; 0: the size that it was trained on */
     uint64_t seed;
 } pnb_sample_params;
-#define PNB_SAMPLE_DEFAULTS {sizeof(pnb_sample_params), "ddim", 1, 0, 0, 0, 0, 0}
+#define PNB_SAMPLE_DEFAULTS                                                                                            \
+    { sizeof(pnb_sample_params), "ddim", 1, 0, 0, 0, 0, 0 }
 PNB_API pnb_status pnb_run_create_sampler(pnb_model *model, const pnb_sample_params *params, pnb_run **out);
 PNB_API void pnb_run_destroy(pnb_run **run);
 
 typedef struct pnb_progress {
     size_t struct_size;
-    uint32_t step, steps;                        /* done, and in all */
-    const char *phase;                           /* what the run is doing, in words */
+    uint32_t step, steps;                         /* done, and in all */
+    const char *phase;                            /* what the run is doing, in words */
     double loss_data, loss_prior, loss_auxiliary; /* latest known; NaN where there is none */
-    double seconds;                              /* since the run began (earlier sessions of a resumed run included) */
-    double seconds_left;                         /* estimate; NaN before there is one */
+    double seconds;                               /* since the run began (earlier sessions of a resumed run included) */
+    double seconds_left;                          /* estimate; NaN before there is one */
 } pnb_progress;
 /* Called between steps, on the caller's thread; non-zero asks to stop after the step that is in progress. */
 typedef int (*pnb_progress_fn)(void *user, const pnb_progress *progress);
 
-/* Do `steps` more steps (0: all that are left). Cancelled: PNB_ERROR_CANCELLED; samples can be read and the run can go on. */
+/* Do `steps` more steps (0: all that are left). Cancelled: PNB_ERROR_CANCELLED; samples can be read and the run can go
+ * on. */
 PNB_API pnb_status pnb_run_advance(pnb_run *run, uint32_t steps, pnb_progress_fn progress, void *user);
 PNB_API pnb_status pnb_run_get_progress(pnb_run *run, pnb_progress *out);
-PNB_API uint32_t pnb_run_particles(const pnb_run *run);     /* K */
-PNB_API pnb_extent pnb_run_image(const pnb_run *run);       /* one sample: [C,H,W] or [D] */
+PNB_API uint32_t pnb_run_particles(const pnb_run *run); /* K */
+PNB_API pnb_extent pnb_run_image(const pnb_run *run);   /* one sample: [C,H,W] or [D] */
 /* Into the caller's arrays: samples [K, image...]; mean and std (ddof 1) [image...], each may be NULL. */
 PNB_API pnb_status pnb_run_samples(pnb_run *run, float *samples);
 PNB_API pnb_status pnb_run_moments(pnb_run *run, float *mean, float *std);
@@ -297,15 +314,15 @@ PNB_API pnb_status pnb_run_moments(pnb_run *run, float *mean, float *std);
 PNB_API pnb_status pnb_run_samples_before_finish(pnb_run *run, float *samples);
 /* Everything that was resolved and measured, as in run.json of the output folder. */
 PNB_API pnb_status pnb_run_json(pnb_run *run, char **json);
-/* The whole state to a file, and back into a run of the same problem; then it goes on to the same bytes. A file of another
- * problem or version: PNB_ERROR_INPUT. Written under another name and renamed. */
+/* The whole state to a file, and back into a run of the same problem; then it goes on to the same bytes. A file of
+ * another problem or version: PNB_ERROR_INPUT. Written under another name and renamed. */
 PNB_API pnb_status pnb_run_save(pnb_run *run, const char *path);
 PNB_API pnb_status pnb_run_load(pnb_run *run, const char *path);
 
 enum { PNB_WRITE_OVERWRITE = 1 }; /* flags: replace the results that a folder holds */
-/* The output folder: samples.npy, mean.npy, std.npy, figures, run.json (last, so that its presence means complete). Made where
- * it does not exist. A folder that holds results, without PNB_WRITE_OVERWRITE: PNB_ERROR_USAGE. Never writes from values that
- * are not finite. */
+/* The output folder: samples.npy, mean.npy, std.npy, figures, run.json (last, so that its presence means complete).
+ * Made where it does not exist. A folder that holds results, without PNB_WRITE_OVERWRITE: PNB_ERROR_USAGE. Never writes
+ * from values that are not finite. */
 PNB_API pnb_status pnb_run_write(pnb_run *run, const char *folder, unsigned flags);
 
 /* All of the above in one call: run in a folder, with checkpoints in folder/checkpoint, and write the results. */
@@ -318,9 +335,10 @@ typedef struct pnb_solve_params {
     pnb_progress_fn progress;  /* may be NULL */
     void *user;
 } pnb_solve_params;
-#define PNB_SOLVE_DEFAULTS {sizeof(pnb_solve_params), NULL, 0, 0, 30, NULL, NULL}
-/* Cancelled: results so far are written, the checkpoint stays, PNB_ERROR_CANCELLED. resume in a folder whose run was complete:
- * PNB_OK at once. */
+#define PNB_SOLVE_DEFAULTS                                                                                             \
+    { sizeof(pnb_solve_params), NULL, 0, 0, 30, NULL, NULL }
+/* Cancelled: results so far are written, the checkpoint stays, PNB_ERROR_CANCELLED. resume in a folder whose run was
+ * complete: PNB_OK at once. */
 PNB_API pnb_status pnb_run_solve(pnb_run *run, const pnb_solve_params *params);
 /* Whether a folder holds results (complete or not) or a checkpoint. NULL pointers are allowed. */
 PNB_API pnb_status pnb_folder_state(pnb_context *context, const char *folder, int *has_results, int *has_checkpoint,
@@ -336,17 +354,19 @@ typedef struct pnb_scores {
     double coverage_1sigma;         /* fraction of pixels with |truth - mean| <= std; K >= 2 */
     double crps;                    /* fair ensemble CRPS; K >= 2 */
 } pnb_scores;
-#define PNB_SCORES_INIT {sizeof(pnb_scores), 0, 0, 0, 0, 0, 0, 0}
-/* samples [k, image...], truth [image...]; image: [C,H,W] in [-1,1] or [D]. Scores that do not apply are NaN. No device. */
+#define PNB_SCORES_INIT                                                                                                \
+    { sizeof(pnb_scores), 0, 0, 0, 0, 0, 0, 0 }
+/* samples [k, image...], truth [image...]; image: [C,H,W] in [-1,1] or [D]. Scores that do not apply are NaN. No
+ * device. */
 PNB_API pnb_status pnb_evaluate(pnb_context *context, uint32_t k, const pnb_extent *image, const float *samples,
                                 const float *truth, pnb_scores *scores);
 /* The same of an output folder against a truth file, as JSON with the keys of run.json's `scores`, and its chi2. */
 PNB_API pnb_status pnb_evaluate_folder(pnb_context *context, const char *folder, const char *truth, char **json);
 
-/* One PNG that sets the results of 1 to 16 output folders one above the other, each titled with its method and scores: truth,
- * measurement, mean, standard deviation (on one scale for all folders) and up to 8 samples; of vectors, the samples' first two
- * components on the same axes. A folder without results, or images and vectors together: PNB_ERROR_INPUT. A measurement that
- * was simulated is simulated again, which needs a device. */
+/* One PNG that sets the results of 1 to 16 output folders one above the other, each titled with its method and scores:
+ * truth, measurement, mean, standard deviation (on one scale for all folders) and up to 8 samples; of vectors, the
+ * samples' first two components on the same axes. A folder without results, or images and vectors together:
+ * PNB_ERROR_INPUT. A measurement that was simulated is simulated again, which needs a device. */
 PNB_API pnb_status pnb_draw_folders(pnb_context *context, size_t n, const char *const *folders, const char *path);
 
 typedef struct pnb_check {
@@ -354,26 +374,28 @@ typedef struct pnb_check {
     const char *op, *name;                /* valid during the call */
     double forward_error, gradient_error; /* relative to the largest value; gradient_error < 0: not checked */
     int passed;
-    const char *why;                      /* "" where it passed */
+    const char *why; /* "" where it passed */
 } pnb_check;
-/* Runs every op whose name matches the POSIX extended regular expression (NULL: all) against its fp64 reference, forward and
- * backward, on the context's device. report is called after each case (may be NULL); non-zero cancels. failed may be NULL.
- * PNB_OK also where cases failed. */
-PNB_API pnb_status pnb_selftest(pnb_context *context, const char *ops, int (*report)(void *user, const pnb_check *check),
-                                void *user, size_t *failed);
+/* Runs every op whose name matches the POSIX extended regular expression (NULL: all) against its fp64 reference,
+ * forward and backward, on the context's device. report is called after each case (may be NULL); non-zero cancels.
+ * failed may be NULL. PNB_OK also where cases failed. */
+PNB_API pnb_status pnb_selftest(pnb_context *context, const char *ops,
+                                int (*report)(void *user, const pnb_check *check), void *user, size_t *failed);
 
 typedef struct pnb_bench_params {
     size_t struct_size;
-    const char *ops; /* POSIX extended regular expression; NULL: all */
-    uint32_t repeat; /* runs of each case after the first; 0: 10 */
+    const char *ops;                            /* POSIX extended regular expression; NULL: all */
+    uint32_t repeat;                            /* runs of each case after the first; 0: 10 */
     int (*report)(void *user, const char *row); /* a line of text after each case; non-zero cancels; may be NULL */
     void *user;
 } pnb_bench_params;
-#define PNB_BENCH_DEFAULTS {sizeof(pnb_bench_params), NULL, 0, NULL, NULL}
+#define PNB_BENCH_DEFAULTS                                                                                             \
+    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL }
 /* Times each op's bench cases; json as in `penumbra bench --json`. */
 PNB_API pnb_status pnb_bench(pnb_context *context, const pnb_bench_params *params, char **json);
 
-/* What a file is: a prior (architecture, parameters, tensors), problem, run, array or image; as text or JSON. No device. */
+/* What a file is: a prior (architecture, parameters, tensors), problem, run, array or image; as text or JSON. No
+ * device. */
 PNB_API pnb_status pnb_inspect(pnb_context *context, const char *path, int json, char **text);
 
 #ifdef __cplusplus

@@ -38,7 +38,8 @@ static pnb_status nothing_matches(pnb_error *err, const char *pattern) {
     return pnb_fail(err, PNB_ERROR_USAGE, "ops: no op has a name that matches '%s'", pattern ? pattern : "");
 }
 
-/* ---- self-test ------------------------------------------------------------------------------------------------------------ */
+/* ---- self-test
+ * ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct selftest {
     pnb_context *ctx;
@@ -63,8 +64,8 @@ static pnb_status run_suite(selftest *t, const pnb_op_suite *suite) {
     return PNB_OK;
 }
 
-pnb_status pnb_selftest(pnb_context *ctx, const char *ops, int (*report)(void *user, const pnb_check *check), void *user,
-                        size_t *failed) {
+pnb_status pnb_selftest(pnb_context *ctx, const char *ops, int (*report)(void *user, const pnb_check *check),
+                        void *user, size_t *failed) {
     if (!ctx) return PNB_ERROR_USAGE;
     selftest t = {.ctx = ctx, .report = report, .user = user};
     filter f;
@@ -81,7 +82,8 @@ pnb_status pnb_selftest(pnb_context *ctx, const char *ops, int (*report)(void *u
     return status;
 }
 
-/* ---- benchmark ------------------------------------------------------------------------------------------------------------ */
+/* ---- benchmark
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* One case as a program of its own. */
 typedef struct bench_case {
@@ -92,6 +94,7 @@ typedef struct bench_case {
     pnb_store *store;
     pnb_graph *graph;
     pnb_program *program;
+    pnb_tensor out;
     double *ms; /* [repeat] */
     double gbyte;
     char kernel[128];
@@ -110,7 +113,7 @@ static pnb_status fill_input(bench_case *b, uint32_t i, pnb_storage *s) {
 
 static pnb_status build_case(bench_case *b) {
     pnb_storage *storages[PNB_CASE_MAX_IN];
-    pnb_tensor in[PNB_CASE_MAX_IN], out;
+    pnb_tensor in[PNB_CASE_MAX_IN];
     PNB_TRY(pnb_store_create(b->err, "bench", &b->store));
     for (uint32_t i = 0; i < b->c->n_in; i++) {
         char name[16];
@@ -123,10 +126,17 @@ static pnb_status build_case(bench_case *b) {
         PNB_TRY(fill_input(b, i, storages[i]));
         PNB_TRY(pnb_graph_bind(b->graph, storages[i], &in[i]));
     }
-    PNB_TRY(b->suite->build(b->graph, b->c, in, &out));
-    PNB_TRY(pnb_graph_output(b->graph, out));
+    PNB_TRY(b->suite->build(b->graph, b->c, in, &b->out));
+    PNB_TRY(pnb_graph_output(b->graph, b->out));
     pnb_program_params params = {.profile = true};
     return pnb_program_create(b->graph, b->gpu, &params, &b->program);
+}
+
+/* Gigabytes that any kernel must move: every input once, the output once. */
+static double least_traffic(const bench_case *b) {
+    double elements = (double)pnb_shape_count(pnb_graph_shape(b->graph, b->out));
+    for (uint32_t i = 0; i < b->c->n_in; i++) elements += (double)pnb_shape_count(b->c->in[i]);
+    return elements * sizeof(float) / 1e9;
 }
 
 /* Time on the device where it has timestamps, otherwise on the host. */
@@ -146,6 +156,7 @@ static pnb_status time_once(bench_case *b, double *ms) {
         largest = rows[i].ms;
         snprintf(b->kernel, sizeof b->kernel, "%s", rows[i].kernel);
     }
+    if (b->gbyte == 0) b->gbyte = least_traffic(b);
     *ms = sum > 0 ? sum : wall;
     return PNB_OK;
 }
@@ -177,13 +188,13 @@ static pnb_status time_case(bench_case *b, uint32_t repeat, cJSON *rows, char *l
     cJSON_AddNumberToObject(row, "gbps", gbps);
     cJSON_AddNumberToObject(row, "repeat", repeat);
     if (!cJSON_AddItemToArray(rows, row)) return pnb_no_memory(b->err, "bench");
-    snprintf(line, line_bytes, "%-16s %-36s %9.3f ms  %8.2f GFLOP/s  %7.2f GB/s  %s", b->suite->op, b->c->name, median, gflops,
-             gbps, b->kernel);
+    snprintf(line, line_bytes, "%-16s %-36s %9.3f ms  %8.2f GFLOP/s  %7.2f GB/s  %s", b->suite->op, b->c->name, median,
+             gflops, gbps, b->kernel);
     return PNB_OK;
 }
 
-static pnb_status bench_one(pnb_context *ctx, const pnb_bench_params *p, const pnb_op_suite *suite, const pnb_op_case *c,
-                            cJSON *rows) {
+static pnb_status bench_one(pnb_context *ctx, const pnb_bench_params *p, const pnb_op_suite *suite,
+                            const pnb_op_case *c, cJSON *rows) {
     uint32_t repeat = p->repeat ? p->repeat : 10;
     char line[512];
     bench_case b = {.gpu = ctx->gpu, .err = &ctx->error, .suite = suite, .c = c, .ms = malloc(repeat * sizeof(double))};

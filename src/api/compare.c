@@ -37,7 +37,8 @@ static void forget(result *r) {
     free(r->deviation);
 }
 
-/* ---- words ------------------------------------------------------------------------------------------------------------- */
+/* ---- words
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static double number(const cJSON *object, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -84,7 +85,8 @@ static pnb_status note_of(pnb_error *err, const char *folder, const cJSON *run, 
     return pnb_text_take(err, &text, out);
 }
 
-/* ---- reading a folder ---------------------------------------------------------------------------------------------------- */
+/* ---- reading a folder
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Truth and measurement of an image problem; a measurement that was simulated is simulated again. */
 static pnb_status take_problem(pnb_context *ctx, const char *path, result *r) {
@@ -139,8 +141,8 @@ static pnb_status read_folder(pnb_context *ctx, const char *folder, result *r) {
     if (!path) return pnb_no_memory(err, folder);
     pnb_status status = PNB_OK;
     if (!pnb_file_exists(path)) {
-        status = pnb_fail(err, PNB_ERROR_INPUT, "'%s' holds no results: expected the output folder of penumbra solve or sample",
-                          folder);
+        status = pnb_fail(err, PNB_ERROR_INPUT,
+                          "'%s' holds no results: expected the output folder of penumbra solve or sample", folder);
     }
     if (status == PNB_OK) status = pnb_folder_samples(err, folder, &r->samples, &r->image);
     if (status == PNB_OK) status = take_run(ctx, path, r);
@@ -152,7 +154,8 @@ static pnb_status read_folder(pnb_context *ctx, const char *folder, result *r) {
     return status;
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------------------ */
+/* ---- images
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static float largest_deviation(size_t n, const result *r) {
     float largest = 0;
@@ -190,7 +193,8 @@ static pnb_status draw_images(pnb_error *err, size_t n, result *r, const char *p
     return pnb_figure_sheet(err, path, blocks, n, COLUMNS);
 }
 
-/* ---- vectors ----------------------------------------------------------------------------------------------------------------- */
+/* ---- vectors
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static pnb_status draw_vectors(pnb_error *err, size_t n, const result *r, const char *path) {
     pnb_points points[MOST_FOLDERS];
@@ -212,15 +216,18 @@ static pnb_status draw_vectors(pnb_error *err, size_t n, const result *r, const 
     return status;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static pnb_status draw(pnb_context *ctx, size_t n, const char *const *folders, result *r, const char *path) {
     for (size_t i = 0; i < n; i++) {
         if (!folders[i]) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_draw_folders: folder %zu is NULL", i);
         PNB_TRY(read_folder(ctx, folders[i], &r[i]));
         if (r[i].image.rank == r[0].image.rank) continue;
-        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s' and '%s': one holds images and the other vectors, which do not go "
-                                                      "into one picture", folders[0], folders[i]);
+        return pnb_fail(&ctx->error, PNB_ERROR_INPUT,
+                        "'%s' and '%s': one holds images and the other vectors, which do not go "
+                        "into one picture",
+                        folders[0], folders[i]);
     }
     return r[0].image.rank == 3 ? draw_images(&ctx->error, n, r, path) : draw_vectors(&ctx->error, n, r, path);
 }
@@ -228,8 +235,8 @@ static pnb_status draw(pnb_context *ctx, size_t n, const char *const *folders, r
 pnb_status pnb_draw_folders(pnb_context *ctx, size_t n, const char *const *folders, const char *path) {
     if (!ctx) return PNB_ERROR_USAGE;
     if (n < 1 || n > MOST_FOLDERS || !folders || !path) {
-        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_draw_folders: needs 1 to %d folders and the path of a picture",
-                        MOST_FOLDERS);
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                        "pnb_draw_folders: needs 1 to %d folders and the path of a picture", MOST_FOLDERS);
     }
     result *results = calloc(n, sizeof *results);
     if (!results) return pnb_no_memory(&ctx->error, "figure");

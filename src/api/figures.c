@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- images ---------------------------------------------------------------------------------------------------------------- */
+/* ---- images
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 pnb_picture pnb_picture_of(const float *data, pnb_shape image) {
     uint32_t shown = image.d[0] == 3 ? 3 : 1;
-    return (pnb_picture){.data = data, .channels = shown, .height = image.d[1], .width = image.d[2], .low = -1, .high = 1};
+    return (pnb_picture){
+        .data = data, .channels = shown, .height = image.d[1], .width = image.d[2], .low = -1, .high = 1};
 }
 
 pnb_picture pnb_picture_of_measurement(const float *y, pnb_shape shape) {
@@ -31,7 +33,8 @@ static pnb_status contact_sheet(pnb_run *r, const pnb_outcome *o, const float *d
     char captions[MOST][24];
     size_t n = 0;
     if (p && p->truth) tiles[n++] = (pnb_tile){"truth", pnb_picture_of(p->truth, r->image), false};
-    if (p && p->measurement.rank == 3) tiles[n++] = (pnb_tile){"measurement", pnb_picture_of_measurement(p->y, p->measurement), false};
+    if (p && p->measurement.rank == 3)
+        tiles[n++] = (pnb_tile){"measurement", pnb_picture_of_measurement(p->y, p->measurement), false};
     tiles[n++] = (pnb_tile){"mean", pnb_picture_of(o->mean, r->image), false};
     pnb_picture std = {deviation, 1, r->image.d[1], r->image.d[2], 0, NAN, PNB_MAP_INFERNO};
     if (o->k > 1) tiles[n++] = (pnb_tile){"standard deviation", std, true};
@@ -56,7 +59,8 @@ static pnb_status image_figures(pnb_run *r, const pnb_outcome *o, char *const pa
     return status;
 }
 
-/* ---- vectors: the plane of the first two components -------------------------------------------------------------------------- */
+/* ---- vectors: the plane of the first two components
+ * -------------------------------------------------------------------------- */
 
 enum { GRID = 160 };
 
@@ -124,7 +128,8 @@ static pnb_status plot_densities(pnb_run *r, const pnb_outcome *o, const float *
                         {"exact posterior", &d[2], 1, NULL, 0},
                         {"samples on the exact posterior", &d[2], 1, &samples, 1}};
     pnb_panel prior_only = {"samples on the prior", &d[0], 1, &samples, 1};
-    pnb_scatter scatter = {o->exact ? all : &prior_only, o->exact ? 4 : 1, a.x_min, a.x_max, a.y_min, a.y_max, "x1", "x2"};
+    pnb_scatter scatter = {
+        o->exact ? all : &prior_only, o->exact ? 4 : 1, a.x_min, a.x_max, a.y_min, a.y_max, "x1", "x2"};
     return pnb_figure_scatter(&r->ctx->error, path, &scatter);
 }
 

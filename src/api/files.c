@@ -51,8 +51,8 @@ pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channel
         char text[PNB_SHAPE_TEXT_SIZE];
         pnb_shape_to_text(a.rank, a.shape, text);
         pnb_array_free(&a);
-        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': shape %s: expected rank 1 to %d and no empty dimension", path, text,
-                        PNB_MAX_RANK);
+        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': shape %s: expected rank 1 to %d and no empty dimension",
+                        path, text, PNB_MAX_RANK);
     }
     out->data = a.data;
     out->extent.rank = a.rank;
@@ -68,7 +68,7 @@ void pnb_ndarray_clear(pnb_ndarray *array) {
 }
 
 pnb_status pnb_values_write_png(pnb_error *err, const char *path, const float *data, uint32_t channels, uint32_t height,
-                              uint32_t width) {
+                                uint32_t width) {
     size_t count = (size_t)channels * height * width;
     float *unit = malloc(count * sizeof *unit);
     if (!unit) return pnb_no_memory(err, path);
@@ -82,7 +82,8 @@ pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *da
     if (!ctx) return PNB_ERROR_USAGE;
     uint64_t count = pnb_extent_count(extent);
     if (!path || !data || !extent || extent->rank < 1 || count == 0) {
-        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_ndarray_write: needs a path, data and an extent without zeros");
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                        "pnb_ndarray_write: needs a path, data and an extent without zeros");
     }
     for (uint64_t i = 0; i < count; i++) {
         if (!isfinite(data[i])) {
@@ -97,6 +98,8 @@ pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *da
         return pnb_npy_write(&ctx->error, path, extent->rank, shape, data);
     }
     if (extent->rank == 2) return pnb_values_write_png(&ctx->error, path, data, 1, d[0], d[1]);
-    if (extent->rank == 3 && (d[0] == 1 || d[0] == 3)) return pnb_values_write_png(&ctx->error, path, data, d[0], d[1], d[2]);
-    return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': a PNG takes one image [H,W], [1,H,W] or [3,H,W]; use .npy", path);
+    if (extent->rank == 3 && (d[0] == 1 || d[0] == 3))
+        return pnb_values_write_png(&ctx->error, path, data, d[0], d[1], d[2]);
+    return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': a PNG takes one image [H,W], [1,H,W] or [3,H,W]; use .npy",
+                    path);
 }

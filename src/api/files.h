@@ -4,10 +4,11 @@
 
 #include "api/handles.h"
 
-/* NPY as it is; PNG and JPEG mapped to [-1,1], converted to `channels` (0: as the file has). Freed with pnb_array_free. */
+/* NPY as it is; PNG and JPEG mapped to [-1,1], converted to `channels` (0: as the file has). Freed with pnb_array_free.
+ */
 pnb_status pnb_values_read(pnb_error *err, const char *path, uint32_t channels, pnb_array *out, bool *is_image);
 /* data [channels,height,width] of [-1,1], clamped. */
 pnb_status pnb_values_write_png(pnb_error *err, const char *path, const float *data, uint32_t channels, uint32_t height,
-                              uint32_t width);
+                                uint32_t width);
 
 #endif

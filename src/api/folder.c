@@ -7,12 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const result_files[] = {"samples.npy", "mean.npy",  "std.npy",     "samples.png",
-                                           "mean.png",    "std.png",   "scatter.png", "run.json",
-                                           "samples_before_finish.npy"};
+static const char *const result_files[] = {"samples.npy", "mean.npy", "std.npy",
+                                           "samples.png", "mean.png", "std.png",
+                                           "scatter.png", "run.json", "samples_before_finish.npy"};
 static const char *const checkpoint_files[] = {"checkpoint/state", "checkpoint/state.json", "checkpoint/state.tmp",
                                                "checkpoint/state.json.tmp"};
-enum { RESULT_FILES = sizeof result_files / sizeof *result_files, CHECKPOINT_FILES = sizeof checkpoint_files / sizeof *checkpoint_files };
+enum {
+    RESULT_FILES = sizeof result_files / sizeof *result_files,
+    CHECKPOINT_FILES = sizeof checkpoint_files / sizeof *checkpoint_files
+};
 
 static bool exists(const char *folder, const char *name) {
     char *path = pnb_path_join(folder, name);
@@ -28,7 +31,8 @@ static bool remove_file(const char *folder, const char *name) {
     return gone;
 }
 
-pnb_status pnb_folder_state(pnb_context *ctx, const char *folder, int *has_results, int *has_checkpoint, int *complete) {
+pnb_status pnb_folder_state(pnb_context *ctx, const char *folder, int *has_results, int *has_checkpoint,
+                            int *complete) {
     if (!ctx) return PNB_ERROR_USAGE;
     if (!folder) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_folder_state: folder is NULL");
     bool results = false;
@@ -64,7 +68,8 @@ void pnb_folder_remove_checkpoint(const char *folder) {
 pnb_status pnb_folder_clear_results(pnb_error *err, const char *folder) {
     for (size_t i = 0; i < RESULT_FILES; i++) {
         if (!remove_file(folder, result_files[i])) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "'%s/%s': cannot be removed: %s", folder, result_files[i], strerror(errno));
+            return pnb_fail(err, PNB_ERROR_INPUT, "'%s/%s': cannot be removed: %s", folder, result_files[i],
+                            strerror(errno));
         }
     }
     return PNB_OK;

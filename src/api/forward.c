@@ -10,14 +10,16 @@ pnb_status pnb_forward_create(pnb_context *ctx, const char *type, const char *ar
     if (!ctx) return PNB_ERROR_USAGE;
     pnb_shape shape;
     if (!type || !image || !out || !pnb_shape_of(image, &shape) || shape.rank > 3) {
-        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_forward_create: needs a type and an image extent of rank 1 to 3");
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                        "pnb_forward_create: needs a type and an image extent of rank 1 to 3");
     }
     cJSON *json = NULL;
     if (args) {
         json = cJSON_Parse(args);
         if (!cJSON_IsObject(json)) {
             cJSON_Delete(json);
-            return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "operator %s: the arguments are no JSON object: %.200s", type, args);
+            return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "operator %s: the arguments are no JSON object: %.200s", type,
+                            args);
         }
     }
     pnb_operator *op = NULL;
@@ -66,8 +68,8 @@ pnb_status pnb_forward_get_info(const pnb_forward *f, pnb_forward_info *out) {
 /* One application as a graph of its own: in [n, from...] to out [n, to...]. */
 typedef pnb_status (*pnb_operator_fn)(pnb_operator *op, pnb_graph *g, pnb_tensor in, pnb_tensor *out);
 
-static pnb_status run_graph(pnb_forward *f, pnb_gpu *gpu, pnb_operator_fn fn, pnb_shape from, pnb_shape to, const float *in,
-                            float *out) {
+static pnb_status run_graph(pnb_forward *f, pnb_gpu *gpu, pnb_operator_fn fn, pnb_shape from, pnb_shape to,
+                            const float *in, float *out) {
     pnb_store *store = NULL;
     pnb_graph *graph = NULL;
     pnb_program *program = NULL;
@@ -93,8 +95,8 @@ fail:
     return status;
 }
 
-static pnb_status run_forward(pnb_forward *f, const char *name, pnb_operator_fn fn, uint32_t n, bool to_image, const float *in,
-                              float *out) {
+static pnb_status run_forward(pnb_forward *f, const char *name, pnb_operator_fn fn, uint32_t n, bool to_image,
+                              const float *in, float *out) {
     if (!f) return PNB_ERROR_USAGE;
     if (n == 0 || !in || !out) {
         return pnb_fail(&f->ctx->error, PNB_ERROR_USAGE, "%s: a batch of 0, or an array that is NULL", name);
@@ -120,18 +122,26 @@ pnb_status pnb_forward_adjoint(pnb_forward *f, uint32_t n, const float *y, float
 
 pnb_status pnb_forward_pinv(pnb_forward *f, uint32_t n, const float *y, float *x) {
     if (f && !pnb_operator_has_pinv(f->op)) {
-        return pnb_fail(&f->ctx->error, PNB_ERROR_USAGE, "operator %s has no pseudo-inverse here", pnb_operator_name(f->op));
+        return pnb_fail(&f->ctx->error, PNB_ERROR_USAGE, "operator %s has no pseudo-inverse here",
+                        pnb_operator_name(f->op));
     }
     return run_forward(f, "pnb_forward_pinv", pnb_operator_pinv, n, true, y, x);
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------------------- */
+/* ---- help
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void add_option(pnb_text *text, const pnb_option *o) {
     switch (o->kind) {
-    case PNB_OPTION_INT: pnb_text_add(text, "    %s: %g, whole, %g to %g", o->name, o->def, o->min, o->max); break;
-    case PNB_OPTION_REAL: pnb_text_add(text, "    %s: %g, %g to %g", o->name, o->def, o->min, o->max); break;
-    case PNB_OPTION_BOOL: pnb_text_add(text, "    %s: %s", o->name, o->def != 0 ? "true" : "false"); break;
+    case PNB_OPTION_INT:
+        pnb_text_add(text, "    %s: %g, whole, %g to %g", o->name, o->def, o->min, o->max);
+        break;
+    case PNB_OPTION_REAL:
+        pnb_text_add(text, "    %s: %g, %g to %g", o->name, o->def, o->min, o->max);
+        break;
+    case PNB_OPTION_BOOL:
+        pnb_text_add(text, "    %s: %s", o->name, o->def != 0 ? "true" : "false");
+        break;
     case PNB_OPTION_CHOICE:
         pnb_text_add(text, "    %s: %s, of", o->name, o->choices[(int)o->def]);
         for (int i = 0; o->choices[i]; i++) pnb_text_add(text, "%s %s", i ? "," : "", o->choices[i]);

@@ -45,9 +45,9 @@ struct pnb_problem {
     bool owns_model, owns_forward;
     pnb_shape image, measurement;
     bool size_given;
-    float *y;          /* NULL until simulated */
-    float *truth;      /* NULL: unknown */
-    bool simulated;    /* the measurement comes from the truth */
+    float *y;                       /* NULL until simulated */
+    float *truth;                   /* NULL: unknown */
+    bool simulated;                 /* the measurement comes from the truth */
     cJSON *y_source, *truth_source; /* as resolved problem.json has them */
     double sigma;
     uint64_t seed, noise_seed;

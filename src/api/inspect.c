@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- priors ---------------------------------------------------------------------------------------------------------------- */
+/* ---- priors
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info) {
     cJSON *json = cJSON_CreateObject();
@@ -78,7 +79,8 @@ static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, c
     return status;
 }
 
-/* ---- problems and runs ------------------------------------------------------------------------------------------------------- */
+/* ---- problems and runs
+ * ------------------------------------------------------------------------------------------------------- */
 
 static double number(const cJSON *object, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -91,10 +93,12 @@ static void run_text(const cJSON *run, pnb_text *text) {
     name = cJSON_GetObjectItemCaseSensitive(device, "name");
     pnb_text_add(text, "run: %g of %g steps, %.3g s on %s\n", number(run, "steps_done"), number(run, "steps"),
                  number(seconds, "total"), cJSON_IsString(name) ? name->valuestring : "an unknown device");
-    for (item = cJSON_GetObjectItemCaseSensitive(run, "scores"), item = item ? item->child : NULL; item; item = item->next) {
+    for (item = cJSON_GetObjectItemCaseSensitive(run, "scores"), item = item ? item->child : NULL; item;
+         item = item->next) {
         if (cJSON_IsNumber(item)) pnb_text_add(text, "  %-24s %.4g\n", item->string, item->valuedouble);
     }
-    for (item = cJSON_GetObjectItemCaseSensitive(run, "warnings"), item = item ? item->child : NULL; item; item = item->next) {
+    for (item = cJSON_GetObjectItemCaseSensitive(run, "warnings"), item = item ? item->child : NULL; item;
+         item = item->next) {
         if (cJSON_IsString(item)) pnb_text_add(text, "warning: %s\n", item->valuestring);
     }
 }
@@ -121,7 +125,8 @@ static pnb_status inspect_problem(pnb_context *ctx, const char *path, bool json,
     return status;
 }
 
-/* ---- arrays and images -------------------------------------------------------------------------------------------------------- */
+/* ---- arrays and images
+ * -------------------------------------------------------------------------------------------------------- */
 
 typedef struct statistics {
     double least, largest, mean, std;
@@ -172,9 +177,10 @@ static pnb_status inspect_array(pnb_context *ctx, const char *path, bool json, c
         status = pnb_json_take(&ctx->error, array_object(&a, &s, image), out);
     } else {
         pnb_text text = {0};
-        pnb_text_add(&text, "%s %s%s\nfrom %.6g to %.6g, mean %.6g, std %.6g\nnot finite: %llu\n", image ? "image" : "array",
-                     pnb_shape_to_text(a.rank, a.shape, shape), image ? " (mapped to [-1,1])" : "", s.least, s.largest, s.mean,
-                     s.std, (unsigned long long)s.not_finite);
+        pnb_text_add(&text, "%s %s%s\nfrom %.6g to %.6g, mean %.6g, std %.6g\nnot finite: %llu\n",
+                     image ? "image" : "array", pnb_shape_to_text(a.rank, a.shape, shape),
+                     image ? " (mapped to [-1,1])" : "", s.least, s.largest, s.mean, s.std,
+                     (unsigned long long)s.not_finite);
         status = pnb_text_take(&ctx->error, &text, out);
     }
     pnb_array_free(&a);

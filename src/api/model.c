@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static pnb_status wrap(pnb_context *ctx, pnb_prior *prior, cJSON *source, pnb_model **out) {
     pnb_model *m = calloc(1, sizeof *m);
@@ -26,7 +27,8 @@ pnb_status pnb_model_load(pnb_context *ctx, const char *path, pnb_model **out) {
     if (!ctx) return PNB_ERROR_USAGE;
     if (!path || !out) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_model_load: path and out may not be NULL");
     if (access(path, R_OK) != 0) {
-        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': no such file, or it may not be read (a prior was expected)", path);
+        return pnb_fail(&ctx->error, PNB_ERROR_INPUT,
+                        "'%s': no such file, or it may not be read (a prior was expected)", path);
     }
     pnb_prior *prior = NULL;
     PNB_TRY(pnb_prior_load(&ctx->error, path, &prior));
@@ -43,8 +45,8 @@ pnb_status pnb_model_load(pnb_context *ctx, const char *path, pnb_model **out) {
 static cJSON *doubles(const double *values, pnb_shape shape, uint32_t level, size_t *at) {
     cJSON *list = cJSON_CreateArray();
     for (uint32_t i = 0; list && i < shape.d[level]; i++) {
-        cJSON *item =
-            level < 3 && level + 1 < shape.rank ? doubles(values, shape, level + 1, at) : cJSON_CreateNumber(values[(*at)++]);
+        cJSON *item = level < 3 && level + 1 < shape.rank ? doubles(values, shape, level + 1, at)
+                                                          : cJSON_CreateNumber(values[(*at)++]);
         if (!item || !cJSON_AddItemToArray(list, item)) {
             cJSON_Delete(item);
             cJSON_Delete(list);
@@ -98,7 +100,8 @@ pnb_status pnb_model_ready(pnb_model *m, pnb_gpu **gpu) {
     return PNB_OK;
 }
 
-/* ---- description ------------------------------------------------------------------------------------------------------- */
+/* ---- description
+ * ------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_model_get_info(const pnb_model *m, pnb_model_info *out) {
     static const char *const kinds[] = {"gmm", "mlp", "adm"};
@@ -134,9 +137,11 @@ pnb_status pnb_model_tensor(const pnb_model *m, uint32_t i, const char **name, p
     return PNB_OK;
 }
 
-/* ---- one evaluation ------------------------------------------------------------------------------------------------------ */
+/* ---- one evaluation
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* One prediction while it is built and run. Level values are those of the variance-preserving form that networks see. */
+/* One prediction while it is built and run. Level values are those of the variance-preserving form that networks see.
+ */
 typedef struct prediction {
     pnb_predict_params params;
     pnb_model *model;
@@ -173,21 +178,22 @@ static pnb_status check_shapes(prediction *s) {
     } else {
         uint32_t multiple = pnb_prior_multiple(prior);
         if (p->height == 0 || p->width == 0 || (multiple && (p->height % multiple || p->width % multiple))) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "predict: height and width must be multiples of %u, found %u x %u", multiple,
-                            p->height, p->width);
+            return pnb_fail(err, PNB_ERROR_INPUT, "predict: height and width must be multiples of %u, found %u x %u",
+                            multiple, p->height, p->width);
         }
         s->x_shape = pnb_shape4(p->n, pnb_prior_channels(prior), p->height, p->width);
         s->out_shape = s->x_shape;
         if (p->raw) s->out_shape.d[1] = pnb_prior_out_channels(prior);
     }
     if (classes && !p->label) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "predict: this prior needs a class from 0 to %u for each image", classes - 1);
+        return pnb_fail(err, PNB_ERROR_INPUT, "predict: this prior needs a class from 0 to %u for each image",
+                        classes - 1);
     }
     if (!classes && p->label) return pnb_fail(err, PNB_ERROR_INPUT, "predict: this prior has no classes");
     for (uint32_t i = 0; p->label && i < p->n; i++) {
         if (p->label[i] != floor(p->label[i]) || p->label[i] < 0 || p->label[i] >= classes) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "predict: class %g: expected a whole number from 0 to %u", p->label[i],
-                            classes - 1);
+            return pnb_fail(err, PNB_ERROR_INPUT, "predict: class %g: expected a whole number from 0 to %u",
+                            p->label[i], classes - 1);
         }
     }
     return PNB_OK;
@@ -214,8 +220,9 @@ static pnb_status fill_levels(prediction *s) {
         }
         uint32_t below = (uint32_t)t, above = below < schedule->steps - 1 ? below + 1 : below;
         double part = t - below;
-        double alpha_bar = part > 0 ? exp((1 - part) * log(schedule->alpha_bar[below]) + part * log(schedule->alpha_bar[above]))
-                                    : schedule->alpha_bar[below];
+        double alpha_bar =
+            part > 0 ? exp((1 - part) * log(schedule->alpha_bar[below]) + part * log(schedule->alpha_bar[above]))
+                     : schedule->alpha_bar[below];
         s->alpha[i] = sqrt(alpha_bar);
         s->sigma[i] = sqrt(1 - alpha_bar);
         s->t[i] = (1 - part) * schedule->timestep_map[below] + part * schedule->timestep_map[above];

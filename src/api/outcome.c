@@ -28,7 +28,8 @@ static void set_shape(pnb_metrics_input *in, pnb_shape image) {
     in->width = image.d[2];
 }
 
-/* ---- agreement with the measurement -------------------------------------------------------------------------------------- */
+/* ---- agreement with the measurement
+ * -------------------------------------------------------------------------------------- */
 
 static pnb_status agreement(pnb_run *r, const float *samples, uint32_t k, double **chi2, float *ax) {
     pnb_problem *p = r->problem;
@@ -63,7 +64,8 @@ fail:
     return status;
 }
 
-/* ---- the exact posterior of a mixture ------------------------------------------------------------------------------------ */
+/* ---- the exact posterior of a mixture
+ * ------------------------------------------------------------------------------------ */
 
 static pnb_status mixture_of(pnb_run *r, pnb_gmm *out) {
     pnb_json doc = pnb_json_root(&r->ctx->error, "prior", r->model->source);
@@ -76,7 +78,8 @@ static pnb_status mixture_of(pnb_run *r, pnb_gmm *out) {
         PNB_TRY_GOTO(pnb_json_numbers(&doc, keys[i], 1 << 26, &rank, shape, &values[i]));
         if (i == 0) n = shape[0];
     }
-    status = pnb_gmm_init(&r->ctx->error, pnb_prior_dim(r->model->prior), (uint32_t)n, values[0], values[1], values[2], out);
+    status =
+        pnb_gmm_init(&r->ctx->error, pnb_prior_dim(r->model->prior), (uint32_t)n, values[0], values[1], values[2], out);
 fail:
     for (int i = 0; i < 3; i++) free(values[i]);
     return status;
@@ -111,7 +114,8 @@ static pnb_status exact_posterior(pnb_run *r, pnb_outcome *o) {
     uint32_t m = (uint32_t)pnb_shape_count(p->measurement);
     o->matrix = malloc((size_t)m * dim * sizeof *o->matrix);
     double *y = malloc(m * sizeof *y);
-    pnb_status status = o->matrix && y ? matrix_of(p, dim, m, o->matrix) : pnb_no_memory(&r->ctx->error, "exact posterior");
+    pnb_status status =
+        o->matrix && y ? matrix_of(p, dim, m, o->matrix) : pnb_no_memory(&r->ctx->error, "exact posterior");
     for (uint32_t i = 0; y && i < m; i++) y[i] = p->y[i];
     if (status == PNB_OK) {
         status = pnb_gmm_posterior(&r->ctx->error, &o->prior, m, o->matrix, y, p->sigma, &o->posterior);
@@ -123,7 +127,8 @@ static pnb_status exact_posterior(pnb_run *r, pnb_outcome *o) {
     return PNB_OK;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static pnb_status read_samples(pnb_run *r, pnb_outcome *o) {
     size_t all = o->k * o->count;
@@ -176,7 +181,8 @@ pnb_status pnb_run_moments(pnb_run *r, float *mean, float *std) {
     return status;
 }
 
-/* ---- run.json -------------------------------------------------------------------------------------------------------------- */
+/* ---- run.json
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void add_known(cJSON *object, const char *key, double value) {
     if (isfinite(value)) cJSON_AddNumberToObject(object, key, value);
@@ -253,11 +259,13 @@ static void warn(cJSON *list, char *text) {
 static void add_warnings(cJSON *json, pnb_run *r, const pnb_outcome *o) {
     cJSON *list = cJSON_AddArrayToObject(json, "warnings");
     uint32_t done = pnb_solver_step_index(r->solver), all = pnb_solver_steps(r->solver);
-    if (done < all) warn(list, pnb_format("stopped after step %u of %u: these are no posterior samples yet", done, all));
+    if (done < all)
+        warn(list, pnb_format("stopped after step %u of %u: these are no posterior samples yet", done, all));
     double ratio = o->metrics.residual_ratio;
     uint64_t entries = r->problem ? pnb_operator_measured_count(r->problem->forward->op) : 0;
     if (done == all && entries >= 30 && isfinite(ratio) && (ratio > 1.3 || ratio < 0.7)) {
-        warn(list, pnb_format("RMS(y - A x)/sigma is %.3g, expected about 1: check noise.sigma, or take more steps", ratio));
+        warn(list,
+             pnb_format("RMS(y - A x)/sigma is %.3g, expected about 1: check noise.sigma, or take more steps", ratio));
     }
 }
 

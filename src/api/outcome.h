@@ -8,14 +8,14 @@
 
 typedef struct pnb_outcome {
     uint32_t k;
-    uint64_t count;            /* elements of one sample */
-    float *samples;            /* [k, image...], finite */
-    float *before_finish;      /* likewise; NULL where there was no finish */
-    float *mean, *std;         /* [image...] */
+    uint64_t count;             /* elements of one sample */
+    float *samples;             /* [k, image...], finite */
+    float *before_finish;       /* likewise; NULL where there was no finish */
+    float *mean, *std;          /* [image...] */
     double *chi2, *chi2_before; /* [k]; NULL: draws from a prior; no finish */
     pnb_metrics metrics;
     pnb_gmm prior, posterior; /* exact, for mixtures under linear operators; all zero otherwise */
-    double *matrix; /* A [m,dim] of that operator; NULL otherwise */
+    double *matrix;           /* A [m,dim] of that operator; NULL otherwise */
     bool exact;
     pnb_posterior_scores distance; /* where exact */
 } pnb_outcome;

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-static pnb_status write_array(pnb_error *err, const char *folder, const char *name, const float *data, uint32_t k, pnb_shape image) {
+static pnb_status write_array(pnb_error *err, const char *folder, const char *name, const float *data, uint32_t k,
+                              pnb_shape image) {
     uint64_t shape[4];
     uint32_t rank = 0;
     if (k) shape[rank++] = k;
@@ -31,7 +32,8 @@ static pnb_status write_json(pnb_run *r, const pnb_outcome *o, const char *folde
 static pnb_status write_all(pnb_run *r, const pnb_outcome *o, const char *folder) {
     pnb_error *err = &r->ctx->error;
     PNB_TRY(write_array(err, folder, "samples.npy", o->samples, o->k, r->image));
-    if (o->before_finish) PNB_TRY(write_array(err, folder, "samples_before_finish.npy", o->before_finish, o->k, r->image));
+    if (o->before_finish)
+        PNB_TRY(write_array(err, folder, "samples_before_finish.npy", o->before_finish, o->k, r->image));
     PNB_TRY(write_array(err, folder, "mean.npy", o->mean, 0, r->image));
     PNB_TRY(write_array(err, folder, "std.npy", o->std, 0, r->image));
     PNB_TRY(pnb_outcome_figures(r, o, folder));
@@ -45,7 +47,8 @@ pnb_status pnb_run_write(pnb_run *r, const char *folder, unsigned flags) {
     int results;
     PNB_TRY(pnb_folder_state(r->ctx, folder, &results, NULL, NULL));
     if (results && !(flags & PNB_WRITE_OVERWRITE)) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "'%s' already holds results: choose another folder, or overwrite", folder);
+        return pnb_fail(err, PNB_ERROR_USAGE, "'%s' already holds results: choose another folder, or overwrite",
+                        folder);
     }
     pnb_outcome o;
     PNB_TRY(pnb_outcome_read(r, &o)); /* before anything old is touched */

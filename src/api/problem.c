@@ -12,7 +12,8 @@
 /* Philox stream of simulated measurements; image i of a batch uses stream + i. */
 enum { PNB_STREAM_MEASUREMENT = 0x4d45u };
 
-/* ---- life -------------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static pnb_problem *new_problem(pnb_context *ctx, const char *file, const char *base_dir) {
     pnb_problem *p = calloc(1, sizeof *p);
@@ -78,15 +79,16 @@ pnb_status pnb_problem_parse(pnb_context *ctx, const char *text, const char *bas
     return from_json(ctx, NULL, base_dir, json, out);
 }
 
-static pnb_status copy_values(pnb_problem *p, const char *key, const float *from, pnb_shape shape, const float *measured,
-                              float **out, cJSON **source) {
+static pnb_status copy_values(pnb_problem *p, const char *key, const float *from, pnb_shape shape,
+                              const float *measured, float **out, cJSON **source) {
     uint64_t count = pnb_shape_count(shape);
     *out = malloc(count * sizeof **out);
     if (!*out) return pnb_no_memory(&p->ctx->error, key);
     for (uint64_t i = 0; i < count; i++) {
         (*out)[i] = measured && measured[i] == 0 ? 0 : from[i];
         if (!isfinite((*out)[i])) {
-            return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: element %llu is not a finite number", key, (unsigned long long)i);
+            return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: element %llu is not a finite number", key,
+                                    (unsigned long long)i);
         }
     }
     *source = pnb_json_floats(*out, shape);
@@ -107,15 +109,17 @@ static pnb_status fill_from_parts(pnb_problem *p, const pnb_problem_params *part
     p->size_given = !dim;
     if (!fits) {
         char text[48];
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "the operator's images are %s; the prior needs %u channels and sides that "
-                                                    "are multiples of %u, or vectors of %u",
+        return pnb_problem_fail(p, PNB_ERROR_INPUT,
+                                "the operator's images are %s; the prior needs %u channels and sides that "
+                                "are multiples of %u, or vectors of %u",
                                 pnb_shape_text(p->image, text), channels, multiple, dim);
     }
-    if (!isfinite(p->sigma) || p->sigma < 0) return pnb_problem_fail(p, PNB_ERROR_INPUT, "sigma is %g, expected 0 or more", p->sigma);
+    if (!isfinite(p->sigma) || p->sigma < 0)
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "sigma is %g, expected 0 or more", p->sigma);
     if (parts->truth) PNB_TRY(copy_values(p, "truth", parts->truth, p->image, NULL, &p->truth, &p->truth_source));
     if (parts->measurement) {
-        PNB_TRY(copy_values(p, "measurement", parts->measurement, p->measurement, pnb_operator_measured(p->forward->op), &p->y,
-                            &p->y_source));
+        PNB_TRY(copy_values(p, "measurement", parts->measurement, p->measurement, pnb_operator_measured(p->forward->op),
+                            &p->y, &p->y_source));
     }
     p->simulated = !parts->measurement && parts->truth;
     return pnb_problem_set_method(p, parts->method ? parts->method : "ppm");
@@ -130,7 +134,8 @@ pnb_status pnb_problem_create(pnb_context *ctx, const pnb_problem_params *given,
         return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_problem_create: needs a model, a forward operator and out");
     }
     if (parts.model->ctx != ctx || parts.forward->ctx != ctx) {
-        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_problem_create: model and operator must be of the same context");
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                        "pnb_problem_create: model and operator must be of the same context");
     }
     pnb_problem *p = new_problem(ctx, NULL, NULL);
     if (!p) return pnb_no_memory(&ctx->error, "problem");
@@ -143,13 +148,15 @@ pnb_status pnb_problem_create(pnb_context *ctx, const pnb_problem_params *given,
     return PNB_OK;
 }
 
-/* ---- overrides ------------------------------------------------------------------------------------------------------------ */
+/* ---- overrides
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static pnb_status set_number(pnb_problem *p, const char *key, const char *text, bool whole, double max, double *out) {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (end == text || *end || errno || !isfinite(value) || value < 0 || value > max || (whole && value != floor(value))) {
+    if (end == text || *end || errno || !isfinite(value) || value < 0 || value > max ||
+        (whole && value != floor(value))) {
         return pnb_fail(&p->ctx->error, PNB_ERROR_INPUT, "%s: expected %s from 0 to %g, found '%s'", key,
                         whole ? "a whole number" : "a number", max, text);
     }
@@ -176,7 +183,8 @@ pnb_status pnb_problem_set(pnb_problem *p, const char *key, const char *value) {
         return strcmp(value, p->method->name) == 0 ? PNB_OK : pnb_problem_set_method(p, value);
     }
     if (strncmp(key, "method.", 7) != 0) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "unknown key '%s': expected seed, noise.sigma, method or method.<option>", key);
+        return pnb_fail(err, PNB_ERROR_USAGE, "unknown key '%s': expected seed, noise.sigma, method or method.<option>",
+                        key);
     }
     const pnb_option *o = pnb_options_find(&p->method->table, key + 7);
     if (!o) {
@@ -188,7 +196,8 @@ pnb_status pnb_problem_set(pnb_problem *p, const char *key, const char *value) {
     return PNB_OK;
 }
 
-/* ---- resolved -------------------------------------------------------------------------------------------------------------- */
+/* ---- resolved
+ * -------------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_problem_extents(const pnb_problem *p, pnb_extent *image, pnb_extent *measurement) {
     if (!p) return PNB_ERROR_USAGE;
@@ -261,7 +270,8 @@ static bool add_parts(cJSON *json, const pnb_problem *p, const void *options) {
     if (p->y_source && !add_copy(json, "measurement", p->y_source)) return false;
     if (p->truth_source && !add_copy(json, "truth", p->truth_source)) return false;
     cJSON *noise = cJSON_AddObjectToObject(json, "noise");
-    if (!noise || !cJSON_AddStringToObject(noise, "type", "gaussian") || !cJSON_AddNumberToObject(noise, "sigma", p->sigma)) {
+    if (!noise || !cJSON_AddStringToObject(noise, "type", "gaussian") ||
+        !cJSON_AddNumberToObject(noise, "sigma", p->sigma)) {
         return false;
     }
     if (p->noise_seed_given && !cJSON_AddNumberToObject(noise, "seed", (double)p->noise_seed)) return false;
@@ -299,7 +309,8 @@ static void explain_option(pnb_text *text, const pnb_option *o, double value, co
     }
     pnb_text_add(text, "  %-22s %-16s %-9s ", o->name, shown, origin);
     if (o->kind == PNB_OPTION_INT || o->kind == PNB_OPTION_REAL) pnb_text_add(text, "[%g, %g] ", o->min, o->max);
-    for (int i = 0; o->kind == PNB_OPTION_CHOICE && o->choices[i]; i++) pnb_text_add(text, "%s%s", i ? "|" : "", o->choices[i]);
+    for (int i = 0; o->kind == PNB_OPTION_CHOICE && o->choices[i]; i++)
+        pnb_text_add(text, "%s%s", i ? "|" : "", o->choices[i]);
     pnb_text_add(text, "%s%s\n", o->kind == PNB_OPTION_CHOICE ? " " : "", o->help);
 }
 
@@ -338,11 +349,13 @@ pnb_status pnb_problem_explain(pnb_problem *p, char **out) {
     return pnb_text_take(&p->ctx->error, &text, out);
 }
 
-/* ---- measurements ------------------------------------------------------------------------------------------------------------ */
+/* ---- measurements
+ * ------------------------------------------------------------------------------------------------------------ */
 
 pnb_status pnb_problem_simulate(pnb_problem *p, uint32_t n, const float *x, float *y) {
     if (!p) return PNB_ERROR_USAGE;
-    if (n == 0 || !x || !y) return pnb_fail(&p->ctx->error, PNB_ERROR_USAGE, "pnb_problem_simulate: a batch of 0, or no array");
+    if (n == 0 || !x || !y)
+        return pnb_fail(&p->ctx->error, PNB_ERROR_USAGE, "pnb_problem_simulate: a batch of 0, or no array");
     pnb_gpu *gpu;
     PNB_TRY(pnb_forward_ready(p->forward, &gpu));
     uint64_t nx = pnb_shape_count(p->image), ny = pnb_shape_count(p->measurement);
@@ -357,7 +370,8 @@ pnb_status pnb_problem_simulate(pnb_problem *p, uint32_t n, const float *x, floa
 pnb_status pnb_problem_ready(pnb_problem *p) {
     if (p->y) return PNB_OK;
     if (!p->simulated) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "measurement: expected a file or a list, or a truth to simulate it from");
+        return pnb_problem_fail(p, PNB_ERROR_INPUT,
+                                "measurement: expected a file or a list, or a truth to simulate it from");
     }
     float *y = malloc(pnb_shape_count(p->measurement) * sizeof *y);
     if (!y) return pnb_no_memory(&p->ctx->error, "measurement");

@@ -17,10 +17,11 @@ pnb_status pnb_problem_fail(pnb_problem *p, pnb_status status, const char *forma
     return pnb_fail(&p->ctx->error, status, "%s: %.900s", p->file, sentence);
 }
 
-/* ---- prior --------------------------------------------------------------------------------------------------------------- */
+/* ---- prior
+ * --------------------------------------------------------------------------------------------------------------- */
 
-static pnb_status expect_shape(pnb_problem *p, const char *key, uint32_t rank, const uint64_t *shape, uint32_t want_rank,
-                               const uint64_t *want) {
+static pnb_status expect_shape(pnb_problem *p, const char *key, uint32_t rank, const uint64_t *shape,
+                               uint32_t want_rank, const uint64_t *want) {
     bool same = rank == want_rank;
     for (uint32_t i = 0; same && i < rank; i++) same = shape[i] == want[i];
     if (same) return PNB_OK;
@@ -32,7 +33,8 @@ static pnb_status expect_shape(pnb_problem *p, const char *key, uint32_t rank, c
 /* Numbers of a problem at most: 2^22, 32 MB. */
 enum { MAX_NUMBERS = 1 << 22 };
 
-static pnb_status required_numbers(const pnb_json *object, const char *key, uint32_t *rank, uint64_t *shape, double **out) {
+static pnb_status required_numbers(const pnb_json *object, const char *key, uint32_t *rank, uint64_t *shape,
+                                   double **out) {
     PNB_TRY(pnb_json_require(object, key));
     return pnb_json_numbers(object, key, MAX_NUMBERS, rank, shape, out);
 }
@@ -81,7 +83,8 @@ static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
     return read_mixture(p, &prior);
 }
 
-/* ---- image size ------------------------------------------------------------------------------------------------------------ */
+/* ---- image size
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static pnb_status read_size(pnb_problem *p, const pnb_json *doc) {
     uint32_t multiple = pnb_prior_multiple(p->model->prior), rank;
@@ -107,20 +110,23 @@ static pnb_status choose_image(pnb_problem *p, const pnb_json *doc) {
     const pnb_prior *prior = p->model->prior;
     uint32_t dim = pnb_prior_dim(prior), side = pnb_prior_size_hint(prior);
     if (dim) {
-        if (size) return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: this prior is one of vectors, it has no image size");
+        if (size)
+            return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: this prior is one of vectors, it has no image size");
         p->image = pnb_shape1(dim);
         return PNB_OK;
     }
     if (size) return read_size(p, doc);
     if (!side) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: the prior's file does not say for which images it was trained; "
-                                                    "add \"size\": [height, width]");
+        return pnb_problem_fail(p, PNB_ERROR_INPUT,
+                                "size: the prior's file does not say for which images it was trained; "
+                                "add \"size\": [height, width]");
     }
     p->image = pnb_shape3(pnb_prior_channels(prior), side, side);
     return PNB_OK;
 }
 
-/* ---- operator -------------------------------------------------------------------------------------------------------------- */
+/* ---- operator
+ * -------------------------------------------------------------------------------------------------------------- */
 
 /* File names in the arguments become absolute, so that the resolved problem runs from any folder. */
 static bool make_absolute(const pnb_problem *p, cJSON *value) {
@@ -159,7 +165,8 @@ static pnb_status read_operator(pnb_problem *p, const pnb_json *doc) {
     return PNB_OK;
 }
 
-/* ---- measurement and truth -------------------------------------------------------------------------------------------------- */
+/* ---- measurement and truth
+ * -------------------------------------------------------------------------------------------------- */
 
 /* Whether an array's shape is `want`, with or without dimensions of 1 in front. */
 static bool fits(uint32_t rank, const uint64_t *shape, pnb_shape want) {
@@ -179,11 +186,11 @@ static pnb_status wrong_size(pnb_problem *p, const char *key, const char *path, 
     pnb_shape_to_text(rank, shape, a);
     pnb_shape_text(want, b);
     if (want.rank == 3) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT,
-                                "%s: %s%s%shas the shape %s, expected %s for images of %s; crop or pad it beforehand, or set "
-                                "\"size\": [height, width] to what you have",
-                                key, path ? "'" : "", path ? path : "the list ", path ? "' " : "", a, b,
-                                pnb_shape_text(p->image, c));
+        return pnb_problem_fail(
+            p, PNB_ERROR_INPUT,
+            "%s: %s%s%shas the shape %s, expected %s for images of %s; crop or pad it beforehand, or set "
+            "\"size\": [height, width] to what you have",
+            key, path ? "'" : "", path ? path : "the list ", path ? "' " : "", a, b, pnb_shape_text(p->image, c));
     }
     return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: %s%s%shas the shape %s, expected %s", key, path ? "'" : "",
                             path ? path : "the list ", path ? "' " : "", a, b);
@@ -196,8 +203,8 @@ static pnb_status check_values(pnb_problem *p, const char *key, const char *path
         if (measured && measured[i] == 0) {
             values[i] = 0;
         } else if (!isfinite(values[i])) {
-            return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: %s%s%selement %llu is not a finite number", key, path ? "'" : "",
-                                    path ? path : "", path ? "': " : "", (unsigned long long)i);
+            return pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: %s%s%selement %llu is not a finite number", key,
+                                    path ? "'" : "", path ? path : "", path ? "': " : "", (unsigned long long)i);
         }
     }
     return PNB_OK;
@@ -245,8 +252,8 @@ static pnb_status values_in_place(pnb_problem *p, const char *key, const pnb_jso
     return *out && *source ? PNB_OK : pnb_no_memory(&p->ctx->error, key);
 }
 
-static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want, const float *measured,
-                              float **out, cJSON **source) {
+static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want,
+                              const float *measured, float **out, cJSON **source) {
     pnb_json v = pnb_json_get(doc, key);
     const char *name = cJSON_IsString(v.value) ? v.value->valuestring : NULL;
     if (name) {
@@ -265,7 +272,8 @@ static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
     if (truth) PNB_TRY(read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source));
     p->simulated = truth && !y;
     if (!y) return PNB_OK;
-    return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y, &p->y_source);
+    return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y,
+                       &p->y_source);
 }
 
 static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
@@ -283,7 +291,8 @@ static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
     return pnb_json_known_keys(&noise, (const char *const[]){"type", "sigma", "seed", NULL});
 }
 
-/* ---- method ------------------------------------------------------------------------------------------------------------------ */
+/* ---- method
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 pnb_status pnb_problem_set_method(pnb_problem *p, const char *name) {
     const pnb_method *method = pnb_method_find(name);
@@ -319,7 +328,8 @@ static pnb_status read_option(pnb_problem *p, const pnb_json *method, const pnb_
     bool number = o->kind == PNB_OPTION_INT || o->kind == PNB_OPTION_REAL;
     char where[512];
     snprintf(where, sizeof where, "%s: method.%s", p->file, o->name);
-    if (number && cJSON_IsNumber(v.value)) return pnb_options_set_number(err, where, o, p->options, v.value->valuedouble);
+    if (number && cJSON_IsNumber(v.value))
+        return pnb_options_set_number(err, where, o, p->options, v.value->valuedouble);
     if (o->kind == PNB_OPTION_BOOL && cJSON_IsBool(v.value)) {
         return pnb_options_set_number(err, where, o, p->options, cJSON_IsTrue(v.value));
     }
@@ -352,13 +362,14 @@ static pnb_status read_method(pnb_problem *p, const pnb_json *doc) {
     return PNB_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_problem_fill(pnb_problem *p, const cJSON *json) {
     pnb_json doc = pnb_json_root(&p->ctx->error, p->file, json);
     int64_t seed;
-    PNB_TRY(pnb_json_known_keys(&doc, (const char *const[]){"prior", "operator", "measurement", "truth", "noise", "method",
-                                                           "seed", "size", NULL}));
+    PNB_TRY(pnb_json_known_keys(&doc, (const char *const[]){"prior", "operator", "measurement", "truth", "noise",
+                                                            "method", "seed", "size", NULL}));
     PNB_TRY(pnb_json_int(&doc, "seed", 0, 0, PNB_SEED_MAX, &seed));
     p->seed = (uint64_t)seed;
     PNB_TRY(read_prior(p, &doc));

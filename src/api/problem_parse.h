@@ -12,7 +12,8 @@ pnb_status pnb_problem_set_method(pnb_problem *problem, const char *name);
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-pnb_status pnb_problem_fail(pnb_problem *problem, pnb_status status, const char *format, ...);
+pnb_status
+pnb_problem_fail(pnb_problem *problem, pnb_status status, const char *format, ...);
 /* The largest seed that JSON carries exactly: 2^53. */
 #define PNB_SEED_MAX 9007199254740992
 

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life -------------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static pnb_run *new_run(pnb_context *ctx) {
     pnb_run *r = calloc(1, sizeof *r);
@@ -22,8 +23,10 @@ static pnb_status start(pnb_run *r, pnb_problem *p) {
     r->image = p->image;
     r->seed = p->seed;
     if (!(p->sigma > 0)) {
-        return pnb_fail(&r->ctx->error, PNB_ERROR_INPUT, "%s: noise.sigma: solving needs a value over 0 (0.001 for data "
-                                                        "almost without noise)", p->file);
+        return pnb_fail(&r->ctx->error, PNB_ERROR_INPUT,
+                        "%s: noise.sigma: solving needs a value over 0 (0.001 for data "
+                        "almost without noise)",
+                        p->file);
     }
     PNB_TRY(pnb_model_ready(p->model, &gpu));
     PNB_TRY(pnb_forward_ready(p->forward, &gpu));
@@ -62,20 +65,23 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
         return pnb_fail(err, PNB_ERROR_USAGE, "sampler: expected ddim or ddpm, found '%.100s'", given->sampler);
     }
     uint32_t most = pnb_prior_schedule(prior)->steps;
-    if (p.steps > most) return pnb_fail(err, PNB_ERROR_INPUT, "steps: at most %u (the prior's schedule), found %u", most, p.steps);
+    if (p.steps > most)
+        return pnb_fail(err, PNB_ERROR_INPUT, "steps: at most %u (the prior's schedule), found %u", most, p.steps);
     if (p.n == 0) return pnb_fail(err, PNB_ERROR_USAGE, "sample: n must be 1 or more");
     if (!(p.eta >= 0 && p.eta <= 1)) return pnb_fail(err, PNB_ERROR_USAGE, "eta: expected 0 to 1, found %g", p.eta);
     p.clip = dim == 0;
     p.height = dim ? 0 : given->height ? given->height : side;
     p.width = dim ? 0 : given->width ? given->width : side;
     if (!dim && (p.height == 0 || p.width == 0 || (multiple && (p.height % multiple || p.width % multiple)))) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "size: expected multiples of %u, found %u x %u", multiple, p.height, p.width);
+        return pnb_fail(err, PNB_ERROR_INPUT, "size: expected multiples of %u, found %u x %u", multiple, p.height,
+                        p.width);
     }
     r->seed = p.seed;
     r->image = dim ? pnb_shape1(dim) : pnb_shape3(pnb_prior_channels(prior), p.height, p.width);
     r->sampling = cJSON_CreateObject();
     cJSON *source = cJSON_Duplicate(r->model->source, 1);
-    if (!r->sampling || !source || !cJSON_AddItemToObject(r->sampling, "prior", source)) return pnb_no_memory(err, "sample");
+    if (!r->sampling || !source || !cJSON_AddItemToObject(r->sampling, "prior", source))
+        return pnb_no_memory(err, "sample");
     cJSON_AddStringToObject(r->sampling, "sampler", given->sampler);
     cJSON_AddNumberToObject(r->sampling, "n", p.n);
     cJSON_AddNumberToObject(r->sampling, "steps", p.steps);
@@ -118,7 +124,8 @@ void pnb_run_destroy(pnb_run **run) {
     *run = NULL;
 }
 
-/* ---- losses --------------------------------------------------------------------------------------------------------------- */
+/* ---- losses
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static pnb_status remember(pnb_run *r, double step, const pnb_losses *l) {
     pnb_history *h = &r->history;
@@ -142,7 +149,8 @@ static pnb_status remember(pnb_run *r, double step, const pnb_losses *l) {
     return PNB_OK;
 }
 
-/* ---- steps ----------------------------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static pnb_progress progress_of(const pnb_run *r) {
     uint32_t step = pnb_solver_step_index(r->solver), steps = pnb_solver_steps(r->solver);
@@ -180,7 +188,8 @@ pnb_status pnb_run_advance(pnb_run *r, uint32_t steps, pnb_progress_fn progress,
     if (!r) return PNB_ERROR_USAGE;
     uint32_t done = pnb_solver_step_index(r->solver), all = pnb_solver_steps(r->solver), left = all - done;
     if (steps > left) {
-        return pnb_fail(&r->ctx->error, PNB_ERROR_USAGE, "run: %u steps asked for, %u of %u are left", steps, left, all);
+        return pnb_fail(&r->ctx->error, PNB_ERROR_USAGE, "run: %u steps asked for, %u of %u are left", steps, left,
+                        all);
     }
     if (steps == 0) steps = left;
     for (uint32_t i = 0; i < steps; i++) {
@@ -221,7 +230,8 @@ pnb_status pnb_run_samples_before_finish(pnb_run *r, float *samples) {
     return pnb_solver_samples_before_finish(r->solver, samples);
 }
 
-/* ---- checkpoints: the solver's state, and beside it the losses and times so far ------------------------------------------- */
+/* ---- checkpoints: the solver's state, and beside it the losses and times so far
+ * ------------------------------------------- */
 
 static bool add_list(cJSON *object, const char *key, const double *values, size_t count) {
     cJSON *list = cJSON_AddArrayToObject(object, key);
@@ -302,7 +312,8 @@ pnb_status pnb_run_load(pnb_run *r, const char *path) {
     return status;
 }
 
-/* ---- in a folder -------------------------------------------------------------------------------------------------------------- */
+/* ---- in a folder
+ * -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct pace {
     pnb_run *run;
@@ -348,7 +359,8 @@ pnb_status pnb_run_solve(pnb_run *r, const pnb_solve_params *given) {
     PNB_TRY(pnb_folder_state(r->ctx, params.folder, &results, &checkpoint, &complete));
     if (params.resume && complete) return PNB_OK;
     if ((results || checkpoint) && !params.overwrite && !params.resume) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "'%s' already holds results: choose another folder, or --overwrite, or --resume",
+        return pnb_fail(err, PNB_ERROR_USAGE,
+                        "'%s' already holds results: choose another folder, or --overwrite, or --resume",
                         params.folder);
     }
     if (params.overwrite && !params.resume) PNB_TRY(pnb_folder_clear(err, params.folder));

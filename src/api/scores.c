@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pnb_status compute(pnb_error *err, uint32_t k, pnb_shape image, const float *samples, const float *truth, pnb_metrics *out) {
+static pnb_status compute(pnb_error *err, uint32_t k, pnb_shape image, const float *samples, const float *truth,
+                          pnb_metrics *out) {
     uint64_t count = pnb_shape_count(image);
     for (uint64_t i = 0; i < k * count; i++) {
         if (!isfinite(samples[i])) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "scores: element %llu of the samples is not finite", (unsigned long long)i);
+            return pnb_fail(err, PNB_ERROR_INPUT, "scores: element %llu of the samples is not finite",
+                            (unsigned long long)i);
         }
     }
     for (uint64_t i = 0; i < count; i++) {
         if (!isfinite(truth[i])) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "scores: element %llu of the truth is not finite", (unsigned long long)i);
+            return pnb_fail(err, PNB_ERROR_INPUT, "scores: element %llu of the truth is not finite",
+                            (unsigned long long)i);
         }
     }
     pnb_metrics_input in = {.samples = k, .channels = image.d[0], .x = samples, .truth = truth};
@@ -32,7 +35,8 @@ pnb_status pnb_evaluate(pnb_context *ctx, uint32_t k, const pnb_extent *image, c
                         pnb_scores *out) {
     if (!ctx) return PNB_ERROR_USAGE;
     pnb_shape shape;
-    if (k == 0 || !image || !samples || !truth || !out || !pnb_shape_of(image, &shape) || (shape.rank != 1 && shape.rank != 3)) {
+    if (k == 0 || !image || !samples || !truth || !out || !pnb_shape_of(image, &shape) ||
+        (shape.rank != 1 && shape.rank != 3)) {
         return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
                         "pnb_evaluate: needs k >= 1, an image extent [C,H,W] or [D], samples, truth and scores");
     }
@@ -50,10 +54,11 @@ pnb_status pnb_evaluate(pnb_context *ctx, uint32_t k, const pnb_extent *image, c
     return PNB_OK;
 }
 
-/* ---- folders -------------------------------------------------------------------------------------------------------------- */
+/* ---- folders
+ * -------------------------------------------------------------------------------------------------------------- */
 
-static pnb_status load(pnb_context *ctx, const char *folder, const char *truth_path, pnb_array *samples, pnb_array *truth,
-                       pnb_shape *image) {
+static pnb_status load(pnb_context *ctx, const char *folder, const char *truth_path, pnb_array *samples,
+                       pnb_array *truth, pnb_shape *image) {
     char text[PNB_SHAPE_TEXT_SIZE], wanted[48];
     bool is_image;
     PNB_TRY(pnb_folder_samples(&ctx->error, folder, samples, image));
@@ -63,8 +68,9 @@ static pnb_status load(pnb_context *ctx, const char *folder, const char *truth_p
         truth->shape[truth->rank - 1] == image->d[image->rank - 1]) {
         return PNB_OK;
     }
-    return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': the shape is %s, expected %s, that of the samples in '%s'", truth_path,
-                    pnb_shape_to_text(truth->rank, truth->shape, text), pnb_shape_text(*image, wanted), folder);
+    return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': the shape is %s, expected %s, that of the samples in '%s'",
+                    truth_path, pnb_shape_to_text(truth->rank, truth->shape, text), pnb_shape_text(*image, wanted),
+                    folder);
 }
 
 /* Keys of run.json that an evaluation passes on. A folder without one is fine. */
@@ -77,7 +83,8 @@ static pnb_status add_from_run(pnb_context *ctx, const char *folder, cJSON *to) 
     PNB_TRY(status);
     cJSON *chi2 = cJSON_DetachItemFromObjectCaseSensitive(run, "chi2");
     if (chi2) cJSON_AddItemToObject(to, "chi2", chi2);
-    cJSON *posterior = cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(run, "scores"), "posterior");
+    cJSON *posterior =
+        cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(run, "scores"), "posterior");
     if (posterior) cJSON_AddItemToObject(to, "posterior", posterior);
     cJSON_Delete(run);
     return PNB_OK;

@@ -20,7 +20,8 @@ double pnb_seconds_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- versioned structs: struct_size is the first member ----------------------------------------------------------- */
+/* ---- versioned structs: struct_size is the first member -----------------------------------------------------------
+ */
 
 static size_t struct_bytes(const void *s) {
     size_t bytes;
@@ -42,7 +43,8 @@ void pnb_struct_give(void *to, const void *from, size_t from_bytes) {
     memcpy(to, &bytes, sizeof bytes);
 }
 
-/* ---- shapes --------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------------------------------
+ */
 
 pnb_extent pnb_extent_of(pnb_shape shape) {
     pnb_extent e = {shape.rank, {0}};
@@ -76,7 +78,8 @@ uint64_t pnb_extent_count(const pnb_extent *e) {
     return n;
 }
 
-/* ---- text and paths ------------------------------------------------------------------------------------------------- */
+/* ---- text and paths -------------------------------------------------------------------------------------------------
+ */
 
 char *pnb_path_absolute(const char *base_dir, const char *path) {
     char *joined = pnb_path_join(base_dir, path);
@@ -124,7 +127,8 @@ pnb_status pnb_text_take(pnb_error *err, pnb_text *text, char **out) {
     return pnb_no_memory(err, "text");
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -----------------------------------------------------------------------------------------------------------
+ */
 
 pnb_status pnb_json_take(pnb_error *err, cJSON *json, char **out) {
     *out = NULL;
@@ -182,7 +186,8 @@ void pnb_json_device(cJSON *json, pnb_gpu *gpu) {
     const pnb_gpu_caps *caps = pnb_gpu_get_caps(gpu);
     cJSON *d = cJSON_AddObjectToObject(json, "device");
     char api[48];
-    snprintf(api, sizeof api, "%u.%u.%u", caps->api_version >> 22, caps->api_version >> 12 & 0x3ff, caps->api_version & 0xfff);
+    snprintf(api, sizeof api, "%u.%u.%u", caps->api_version >> 22, caps->api_version >> 12 & 0x3ff,
+             caps->api_version & 0xfff);
     cJSON_AddStringToObject(d, "name", caps->name);
     cJSON_AddNumberToObject(d, "vendor_id", caps->vendor_id);
     cJSON_AddStringToObject(d, "driver", caps->driver);

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* ---- options ------------------------------------------------------------------------------------------------------------- */
+/* ---- options
+ * ------------------------------------------------------------------------------------------------------------- */
 
 typedef enum cli_kind {
     CLI_FLAG,  /* bool */
@@ -37,8 +38,8 @@ typedef struct cli_reals {
 } cli_reals;
 
 typedef struct cli_option {
-    const char *name;     /* "particles" for --particles */
-    char letter;          /* 'o' for -o, 0: none */
+    const char *name; /* "particles" for --particles */
+    char letter;      /* 'o' for -o, 0: none */
     cli_kind kind;
     size_t offset;        /* of the member in the command's struct of values */
     const char *argument; /* "K" */
@@ -83,7 +84,8 @@ __attribute__((format(printf, 2, 3)))
 #endif
 int cli_usage(const cli_command *command, const char *format, ...);
 
-/* ---- context and failures --------------------------------------------------------------------------------------------------- */
+/* ---- context and failures
+ * --------------------------------------------------------------------------------------------------- */
 
 /* CLI_GO_ON, or the exit code. */
 int cli_open(const cli_args *args, pnb_context **context);
@@ -94,7 +96,9 @@ pnb_status cli_say_device(const cli_args *args, pnb_context *context);
 /* Fails the command where validation layers had something to say. Passes code on otherwise. */
 int cli_close(const cli_args *args, pnb_context **context, int code);
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Atomically; "-": stdout. false: a sentence was printed. */
 bool cli_write_text(const char *path, const char *text);
@@ -102,25 +106,28 @@ bool cli_write_text(const char *path, const char *text);
 char *cli_read_text(const char *path);
 bool cli_make_folder(const char *path);
 bool cli_exists(const char *path);
-/* Splits off the batch of an array of a known element shape; false where it does not fit. *batched: x had a batch axis. */
+/* Splits off the batch of an array of a known element shape; false where it does not fit. *batched: x had a batch axis.
+ */
 bool cli_split_batch(const pnb_extent *x, const pnb_extent *element, uint32_t *n, bool *batched);
 /* The extent of an output: [n, element...] where batched; without a leading channel of 1 where flat. */
 pnb_extent cli_join_batch(const pnb_extent *element, uint32_t n, bool batched, bool flat);
 const char *cli_extent_text(const pnb_extent *extent, char *buffer, size_t bytes);
 uint32_t cli_channels(const pnb_extent *element); /* to read an image of this shape with: 1, 3, or 0 for any */
 /* A prior from a safetensors file (*own) or that of a problem.json (*problem); *model is it. */
-pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem, pnb_model **model);
+pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,
+                          pnb_model **model);
 cJSON *cli_device_object(const pnb_device_info *info);
 
-/* ---- progress and Ctrl-C ------------------------------------------------------------------------------------------------------ */
+/* ---- progress and Ctrl-C
+ * ------------------------------------------------------------------------------------------------------ */
 
 void cli_catch_signals(void);
 bool cli_stopped(void);
 
 typedef struct cli_progress {
     enum { CLI_PROGRESS_NONE, CLI_PROGRESS_BAR, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON } mode;
-    double next;     /* seconds of the run before which nothing is shown */
-    bool line_open;  /* a bar stands on the line */
+    double next;    /* seconds of the run before which nothing is shown */
+    bool line_open; /* a bar stands on the line */
     bool said_stop;
 } cli_progress;
 
@@ -131,9 +138,10 @@ void cli_progress_end(cli_progress *progress);
 /* "2:35" or "1:02:35" into buffer. */
 const char *cli_duration(double seconds, char *buffer, size_t bytes);
 
-/* ---- the subcommands ------------------------------------------------------------------------------------------------------------ */
+/* ---- the subcommands
+ * ------------------------------------------------------------------------------------------------------------ */
 
-extern const cli_command cli_bench, cli_devices, cli_eval, cli_figure, cli_forward, cli_inspect, cli_predict, cli_sample,
-    cli_selftest, cli_simulate, cli_solve;
+extern const cli_command cli_bench, cli_devices, cli_eval, cli_figure, cli_forward, cli_inspect, cli_predict,
+    cli_sample, cli_selftest, cli_simulate, cli_solve;
 
 #endif

@@ -10,8 +10,9 @@ typedef struct values {
     bool json;
 } values;
 static const cli_option options[] = {{"json", 0, CLI_FLAG, offsetof(values, json), NULL, "as JSON"}};
-const cli_command cli_devices = {
-    "devices", "list the Vulkan devices of this machine", "[--json]", NULL, options, sizeof options / sizeof *options, 0, 0, run};
+const cli_command cli_devices = {"devices", "list the Vulkan devices of this machine", "[--json]", NULL,
+                                 options,   sizeof options / sizeof *options,          0,          0,
+                                 run};
 
 static void show(size_t i, const pnb_device_info *d) {
     printf("%zu  %s\n", i, d->name);

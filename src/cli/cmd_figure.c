@@ -15,7 +15,8 @@ const cli_command cli_figure = {
     "figure",
     "one picture of the results of several output folders",
     "DIR [DIR ...] -o FILE.png",
-    "A block of rows for each folder, titled with its method and scores: truth, measurement, mean, standard deviation (on one\n"
+    "A block of rows for each folder, titled with its method and scores: truth, measurement, mean, standard deviation "
+    "(on one\n"
     "scale for all) and up to 8 samples. Of vectors: their first two components on the same axes.\n",
     options,
     sizeof options / sizeof *options,

@@ -15,11 +15,13 @@ static const cli_option options[] = {
     {"operator", 0, CLI_TEXT, offsetof(values, name), "NAME", "type of the operator; --operator help lists them"},
     {"args", 0, CLI_TEXT, offsetof(values, args), "JSON", "its arguments, an object in text"},
     {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE", "instead: the operator of a problem.json"},
-    {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "input: an image, or .npy of one or of a batch; with --adjoint, --pinv: y"},
+    {"x", 0, CLI_TEXT, offsetof(values, x), "FILE",
+     "input: an image, or .npy of one or of a batch; with --adjoint, --pinv: y"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "output: .png for one image, otherwise NPY"},
     {"adjoint", 0, CLI_FLAG, offsetof(values, adjoint), NULL, "apply the adjoint A^T"},
     {"pinv", 0, CLI_FLAG, offsetof(values, pinv), NULL, "apply the pseudo-inverse"},
-    {"image", 0, CLI_TEXT, offsetof(values, image), "C,H,W", "shape of the operator's images (or D), where x does not tell"},
+    {"image", 0, CLI_TEXT, offsetof(values, image), "C,H,W",
+     "shape of the operator's images (or D), where x does not tell"},
 };
 const cli_command cli_forward = {"forward",
                                  "apply a forward operator, its adjoint or its pseudo-inverse",
@@ -69,7 +71,8 @@ static pnb_status try_image(work *w, const pnb_extent *image) {
 /* Columns of the matrix in --args: in place, or in a file. 0 where there is none. */
 static uint32_t matrix_columns(work *w) {
     cJSON *args = w->v->args ? cJSON_Parse(w->v->args) : NULL;
-    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(args, "matrix"), *file = cJSON_GetObjectItemCaseSensitive(args, "file");
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(args, "matrix"),
+                *file = cJSON_GetObjectItemCaseSensitive(args, "file");
     if (cJSON_IsString(rows)) file = rows;
     uint32_t columns = 0;
     pnb_ndarray a = {0};
@@ -134,7 +137,8 @@ static int open_operator(work *w) {
         w->info = (pnb_forward_info)PNB_FORWARD_INFO_INIT;
         if (status == PNB_OK) status = pnb_forward_get_info(w->forward, &w->info);
         if (status == PNB_OK) {
-            status = pnb_ndarray_read(w->ctx, v->x, cli_channels(backward(w) ? &w->info.measurement : &w->info.image), &w->x);
+            status = pnb_ndarray_read(w->ctx, v->x, cli_channels(backward(w) ? &w->info.measurement : &w->info.image),
+                                      &w->x);
         }
         return status ? cli_fail(w->args, w->ctx, status) : CLI_GO_ON;
     }
@@ -162,8 +166,8 @@ static int apply(work *w) {
     bool batched;
     char a[96], b[96];
     if (!cli_split_batch(&w->x.extent, from, &n, &batched)) {
-        fprintf(stderr, "penumbra forward: '%s' has the shape %s, expected %s with or without a batch in front\n", w->v->x,
-                cli_extent_text(&w->x.extent, a, sizeof a), cli_extent_text(from, b, sizeof b));
+        fprintf(stderr, "penumbra forward: '%s' has the shape %s, expected %s with or without a batch in front\n",
+                w->v->x, cli_extent_text(&w->x.extent, a, sizeof a), cli_extent_text(from, b, sizeof b));
         return PNB_ERROR_INPUT;
     }
     pnb_extent out = cli_join_batch(to, n, batched, w->x.extent.rank == 2 && !batched);

@@ -15,14 +15,17 @@ typedef struct values {
 static const cli_option options[] = {
     {"prior", 0, CLI_TEXT, offsetof(values, prior), "P", "safetensors file, or a problem.json whose prior is meant"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "input: [N,C,H,W], [C,H,W], [H,W], [N,D] or [D]"},
-    {"t", 0, CLI_REALS, offsetof(values, t), "T", "index of the noise schedule; repeat for one each image of the batch"},
+    {"t", 0, CLI_REALS, offsetof(values, t), "T",
+     "index of the noise schedule; repeat for one each image of the batch"},
     {"sigma", 0, CLI_REALS, offsetof(values, sigma), "S", "instead of t: write the denoised estimate D(x; sigma)"},
     {"class", 0, CLI_REALS, offsetof(values, label), "K", "class of a class-conditional prior; repeat like --t"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the noise estimate eps (.npy)"},
     {"raw", 0, CLI_FLAG, offsetof(values, raw), NULL, "all output channels as the network gives them"},
-    {"cotangent", 0, CLI_TEXT, offsetof(values, cotangent), "FILE", "v, of the output's shape: gradients are those of <v, output>"},
+    {"cotangent", 0, CLI_TEXT, offsetof(values, cotangent), "FILE",
+     "v, of the output's shape: gradients are those of <v, output>"},
     {"grad-out", 0, CLI_TEXT, offsetof(values, grad_out), "FILE", "gradient with respect to x (.npy)"},
-    {"grad-params", 0, CLI_TEXT, offsetof(values, grad_params), "DIR", "gradient of each parameter, DIR/<tensor name>.npy"},
+    {"grad-params", 0, CLI_TEXT, offsetof(values, grad_params), "DIR",
+     "gradient of each parameter, DIR/<tensor name>.npy"},
 };
 const cli_command cli_predict = {"predict",
                                  "evaluate a prior's network, with gradients of input and parameters",
@@ -84,8 +87,8 @@ static int fill_rows(work *w, const char *name, const cli_reals *given, double *
     char sentence[160];
     if (given->count == 0) return CLI_GO_ON;
     if (given->count != 1 && given->count != w->n) {
-        snprintf(sentence, sizeof sentence, "--%s: expected one value, or one for each of the %u inputs, found %zu", name, w->n,
-                 given->count);
+        snprintf(sentence, sizeof sentence, "--%s: expected one value, or one for each of the %u inputs, found %zu",
+                 name, w->n, given->count);
         fault(w, sentence);
         return PNB_ERROR_USAGE;
     }
@@ -111,8 +114,9 @@ static int read_cotangent(work *w) {
     bool batched;
     char shown[96], wanted[96], sentence[320];
     if (cli_split_batch(&w->cotangent.extent, &w->element_out, &n, &batched) && n == w->n) return CLI_GO_ON;
-    snprintf(sentence, sizeof sentence, "'%s' has the shape %s: a cotangent has that of the output, %s", w->v->cotangent,
-             cli_extent_text(&w->cotangent.extent, shown, sizeof shown), cli_extent_text(&w->out, wanted, sizeof wanted));
+    snprintf(sentence, sizeof sentence, "'%s' has the shape %s: a cotangent has that of the output, %s",
+             w->v->cotangent, cli_extent_text(&w->cotangent.extent, shown, sizeof shown),
+             cli_extent_text(&w->out, wanted, sizeof wanted));
     return fault(w, sentence);
 }
 
@@ -174,7 +178,8 @@ static int predict(work *w) {
 static int check_values(const values *v) {
     if (!v->prior) return cli_usage(&cli_predict, "--prior P is missing");
     if (!v->x) return cli_usage(&cli_predict, "--x FILE is missing");
-    if ((v->t.count == 0) == (v->sigma.count == 0)) return cli_usage(&cli_predict, "give --t or --sigma, one of the two");
+    if ((v->t.count == 0) == (v->sigma.count == 0))
+        return cli_usage(&cli_predict, "give --t or --sigma, one of the two");
     if (!v->output && !v->grad_out && !v->grad_params) return cli_usage(&cli_predict, "-o FILE is missing");
     if ((v->grad_out || v->grad_params) && !v->cotangent) {
         return cli_usage(&cli_predict, "--grad-out and --grad-params need --cotangent FILE");

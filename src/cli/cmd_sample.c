@@ -22,7 +22,8 @@ static const cli_option options[] = {
     {"eta", 0, CLI_REAL, offsetof(values, eta), "E", "ddim: noise of the steps, 0 (none) to 1"},
     {"size", 0, CLI_TEXT, offsetof(values, size), "HxW", "of the images; default: as the prior was trained"},
     {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
-    {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS", "between checkpoints (30; 0: only when stopped)"},
+    {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS",
+     "between checkpoints (30; 0: only when stopped)"},
 };
 const cli_command cli_sample = {"sample",
                                 "draw samples from a prior, into a folder",
@@ -37,7 +38,8 @@ const cli_command cli_sample = {"sample",
 static int read_params(const cli_args *args, const values *v, pnb_sample_params *p) {
     if (!v->prior) return cli_usage(&cli_sample, "--prior P is missing");
     if (!v->output) return cli_usage(&cli_sample, "-o DIR is missing");
-    if (v->n.given && (v->n.value < 1 || v->n.value > 1 << 20)) return cli_usage(&cli_sample, "-n: expected 1 to %d", 1 << 20);
+    if (v->n.given && (v->n.value < 1 || v->n.value > 1 << 20))
+        return cli_usage(&cli_sample, "-n: expected 1 to %d", 1 << 20);
     if (v->steps.value > 1 << 20) return cli_usage(&cli_sample, "--steps: expected at most %d", 1 << 20);
     p->n = v->n.given ? (uint32_t)v->n.value : 1;
     p->steps = (uint32_t)v->steps.value;

@@ -14,15 +14,16 @@ static const cli_option options[] = {
     {"ops", 0, CLI_TEXT, offsetof(values, ops), "REGEX", "only the ops whose names match"},
     {"json", 0, CLI_TEXT, offsetof(values, json), "FILE", "write every case as JSON too; - for stdout instead"},
 };
-const cli_command cli_selftest = {"selftest",
-                                  "check every op on this device, forward and backward",
-                                  "[--ops REGEX] [--json FILE]",
-                                  "Errors are relative to the largest value of the reference. Exit code 7 where a case fails.\n",
-                                  options,
-                                  sizeof options / sizeof *options,
-                                  0,
-                                  0,
-                                  run};
+const cli_command cli_selftest = {
+    "selftest",
+    "check every op on this device, forward and backward",
+    "[--ops REGEX] [--json FILE]",
+    "Errors are relative to the largest value of the reference. Exit code 7 where a case fails.\n",
+    options,
+    sizeof options / sizeof *options,
+    0,
+    0,
+    run};
 
 /* One op while its cases come in, and the JSON of all cases. */
 typedef struct report {

@@ -10,7 +10,8 @@ typedef struct values {
     const char *problem, *x, *output;
 } values;
 static const cli_option options[] = {
-    {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE", "problem.json: its prior's size, operator, noise and seed"},
+    {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE",
+     "problem.json: its prior's size, operator, noise and seed"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, otherwise NPY"},
 };
@@ -31,15 +32,17 @@ static pnb_status set_seed(const cli_args *args, pnb_problem *problem) {
     return pnb_problem_set(problem, "seed", text);
 }
 
-static int measure(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem, const pnb_ndarray *x) {
+static int measure(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem,
+                   const pnb_ndarray *x) {
     pnb_extent image, measurement;
     uint32_t n;
     bool batched;
     char a[96], b[96];
     pnb_problem_extents(problem, &image, &measurement);
     if (!cli_split_batch(&x->extent, &image, &n, &batched)) {
-        fprintf(stderr, "penumbra simulate: '%s' has the shape %s, the problem's images are %s; crop or pad it beforehand\n", v->x,
-                cli_extent_text(&x->extent, a, sizeof a), cli_extent_text(&image, b, sizeof b));
+        fprintf(stderr,
+                "penumbra simulate: '%s' has the shape %s, the problem's images are %s; crop or pad it beforehand\n",
+                v->x, cli_extent_text(&x->extent, a, sizeof a), cli_extent_text(&image, b, sizeof b));
         return PNB_ERROR_INPUT;
     }
     bool flat = !batched && x->extent.rank == 2;

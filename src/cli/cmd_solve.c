@@ -17,12 +17,15 @@ typedef struct values {
 } values;
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR", "folder of the results"},
-    {"method", 0, CLI_TEXT, offsetof(values, method), "M", "ppm, reddiff, ...; another than the file's starts from its defaults"},
+    {"method", 0, CLI_TEXT, offsetof(values, method), "M",
+     "ppm, reddiff, ...; another than the file's starts from its defaults"},
     {"particles", 0, CLI_WHOLE, offsetof(values, particles), "K", "samples; the same as --set particles=K"},
     {"steps", 0, CLI_WHOLE, offsetof(values, steps), "N", "steps; the same as --set steps=N"},
-    {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE", "any option of the method, or noise.sigma; may be repeated"},
+    {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE",
+     "any option of the method, or noise.sigma; may be repeated"},
     {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
-    {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS", "between checkpoints (30; 0: only when stopped)"},
+    {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS",
+     "between checkpoints (30; 0: only when stopped)"},
     {"explain", 0, CLI_FLAG, offsetof(values, explain), NULL, "print what was resolved, and run nothing"},
     {"json", 0, CLI_FLAG, offsetof(values, json), NULL, "with --explain: as JSON that runs again"},
 };
@@ -30,7 +33,8 @@ const cli_command cli_solve = {
     "solve",
     "posterior samples of a problem, into a folder",
     "problem.json [options] -o DIR",
-    "problem.json holds prior, operator, measurement (or truth), noise, method and seed; the run.json of an earlier run\n"
+    "problem.json holds prior, operator, measurement (or truth), noise, method and seed; the run.json of an earlier "
+    "run\n"
     "does as well. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
     options,
     sizeof options / sizeof *options,
@@ -38,7 +42,8 @@ const cli_command cli_solve = {
     1,
     run};
 
-/* ---- overrides ------------------------------------------------------------------------------------------------------------ */
+/* ---- overrides
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static pnb_status set_whole(pnb_problem *problem, const char *key, const cli_whole *v) {
     char text[32];
@@ -64,7 +69,8 @@ static pnb_status apply_overrides(const cli_args *args, const values *v, pnb_pro
     return status;
 }
 
-/* ---- the run --------------------------------------------------------------------------------------------------------------- */
+/* ---- the run
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static pnb_status explain(pnb_problem *problem, bool json) {
     char *text = NULL;
@@ -88,10 +94,12 @@ static int solve_problem(const cli_args *args, const values *v, pnb_context *ctx
 
 static int check_values(const values *v) {
     for (size_t i = 0; i < v->set.count; i++) {
-        if (!strchr(v->set.items[i], '=')) return cli_usage(&cli_solve, "--set: expected KEY=VALUE, found '%s'", v->set.items[i]);
+        if (!strchr(v->set.items[i], '='))
+            return cli_usage(&cli_solve, "--set: expected KEY=VALUE, found '%s'", v->set.items[i]);
     }
     if (!v->output && !v->explain) return cli_usage(&cli_solve, "-o DIR is missing (or --explain)");
-    if (v->checkpoint.given && v->checkpoint.value < 0) return cli_usage(&cli_solve, "--checkpoint: expected 0 or more seconds");
+    if (v->checkpoint.given && v->checkpoint.value < 0)
+        return cli_usage(&cli_solve, "--checkpoint: expected 0 or more seconds");
     return CLI_GO_ON;
 }
 

@@ -38,7 +38,8 @@ int cli_open(const cli_args *args, pnb_context **context) {
     params.log = args->common.quiet ? NULL : on_log;
     params.log_user = (void *)args;
     if (args->common.memory && !parse_memory(args->common.memory, &params.memory_limit)) {
-        return cli_usage(args->command, "--memory: expected a size such as 2G or 512M, found '%s'", args->common.memory);
+        return cli_usage(args->command, "--memory: expected a size such as 2G or 512M, found '%s'",
+                         args->common.memory);
     }
     pnb_status status = pnb_context_create(&params, context);
     return status ? cli_fail(args, NULL, status) : CLI_GO_ON;
@@ -66,7 +67,8 @@ int cli_close(const cli_args *args, pnb_context **context, int code) {
     return code;
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * --------------------------------------------------------------------------------------------------------------- */
 
 bool cli_write_text(const char *path, const char *text) {
     if (strcmp(path, "-") == 0) {
@@ -120,7 +122,8 @@ bool cli_make_folder(const char *path) {
     return false;
 }
 
-/* ---- shapes --------------------------------------------------------------------------------------------------------------- */
+/* ---- shapes
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static bool tail_equal(const pnb_extent *x, uint32_t skip_x, const pnb_extent *e, uint32_t skip_e) {
     if (x->rank - skip_x != e->rank - skip_e) return false;
@@ -165,7 +168,8 @@ uint32_t cli_channels(const pnb_extent *element) {
     return element->rank == 3 && (element->size[0] == 1 || element->size[0] == 3) ? element->size[0] : 0;
 }
 
-pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem, pnb_model **model) {
+pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,
+                          pnb_model **model) {
     size_t n = strlen(path);
     bool json = n > 5 && strcmp(path + n - 5, ".json") == 0;
     pnb_status status = json ? pnb_problem_load(context, path, problem) : pnb_model_load(context, path, own);
@@ -176,7 +180,8 @@ pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **ow
 cJSON *cli_device_object(const pnb_device_info *info) {
     cJSON *d = cJSON_CreateObject();
     char api[48];
-    snprintf(api, sizeof api, "%u.%u.%u", info->api_version >> 22, info->api_version >> 12 & 0x3ff, info->api_version & 0xfff);
+    snprintf(api, sizeof api, "%u.%u.%u", info->api_version >> 22, info->api_version >> 12 & 0x3ff,
+             info->api_version & 0xfff);
     cJSON_AddStringToObject(d, "name", info->name);
     cJSON_AddNumberToObject(d, "vendor_id", info->vendor_id);
     cJSON_AddNumberToObject(d, "device_id", info->device_id);

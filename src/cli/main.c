@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-static const cli_command *const commands[] = {&cli_solve,   &cli_sample, &cli_predict, &cli_forward,  &cli_simulate,
-                                              &cli_eval,    &cli_figure, &cli_inspect, &cli_devices, &cli_selftest,
-                                              &cli_bench};
+static const cli_command *const commands[] = {&cli_solve,    &cli_sample,   &cli_predict, &cli_forward,
+                                              &cli_simulate, &cli_eval,     &cli_figure,  &cli_inspect,
+                                              &cli_devices,  &cli_selftest, &cli_bench};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static void show_usage(FILE *to) {
-    fprintf(to, "penumbra %s: posterior samples from a measurement, a forward model and a diffusion prior\n\n", pnb_version());
+    fprintf(to, "penumbra %s: posterior samples from a measurement, a forward model and a diffusion prior\n\n",
+            pnb_version());
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(to, "  penumbra %-9s %s\n", commands[i]->name, commands[i]->summary);
     }

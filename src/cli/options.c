@@ -9,12 +9,14 @@
 #include <string.h>
 
 static const cli_option common_options[] = {
-    {"device", 0, CLI_TEXT, offsetof(cli_common, device), "D", "index or part of a name (penumbra devices); PENUMBRA_DEVICE"},
+    {"device", 0, CLI_TEXT, offsetof(cli_common, device), "D",
+     "index or part of a name (penumbra devices); PENUMBRA_DEVICE"},
     {"seed", 0, CLI_WHOLE, offsetof(cli_common, seed), "S", "seed of all random numbers"},
     {"memory", 0, CLI_TEXT, offsetof(cli_common, memory), "SIZE", "device memory that may be used, such as 2G or 512M"},
     {"progress", 0, CLI_TEXT, offsetof(cli_common, progress), "HOW", "auto, plain, json (lines on stdout) or none"},
     {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, "only failures on stderr"},
-    {"validate", 0, CLI_FLAG, offsetof(cli_common, validate), NULL, "Vulkan validation layers; their messages are failures"},
+    {"validate", 0, CLI_FLAG, offsetof(cli_common, validate), NULL,
+     "Vulkan validation layers; their messages are failures"},
     {"overwrite", 0, CLI_FLAG, offsetof(cli_common, overwrite), NULL, "replace results in the output folder"},
     {"help", 'h', CLI_FLAG, offsetof(cli_common, help), NULL, "this text"},
 };
@@ -30,7 +32,8 @@ int cli_usage(const cli_command *command, const char *format, ...) {
     return PNB_ERROR_USAGE;
 }
 
-/* ---- near misses ---------------------------------------------------------------------------------------------------------- */
+/* ---- near misses
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
@@ -76,7 +79,9 @@ static int unknown_option(const cli_command *c, const char *name) {
     return cli_usage(c, "unknown option '--%s': penumbra %s --help lists what there is", name, c->name);
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------------------------- */
+/* ---- help
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void show_options(const cli_option *options, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -97,7 +102,8 @@ static void show_help(const cli_command *c) {
     if (c->text) printf("\n%s", c->text);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------------------ */
+/* ---- values
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static bool parse_real(const char *text, double *out) {
     char *end;
@@ -120,12 +126,17 @@ static int no_memory(const cli_command *c) {
 
 static int set_value(const cli_command *c, const cli_option *o, char *at, const char *text) {
     switch (o->kind) {
-    case CLI_FLAG: *(bool *)(void *)at = true; break;
-    case CLI_TEXT: *(const char **)(void *)at = text; break;
+    case CLI_FLAG:
+        *(bool *)(void *)at = true;
+        break;
+    case CLI_TEXT:
+        *(const char **)(void *)at = text;
+        break;
     case CLI_WHOLE: {
         cli_whole *v = (void *)at;
         v->given = true;
-        if (!parse_whole(text, &v->value)) return cli_usage(c, "--%s: expected a whole number, found '%s'", o->name, text);
+        if (!parse_whole(text, &v->value))
+            return cli_usage(c, "--%s: expected a whole number, found '%s'", o->name, text);
         break;
     }
     case CLI_REAL: {
@@ -164,11 +175,13 @@ void cli_free_values(const cli_command *c, void *values) {
     }
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* An option of the command, or else a common one; *base becomes the struct that it belongs to. */
-static const cli_option *find(const cli_command *c, const char *name, size_t length, char letter, void *values, void *common,
-                              char **base) {
+static const cli_option *find(const cli_command *c, const char *name, size_t length, char letter, void *values,
+                              void *common, char **base) {
     const cli_option *lists[] = {c->options, common_options};
     size_t counts[] = {c->option_count, COMMON_COUNT};
     void *bases[] = {values, common};

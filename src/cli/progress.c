@@ -1,4 +1,5 @@
-/* Progress on a terminal, as lines or as JSON; and Ctrl-C: the first one finishes the step, a second one exits at once. */
+/* Progress on a terminal, as lines or as JSON; and Ctrl-C: the first one finishes the step, a second one exits at once.
+ */
 #include "cli/cli.h"
 
 #include <math.h>
@@ -77,7 +78,9 @@ static void show_bar(cli_progress *p, const pnb_progress *s) {
     for (int i = 0; i < WIDTH; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
     bar[WIDTH] = 0;
     losses_text(s, losses, sizeof losses);
-    double rate = s->seconds_left > 0 ? (s->steps - s->step) / s->seconds_left : s->seconds > 0 ? s->step / s->seconds : 0;
+    double rate = s->seconds_left > 0 ? (s->steps - s->step) / s->seconds_left
+                  : s->seconds > 0    ? s->step / s->seconds
+                                      : 0;
     fprintf(stderr, "\r[%s] %u/%u  %s  %.3g steps/s  %s left%s\033[K", bar, s->step, s->steps, s->phase, rate,
             cli_duration(s->seconds_left, left, sizeof left), losses);
     fflush(stderr);
@@ -121,7 +124,9 @@ int cli_progress_step(void *user, const pnb_progress *s) {
     cli_progress *p = user;
     bool last = s->step == s->steps;
     if (p->mode != CLI_PROGRESS_NONE && (last || s->seconds >= p->next)) {
-        double pause = p->mode == CLI_PROGRESS_PLAIN ? fmax(2, 0.05 * s->seconds) : p->mode == CLI_PROGRESS_JSON ? 0.5 : 0.1;
+        double pause = p->mode == CLI_PROGRESS_PLAIN  ? fmax(2, 0.05 * s->seconds)
+                       : p->mode == CLI_PROGRESS_JSON ? 0.5
+                                                      : 0.1;
         p->next = s->seconds + pause;
         if (p->mode == CLI_PROGRESS_BAR) show_bar(p, s);
         if (p->mode == CLI_PROGRESS_PLAIN) show_plain(s);

@@ -16,8 +16,8 @@ int cli_results_check(const cli_args *args, pnb_context *context, const cli_resu
         fprintf(stderr, "'%s' has no checkpoint: starting from the beginning\n", results->folder);
     }
     if ((has_results || has_checkpoint) && !args->common.overwrite && !results->resume) {
-        return cli_usage(args->command, "'%s' already holds results: choose another folder, or --overwrite%s", results->folder,
-                         has_checkpoint ? ", or --resume" : "");
+        return cli_usage(args->command, "'%s' already holds results: choose another folder, or --overwrite%s",
+                         results->folder, has_checkpoint ? ", or --resume" : "");
     }
     return CLI_GO_ON;
 }
@@ -38,8 +38,10 @@ static void say_what_came(const cli_results *results) {
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(json, "seconds");
     if (json) {
         fprintf(stderr, "wrote %s: %g samples, %g of %g steps in %s", results->folder, number(json, "particles"),
-                number(json, "steps_done"), number(json, "steps"), cli_duration(number(seconds, "total"), duration, sizeof duration));
-        if (isfinite(number(scores, "psnr_mean"))) fprintf(stderr, ", PSNR of the mean %.2f dB", number(scores, "psnr_mean"));
+                number(json, "steps_done"), number(json, "steps"),
+                cli_duration(number(seconds, "total"), duration, sizeof duration));
+        if (isfinite(number(scores, "psnr_mean")))
+            fprintf(stderr, ", PSNR of the mean %.2f dB", number(scores, "psnr_mean"));
         if (isfinite(number(scores, "residual"))) {
             fprintf(stderr, ", RMS(y - A x)/sigma %.3f", number(scores, "residual"));
         }

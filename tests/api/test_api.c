@@ -1,4 +1,5 @@
-/* The public functions as an application calls them: arrays in and out, cancelling, NULL, two contexts in two threads. */
+/* The public functions as an application calls them: arrays in and out, cancelling, NULL, two contexts in two threads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,11 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char toy[] = "{\"prior\": {\"type\": \"gmm\", \"weights\": [0.5, 0.5], \"means\": [[0, 2], [0, -2]],"
-                          " \"covariances\": [[[0.09, 0], [0, 0.09]], [[0.09, 0], [0, 0.09]]]},"
-                          " \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0]]}, \"measurement\": [0.1],"
-                          " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3},"
-                          " \"method\": {\"type\": \"ppm\", \"particles\": 8, \"steps\": 12, \"finish\": \"none\"}, \"seed\": 7}";
+static const char toy[] =
+    "{\"prior\": {\"type\": \"gmm\", \"weights\": [0.5, 0.5], \"means\": [[0, 2], [0, -2]],"
+    " \"covariances\": [[[0.09, 0], [0, 0.09]], [[0.09, 0], [0, 0.09]]]},"
+    " \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0]]}, \"measurement\": [0.1],"
+    " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3},"
+    " \"method\": {\"type\": \"ppm\", \"particles\": 8, \"steps\": 12, \"finish\": \"none\"}, \"seed\": 7}";
 
 #define OK(ctx, call)                                                                                                  \
     do {                                                                                                               \
@@ -41,7 +43,8 @@ static pnb_run *open_toy(pnb_context *ctx, pnb_problem **problem) {
     return run;
 }
 
-/* ---- nothing is given ----------------------------------------------------------------------------------------------------- */
+/* ---- nothing is given
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void test_null(void **state) {
     (void)state;
@@ -77,11 +80,13 @@ static void test_null(void **state) {
     assert_null(ctx);
 }
 
-/* ---- parts and arrays ------------------------------------------------------------------------------------------------------- */
+/* ---- parts and arrays
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void test_parts(void **state) {
     (void)state;
-    static const double weights[] = {1, 1}, means[] = {0, 2, 0, -2}, covariances[] = {0.09, 0, 0, 0.09, 0.09, 0, 0, 0.09};
+    static const double weights[] = {1, 1}, means[] = {0, 2, 0, -2},
+                        covariances[] = {0.09, 0, 0, 0.09, 0.09, 0, 0, 0.09};
     pnb_context *ctx = open_context();
     pnb_model *model = NULL;
     pnb_forward *forward = NULL;
@@ -194,7 +199,8 @@ static void test_predict(void **state) {
             for (int j = 0; j < 2 * N; j++) value[side] += (double)out[j] * v[j];
         }
         double quotient = (value[1] - value[0]) / (2 * h);
-        if (fabs(quotient - g[i]) > 0.02 * (1 + fabs(quotient))) fail_msg("gradient %d: %g, quotient %g", i, g[i], quotient);
+        if (fabs(quotient - g[i]) > 0.02 * (1 + fabs(quotient)))
+            fail_msg("gradient %d: %g, quotient %g", i, g[i], quotient);
     }
     p.sigma = NULL;
     assert_int_equal(pnb_model_predict(pnb_problem_model(problem), &p), PNB_ERROR_USAGE);
@@ -202,7 +208,8 @@ static void test_predict(void **state) {
     pnb_context_destroy(&ctx);
 }
 
-/* ---- cancelling and saving -------------------------------------------------------------------------------------------------- */
+/* ---- cancelling and saving
+ * -------------------------------------------------------------------------------------------------- */
 
 static int stop_at(void *user, const pnb_progress *p) {
     return p->step == *(const uint32_t *)user;
@@ -244,7 +251,9 @@ static void test_cancel_and_save(void **state) {
     pnb_context_destroy(&ctx);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------------------- */
+/* ---- threads
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct worker {
     float samples[16];
@@ -258,8 +267,8 @@ static void *work(void *user) {
     pnb_run *run = NULL;
     pnb_context_params params = PNB_CONTEXT_DEFAULTS;
     params.cache_dir = "";
-    if (pnb_context_create(&params, &ctx) || pnb_problem_parse(ctx, toy, NULL, &problem) || pnb_run_create(problem, &run) ||
-        pnb_run_advance(run, 0, NULL, NULL) || pnb_run_samples(run, w->samples)) {
+    if (pnb_context_create(&params, &ctx) || pnb_problem_parse(ctx, toy, NULL, &problem) ||
+        pnb_run_create(problem, &run) || pnb_run_advance(run, 0, NULL, NULL) || pnb_run_samples(run, w->samples)) {
         snprintf(w->error, sizeof w->error, "%.250s", pnb_last_error(ctx));
     }
     pnb_run_destroy(&run);
@@ -279,7 +288,8 @@ static void test_two_threads(void **state) {
     assert_memory_equal(workers[0].samples, workers[1].samples, sizeof workers[0].samples);
 }
 
-/* ---- scores and old callers ---------------------------------------------------------------------------------------------------- */
+/* ---- scores and old callers
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void test_evaluate(void **state) {
     (void)state;
@@ -320,9 +330,9 @@ static void test_struct_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_null),      cmocka_unit_test(test_parts),           cmocka_unit_test(test_forward),
-        cmocka_unit_test(test_predict),   cmocka_unit_test(test_cancel_and_save), cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_evaluate),  cmocka_unit_test(test_struct_sizes),
+        cmocka_unit_test(test_null),     cmocka_unit_test(test_parts),           cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_predict),  cmocka_unit_test(test_cancel_and_save), cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_evaluate), cmocka_unit_test(test_struct_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,8 @@ static inline pid_t start_command(const char *icd, const char *words) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child > 0) return child;
-    int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666), err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666),
+        err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (out < 0 || err < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(99);
     if (icd) {
         setenv("VK_ICD_FILENAMES", icd, 1);

@@ -46,12 +46,13 @@ static void assert_same_bytes(const char *a, const char *b) {
     assert_memory_equal(x, y, n);
 }
 
-/* ---- usage ---------------------------------------------------------------------------------------------------------------- */
+/* ---- usage
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void test_usage(void **state) {
     shell *s = *state;
-    static const char *const names[] = {"solve",    "sample", "predict", "forward",  "simulate",
-                                        "eval",     "figure", "inspect", "devices",  "selftest", "bench"};
+    static const char *const names[] = {"solve",  "sample",  "predict", "forward",  "simulate", "eval",
+                                        "figure", "inspect", "devices", "selftest", "bench"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char words[64];
         snprintf(words, sizeof words, "%s --help", names[i]);
@@ -74,7 +75,8 @@ static void test_usage(void **state) {
     expect_failure(s, NULL, "predict --prior p.safetensors --x x.npy -o y.npy", 2, "--t or --sigma");
 }
 
-/* ---- bad input ------------------------------------------------------------------------------------------------------------ */
+/* ---- bad input
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void test_bad_json(void **state) {
     shell *s = *state;
@@ -121,18 +123,22 @@ static void test_impossible_size(void **state) {
     expect_failure(s, NULL, "solve matrix.json -o x", 3, "matrix");
     float image[64] = {0};
     write_npy("image.npy", 2, (uint64_t[]){8, 8}, image);
-    expect_failure(s, NULL, "forward --operator average_pool --args {\"factor\":3} --x image.npy -o y.npy", 3, "average_pool");
-    expect_failure(s, NULL,
-                   "forward --operator mask_box --args {\"top\":6,\"left\":0,\"height\":4,\"width\":4} --x image.npy -o y.npy", 3,
-                   "mask_box");
-    expect_failure(s, NULL, "forward --operator average_pool --args {\"faktor\":2} --x image.npy -o y.npy", 3, "faktor");
+    expect_failure(s, NULL, "forward --operator average_pool --args {\"factor\":3} --x image.npy -o y.npy", 3,
+                   "average_pool");
+    expect_failure(
+        s, NULL,
+        "forward --operator mask_box --args {\"top\":6,\"left\":0,\"height\":4,\"width\":4} --x image.npy -o y.npy", 3,
+        "mask_box");
+    expect_failure(s, NULL, "forward --operator average_pool --args {\"faktor\":2} --x image.npy -o y.npy", 3,
+                   "faktor");
 }
 
 static void test_bad_models(void **state) {
     shell *s = *state;
     pnb_error err = {0};
     float weights[64] = {0};
-    pnb_safetensors_item items[] = {{"input_blocks.0.0.weight", 4, {4, 1, 3, 3}, weights}, {"time_embed.0.weight", 2, {7, 5}, weights}};
+    pnb_safetensors_item items[] = {{"input_blocks.0.0.weight", 4, {4, 1, 3, 3}, weights},
+                                    {"time_embed.0.weight", 2, {7, 5}, weights}};
     assert_int_equal(pnb_safetensors_write(&err, "shapes.safetensors", PNB_F32, items, 2, NULL, 0), PNB_OK);
     expect_failure(s, NULL, "inspect shapes.safetensors", 4, "shapes.safetensors");
     assert_int_equal(truncate("shapes.safetensors", 200), 0);
@@ -153,11 +159,12 @@ static void test_no_device(void **state) {
     expect_failure(s, NULL, "solve toy.json -o none --device nosuchdevice", 5, "nosuchdevice");
 }
 
-/* ---- a run from end to end --------------------------------------------------------------------------------------------------- */
+/* ---- a run from end to end
+ * --------------------------------------------------------------------------------------------------- */
 
 static void check_run_json(const char *path, int steps) {
     cJSON *run = read_json(path);
-    static const char *const keys[] = {"problem", "version", "device", "seed",   "steps",    "network_evaluations",
+    static const char *const keys[] = {"problem", "version", "device", "seed", "steps",  "network_evaluations",
                                        "seconds", "memory",  "loss",   "chi2", "scores", "warnings"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!cJSON_GetObjectItemCaseSensitive(run, keys[i])) fail_msg("%s has no '%s'", path, keys[i]);
@@ -173,7 +180,8 @@ static void test_solve(void **state) {
     RUN_OK(s, "solve toy.json -o first --quiet");
     assert_string_equal(s->err, "");
     assert_string_equal(s->out, "");
-    pnb_array samples = read_npy("first/samples.npy"), mean = read_npy("first/mean.npy"), std = read_npy("first/std.npy");
+    pnb_array samples = read_npy("first/samples.npy"), mean = read_npy("first/mean.npy"),
+              std = read_npy("first/std.npy");
     assert_int_equal(samples.rank, 2);
     assert_int_equal(samples.shape[0], 16);
     assert_int_equal(samples.shape[1], 2);
@@ -241,7 +249,8 @@ static void test_explain(void **state) {
     cJSON_Delete(json);
 }
 
-/* ---- stopping and resuming ------------------------------------------------------------------------------------------------------ */
+/* ---- stopping and resuming
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void wait_for(const char *path, pid_t child) {
     for (int i = 0; i < 3000; i++) {
@@ -283,7 +292,8 @@ static void test_interrupt(void **state) {
     cJSON_Delete(run);
 }
 
-/* ---- figures of folders ------------------------------------------------------------------------------------------------------ */
+/* ---- figures of folders
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* A folder as solve leaves it: three samples of 32 x 32, and a problem whose measurement is simulated from a truth. */
 static void write_image_folder(const char *folder, const char *method) {
@@ -294,11 +304,12 @@ static void write_image_folder(const char *folder, const char *method) {
     snprintf(path, sizeof path, "%s/samples.npy", folder);
     write_npy(path, 4, (uint64_t[]){3, 1, 32, 32}, samples);
     snprintf(path, sizeof path, "%s/run.json", folder);
-    snprintf(text, sizeof text, "{\"problem\": {\"prior\": {\"file\": \"%s/assets/garments.safetensors\"},"
-                                " \"operator\": {\"type\": \"average_pool\", \"factor\": 4},"
-                                " \"truth\": \"%s/assets/garments/garment-00.png\", \"noise\": {\"sigma\": 0.05},"
-                                " \"method\": {\"type\": \"%s\"}, \"seed\": 7}, \"version\": \"0\", \"steps\": 9,"
-                                " \"steps_done\": 9, \"scores\": {\"psnr_mean\": 20.5, \"residual\": 1.01}}",
+    snprintf(text, sizeof text,
+             "{\"problem\": {\"prior\": {\"file\": \"%s/assets/garments.safetensors\"},"
+             " \"operator\": {\"type\": \"average_pool\", \"factor\": 4},"
+             " \"truth\": \"%s/assets/garments/garment-00.png\", \"noise\": {\"sigma\": 0.05},"
+             " \"method\": {\"type\": \"%s\"}, \"seed\": 7}, \"version\": \"0\", \"steps\": 9,"
+             " \"steps_done\": 9, \"scores\": {\"psnr_mean\": 20.5, \"residual\": 1.01}}",
              PNB_SOURCE_DIR, PNB_SOURCE_DIR, method);
     write_text(path, text);
 }
@@ -353,7 +364,8 @@ static void test_figure_refusals(void **state) {
     assert_false(file_exists("x.png"));
 }
 
-/* ---- the other commands ------------------------------------------------------------------------------------------------------------ */
+/* ---- the other commands
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void test_forward(void **state) {
     shell *s = *state;
@@ -380,7 +392,8 @@ static void test_forward(void **state) {
     assert_int_equal(y.shape[1], 3);
     assert_true(y.data[0] == 1 && y.data[1] == 0 && y.data[2] == 3 && y.data[3] == 5);
     pnb_array_free(&y);
-    RUN_OK(s, "forward --operator matrix --args {\"matrix\":[[1,1],[2,0],[0,3]]} --x product.npy -o rows.npy --adjoint");
+    RUN_OK(s,
+           "forward --operator matrix --args {\"matrix\":[[1,1],[2,0],[0,3]]} --x product.npy -o rows.npy --adjoint");
     RUN_OK(s, "forward --operator help");
     assert_non_null(strstr(s->out, "mask_box"));
 }
@@ -391,7 +404,8 @@ static void test_predict_and_sample(void **state) {
     write_text("toy.json", toy);
     write_npy("x.npy", 2, (uint64_t[]){3, 2}, (float[]){0, 2, 1, -1, 0.5f, 0});
     write_npy("v.npy", 2, (uint64_t[]){3, 2}, (float[]){1, 0, 0, 1, 1, 1});
-    RUN_OK(s, "predict --prior toy.json --x x.npy --t 10 --t 200 --t 900 -o eps.npy --cotangent v.npy --grad-out g.npy");
+    RUN_OK(s,
+           "predict --prior toy.json --x x.npy --t 10 --t 200 --t 900 -o eps.npy --cotangent v.npy --grad-out g.npy");
     RUN_OK(s, "predict --prior toy.json --x x.npy --sigma 0.5 -o d.npy");
     pnb_array d = read_npy("d.npy"), g = read_npy("g.npy");
     /* row 0 is the mean of a mode: denoising leaves it there */
