@@ -1,4 +1,5 @@
-/* Checkpoints: every persistent tensor of a solver and its adapter in one safetensors file, with a fingerprint of the task. */
+/* Checkpoints: every persistent tensor of a solver and its adapter in one safetensors file, with a fingerprint of the
+ * task. */
 #include "solve/phases.h"
 
 #include "io/safetensors.h"
@@ -46,7 +47,8 @@ static pnb_status image_read(pnb_solver *s, image *im) {
     pnb_store *st[2];
     size_t room = count_all(s), m = stores(s, st);
     *im = (image){calloc(room, sizeof *im->items), calloc(room, sizeof *im->names), calloc(room, sizeof *im->data), 0};
-    if (!im->items || !im->names || !im->data) return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "no host memory for a checkpoint");
+    if (!im->items || !im->names || !im->data)
+        return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "no host memory for a checkpoint");
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < pnb_store_count(st[i]); j++) {
             pnb_storage *t = pnb_store_at(st[i], j);
@@ -74,8 +76,11 @@ pnb_status pnb_solver_save(pnb_solver *s, const char *path) {
         snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, s->fingerprint);
         snprintf(done, sizeof done, "%" PRIu32, s->done);
         snprintf(evaluations, sizeof evaluations, "%" PRIu64, s->evaluations);
-        pnb_safetensors_pair meta[] = {{"format", "penumbra checkpoint 1"}, {"method", s->method}, {"fingerprint", fingerprint},
-                                       {"steps_done", done}, {"evaluations", evaluations}};
+        pnb_safetensors_pair meta[] = {{"format", "penumbra checkpoint 1"},
+                                       {"method", s->method},
+                                       {"fingerprint", fingerprint},
+                                       {"steps_done", done},
+                                       {"evaluations", evaluations}};
         status = pnb_safetensors_write(s->err, path, PNB_F32, im.items, im.n, meta, sizeof meta / sizeof *meta);
     }
     image_free(&im);
@@ -101,21 +106,26 @@ static pnb_status restore_store(pnb_solver *s, pnb_safetensors *st, pnb_store *s
 }
 
 static pnb_status restore(pnb_solver *s, pnb_safetensors *st, const char *path) {
-    const char *fingerprint = pnb_safetensors_metadata(st, "fingerprint"), *done = pnb_safetensors_metadata(st, "steps_done");
+    const char *fingerprint = pnb_safetensors_metadata(st, "fingerprint"),
+               *done = pnb_safetensors_metadata(st, "steps_done");
     const char *evaluations = pnb_safetensors_metadata(st, "evaluations");
     char expected[32];
     snprintf(expected, sizeof expected, "%016" PRIx64, s->fingerprint);
     if (!fingerprint || !done || !evaluations) {
-        return pnb_fail(s->err, PNB_ERROR_INPUT, "checkpoint '%s': expected a penumbra checkpoint, found no fingerprint in it", path);
+        return pnb_fail(s->err, PNB_ERROR_INPUT,
+                        "checkpoint '%s': expected a penumbra checkpoint, found no fingerprint in it", path);
     }
     if (strcmp(fingerprint, expected) != 0) {
-        return pnb_fail(s->err, PNB_ERROR_INPUT,
-                        "checkpoint '%s': it belongs to another problem, seed or set of options (fingerprint %s, this run has %s); "
-                        "run without resume, or with the settings of the first run", path, fingerprint, expected);
+        return pnb_fail(
+            s->err, PNB_ERROR_INPUT,
+            "checkpoint '%s': it belongs to another problem, seed or set of options (fingerprint %s, this run has %s); "
+            "run without resume, or with the settings of the first run",
+            path, fingerprint, expected);
     }
     unsigned long steps = strtoul(done, NULL, 10);
     if (steps > pnb_solver_steps(s)) {
-        return pnb_fail(s->err, PNB_ERROR_INPUT, "checkpoint '%s': says %s steps are done, the run has %u", path, done, pnb_solver_steps(s));
+        return pnb_fail(s->err, PNB_ERROR_INPUT, "checkpoint '%s': says %s steps are done, the run has %u", path, done,
+                        pnb_solver_steps(s));
     }
     pnb_store *all[2];
     for (size_t i = 0, m = stores(s, all); i < m; i++) PNB_TRY(restore_store(s, st, all[i], i ? "adapter" : "solver"));

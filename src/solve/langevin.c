@@ -1,4 +1,5 @@
-/* Guided Langevin dynamics with the prior alone at one small noise level (algorithms.md 2.10, reference ppm_highd.py, finish).
+/* Guided Langevin dynamics with the prior alone at one small noise level (algorithms.md 2.10, reference ppm_highd.py,
+ * finish).
  *
  *     x += h (s_theta(x) + A^T (y - A x)/sigma_y^2) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
  *     h = c / (||A||^2/sigma_y^2 + 1/rho^2)
@@ -11,7 +12,8 @@
 
 #include <math.h>
 
-static pnb_status constant_level(pnb_graph *g, const pnb_schedule *s, double rho, uint32_t n, pnb_level *out, double *level_rho) {
+static pnb_status constant_level(pnb_graph *g, const pnb_schedule *s, double rho, uint32_t n, pnb_level *out,
+                                 double *level_rho) {
     uint32_t t = pnb_schedule_index_of_rho(s, rho);
     *level_rho = s->rho[t];
     PNB_TRY(pnb_constant(g, pnb_shape1(n), (float)s->timestep_map[t], &out->t));
@@ -74,9 +76,12 @@ typedef struct langevin_options {
 static const pnb_option options[] = {
     {"particles", PNB_OPTION_INT, offsetof(langevin_options, particles), 8, 1, 4096, NULL, "", "independent chains"},
     {"steps", PNB_OPTION_INT, offsetof(langevin_options, steps), 300, 1, 1e6, NULL, "", "Langevin steps"},
-    {"rho", PNB_OPTION_REAL, offsetof(langevin_options, rho), 0.015, 1e-3, 10, NULL, "", "noise level sigma_t/alpha_t at which the prior's score is taken"},
-    {"step_size", PNB_OPTION_REAL, offsetof(langevin_options, step_size), 0.3, 1e-4, 1, NULL, "", "fraction of the largest stable step"},
-    {"init_std", PNB_OPTION_REAL, offsetof(langevin_options, init_std), 0.1, 0, 100, NULL, "", "noise added to the initial guess"},
+    {"rho", PNB_OPTION_REAL, offsetof(langevin_options, rho), 0.015, 1e-3, 10, NULL, "",
+     "noise level sigma_t/alpha_t at which the prior's score is taken"},
+    {"step_size", PNB_OPTION_REAL, offsetof(langevin_options, step_size), 0.3, 1e-4, 1, NULL, "",
+     "fraction of the largest stable step"},
+    {"init_std", PNB_OPTION_REAL, offsetof(langevin_options, init_std), 0.1, 0, 100, NULL, "",
+     "noise added to the initial guess"},
 };
 
 static pnb_status build(pnb_solver *s, const langevin_options *o) {
@@ -85,7 +90,8 @@ static pnb_status build(pnb_solver *s, const langevin_options *o) {
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
     pnb_finish f = {(uint32_t)o->steps, o->rho, o->step_size};
     PNB_TRY(pnb_langevin_program(s, &f, NULL, &step));
-    s->phases[0] = (pnb_phase){.name = "langevin", .steps = f.steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+    s->phases[0] =
+        (pnb_phase){.name = "langevin", .steps = f.steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }

@@ -50,7 +50,8 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
         free(rows);
         return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "%s: no host memory for the solver", method);
     }
-    *s = (pnb_solver){.err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
+    *s = (pnb_solver){
+        .err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
     s->n_rows = steps;
     s->fingerprint = 14695981039346656037ull;
     pnb_solver_fingerprint(s, method, strlen(method));
@@ -129,7 +130,8 @@ double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double en
 
 /* ---- pieces of graphs -------------------------------------------------------------------------------------------- */
 
-pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior, pnb_tensor auxiliary) {
+pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
+                                    pnb_tensor auxiliary) {
     pnb_tensor zero, all, target, parts[4] = {data, prior, auxiliary, PNB_NONE};
     PNB_TRY(pnb_constant(g, pnb_shape1(1), 0, &zero));
     for (int i = 0; i < 4; i++) {
@@ -140,7 +142,8 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
     return pnb_assign(g, target, all);
 }
 
-pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient, pnb_tensor *loss) {
+pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
+                         pnb_tensor *loss) {
     pnb_tensor y, ax, r, back, sum;
     float inverse = (float)(1 / (sigma * sigma));
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
@@ -187,9 +190,15 @@ pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p) {
 
 /* ---- stepping ---------------------------------------------------------------------------------------------------- */
 
-uint32_t pnb_solver_particles(const pnb_solver *s) { return s->particles; }
-uint32_t pnb_solver_step_index(const pnb_solver *s) { return s->done; }
-uint64_t pnb_solver_evaluations(const pnb_solver *s) { return s->evaluations; }
+uint32_t pnb_solver_particles(const pnb_solver *s) {
+    return s->particles;
+}
+uint32_t pnb_solver_step_index(const pnb_solver *s) {
+    return s->done;
+}
+uint64_t pnb_solver_evaluations(const pnb_solver *s) {
+    return s->evaluations;
+}
 
 uint32_t pnb_solver_steps(const pnb_solver *s) {
     uint32_t n = 0;
@@ -240,9 +249,10 @@ pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out) {
     PNB_TRY(pnb_storage_read(s->losses, s->task.gpu, v, 4));
     for (int i = 0; i < 3; i++) {
         if (!isfinite(v[i])) {
-            return pnb_fail(s->err, PNB_ERROR_NUMERIC,
-                            "%s: the %s loss became %f at step %u; try a smaller learning rate, or check the measurement's range",
-                            s->method, (const char *[]){"data", "prior", "auxiliary"}[i], (double)v[i], s->done);
+            return pnb_fail(
+                s->err, PNB_ERROR_NUMERIC,
+                "%s: the %s loss became %f at step %u; try a smaller learning rate, or check the measurement's range",
+                s->method, (const char *[]){"data", "prior", "auxiliary"}[i], (double)v[i], s->done);
         }
     }
     *out = (pnb_losses){v[0], v[1], v[2]};
@@ -256,14 +266,17 @@ static pnb_status read_finite(pnb_solver *s, pnb_storage *from, float *out) {
     PNB_TRY(pnb_storage_read(from, s->task.gpu, out, n));
     for (uint64_t i = 0; i < n; i++) {
         if (!isfinite(out[i])) {
-            return pnb_fail(s->err, PNB_ERROR_NUMERIC, "%s: element %llu of the samples is %f after step %u; nothing is written from it",
+            return pnb_fail(s->err, PNB_ERROR_NUMERIC,
+                            "%s: element %llu of the samples is %f after step %u; nothing is written from it",
                             s->method, (unsigned long long)i, (double)out[i], s->done);
         }
     }
     return PNB_OK;
 }
 
-pnb_status pnb_solver_samples(pnb_solver *s, float *out) { return read_finite(s, s->x, out); }
+pnb_status pnb_solver_samples(pnb_solver *s, float *out) {
+    return read_finite(s, s->x, out);
+}
 
 pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out) {
     uint32_t start = 0;

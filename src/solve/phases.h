@@ -1,7 +1,7 @@
 /* What all methods are made of: phases, each a fixed list of programs replayed once or more a step, over one store.
  *
- * A method's create function describes its persistent tensors and its table of step rows, builds its programs, lists them as
- * phases, and leaves stepping, saving and reading to phases.c.
+ * A method's create function describes its persistent tensors and its table of step rows, builds its programs, lists
+ * them as phases, and leaves stepping, saving and reading to phases.c.
  */
 #ifndef PNB_SOLVE_PHASES_H
 #define PNB_SOLVE_PHASES_H
@@ -12,7 +12,17 @@
 enum { PNB_MAX_PHASES = 3, PNB_MAX_ITEMS = 4, PNB_MAX_PROGRAMS = 8 };
 
 /* Philox streams: every use of noise has its own. */
-enum { PNB_STREAM_INIT = 1, PNB_STREAM_LEVEL, PNB_STREAM_EPS, PNB_STREAM_MU, PNB_STREAM_AUX_LEVEL, PNB_STREAM_AUX_EPS, PNB_STREAM_FINISH, PNB_STREAM_SAMPLER, PNB_STREAM_MEASUREMENT };
+enum {
+    PNB_STREAM_INIT = 1,
+    PNB_STREAM_LEVEL,
+    PNB_STREAM_EPS,
+    PNB_STREAM_MU,
+    PNB_STREAM_AUX_LEVEL,
+    PNB_STREAM_AUX_EPS,
+    PNB_STREAM_FINISH,
+    PNB_STREAM_SAMPLER,
+    PNB_STREAM_MEASUREMENT
+};
 
 extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_langevin;
 
@@ -34,8 +44,8 @@ struct pnb_solver {
     pnb_task task;
     const char *method;
     uint32_t particles;
-    pnb_shape sample;     /* of all samples: [K, image...] */
-    pnb_store *store;     /* x, losses, state, moments ... */
+    pnb_shape sample; /* of all samples: [K, image...] */
+    pnb_store *store; /* x, losses, state, moments ... */
     pnb_storage *x, *before, *losses, *state, *table, *schedule, *y;
     pnb_adapter *adapter; /* NULL where the method has none */
     float *rows;          /* host copy of the table while it is described: [steps, PNB_ROW_SIZE] */
@@ -51,31 +61,36 @@ struct pnb_solver {
 /* [K, image...] for a task. */
 pnb_shape pnb_samples_shape(const pnb_task *task, uint32_t particles);
 
-/* Allocates a solver with the persistent tensors that every method has: x and losses [4], state, table [steps], schedule, and,
- * if the task has a measurement, y repeated for each particle. steps: of all phases. */
+/* Allocates a solver with the persistent tensors that every method has: x and losses [4], state, table [steps],
+ * schedule, and, if the task has a measurement, y repeated for each particle. steps: of all phases. */
 pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *method, pnb_shape sample, uint32_t steps,
                             pnb_solver **out);
-/* Commits the store (and adapter), uploads table, schedule, state and y. Call after all tensors were described and rows filled. */
+/* Commits the store (and adapter), uploads table, schedule, state and y. Call after all tensors were described and rows
+ * filled. */
 pnb_status pnb_solver_commit(pnb_solver *s);
 /* Makes a program of g, owned by the solver; destroys the graph in any case. */
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out);
 /* Mixes bytes into the fingerprint that a checkpoint must match. */
 void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n);
 /* [data, prior, auxiliary] (PNB_NONE: not a number of this method, stays 0) into the losses tensor. */
-pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior, pnb_tensor auxiliary);
+pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
+                                    pnb_tensor auxiliary);
 /* Runs a program once now and waits (initialisation). */
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 
 /* Learning rate at step i of n: held for a fraction, then a cosine down to `end` times itself. */
 double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double end);
 
-/* r = A x - y and the data gradient A^T r / sigma^2 with its loss sum(r^2)/(2 sigma^2 K): x [K, image...], y [K, measurement...] */
-pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient, pnb_tensor *loss);
+/* r = A x - y and the data gradient A^T r / sigma^2 with its loss sum(r^2)/(2 sigma^2 K): x [K, image...], y [K,
+ * measurement...] */
+pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
+                         pnb_tensor *loss);
 
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 
-/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone at one small noise level. */
+/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone at one small noise
+ * level. */
 typedef struct pnb_finish {
     uint32_t steps;
     double rho, step_size; /* step_size: fraction of 1/(||A||^2/sigma^2 + 1/rho^2) */

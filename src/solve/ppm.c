@@ -2,12 +2,14 @@
  *
  * K particles mu_k follow, with x_t = alpha mu + sigma eps, r_theta = eps_theta(x_t) - eps, r_phi = eps_phi(x_t) - eps,
  *     G_k = 2 w alpha (J_theta^T r_theta - J_phi^T r_phi) + A^T (A mu_k - y)/sigma_y^2,     mu <- Adam(mu, G),
- * while the auxiliary network phi = theta + adapter is trained on |r_phi|^2. theta and phi run as one batch of 2N rows: rows
- * [0,N) without the adapter, rows [N,2N) with it, so G's prior part is bitwise zero while the adapter's output is zero.
+ * while the auxiliary network phi = theta + adapter is trained on |r_phi|^2. theta and phi run as one batch of 2N rows:
+ * rows [0,N) without the adapter, rows [N,2N) with it, so G's prior part is bitwise zero while the adapter's output is
+ * zero.
  *
  * order = fused: one backward pass serves the adapter and the particles (the cotangent r_phi is the same vector).
- * order = alternating: Algorithm 1 as printed; the adapter first, then the particles with the updated adapter, same draw.
- * Noise levels slide from coarse to fine in a window of rho = sigma_t/alpha_t (section 2.10): without it nothing works.
+ * order = alternating: Algorithm 1 as printed; the adapter first, then the particles with the updated adapter, same
+ * draw. Noise levels slide from coarse to fine in a window of rho = sigma_t/alpha_t (section 2.10): without it nothing
+ * works.
  */
 #include "solve/phases.h"
 
@@ -37,16 +39,21 @@ static const char *const slides[] = {"log_rho", "t", NULL};
 static const char *const target_words[] = {"attention", "extended", NULL};
 static const char *const finishes[] = {"none", "langevin", NULL};
 
-#define INT(name, def, lo, hi, help) {#name, PNB_OPTION_INT, offsetof(ppm_options, name), def, lo, hi, NULL, "", help}
-#define REAL(name, def, lo, hi, help) {#name, PNB_OPTION_REAL, offsetof(ppm_options, name), def, lo, hi, NULL, "", help}
-#define CHOICE(name, def, words, help) {#name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help}
+#define INT(name, def, lo, hi, help)                                                                                   \
+    { #name, PNB_OPTION_INT, offsetof(ppm_options, name), def, lo, hi, NULL, "", help }
+#define REAL(name, def, lo, hi, help)                                                                                  \
+    { #name, PNB_OPTION_REAL, offsetof(ppm_options, name), def, lo, hi, NULL, "", help }
+#define CHOICE(name, def, words, help)                                                                                 \
+    { #name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help }
 static const pnb_option options[] = {
     INT(particles, 8, 1, 4096, "samples to draw (K)"),
     INT(steps, 300, 1, 1000000, "steps of posterior matching, the finish not counted"),
-    CHOICE(order, ORDER_FUSED, orders, "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
+    CHOICE(order, ORDER_FUSED, orders,
+           "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, weights, "weight of the prior term: the exact KL's, or 1"),
     CHOICE(t_order, 0, t_orders, "how noise levels are drawn within the window"),
-    CHOICE(slide, 0, slides, "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
+    CHOICE(slide, 0, slides,
+           "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
     INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
     REAL(lr, 0.02, 1e-6, 10, "Adam learning rate of the particles"),
     REAL(lr_hold, 0.4, 0, 1, "fraction of the run before the learning rates fall"),
@@ -88,7 +95,8 @@ enum { MAX_SCALE_DIM = 64 };
 
 static void prefer(const bool *given, void *o, const char *name, double value) {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (strcmp(options[i].name, name) == 0 && !given[i]) (void)pnb_options_set_number(NULL, name, &options[i], o, value);
+        if (strcmp(options[i].name, name) == 0 && !given[i])
+            (void)pnb_options_set_number(NULL, name, &options[i], o, value);
     }
 }
 
@@ -109,9 +117,11 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         const struct {
             const char *name;
             double value;
-        } toy[] = {{"steps", 800},   {"init_std", scale}, {"rho_start", 6.2 * scale}, {"rho_end", 0.01}, {"rho_ratio", 0},
-                   {"rho_max", 160}, {"anneal", 0.6},     {"draws", 2},               {"aux_draws", 2},  {"lr", 0.02 * scale},
-                   {"aux_lr", 2e-3}, {"aux_steps", 3},       {"slide", 1},              {"finish", 0}};
+        } toy[] = {{"steps", 800},       {"init_std", scale}, {"rho_start", 6.2 * scale},
+                   {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
+                   {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
+                   {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
+                   {"slide", 1},         {"finish", 0}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
@@ -137,7 +147,8 @@ static void fill_rows(pnb_solver *s, const ppm_options *o) {
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         double f = o->anneal > 0 ? fmin(1, (double)i / o->steps / o->anneal) : 1;
-        double fine = o->slide ? rho_between(schedule, o->rho_start, end, f) : o->rho_start * pow(end / o->rho_start, f);
+        double fine =
+            o->slide ? rho_between(schedule, o->rho_start, end, f) : o->rho_start * pow(end / o->rho_start, f);
         double coarse = o->rho_ratio > 0 ? fmin(o->rho_max, fmax(fine * o->rho_ratio, 10 * sigma)) : o->rho_max;
         row[PNB_ROW_LR] = (float)pnb_hold_cosine(o->lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
@@ -173,7 +184,8 @@ static pnb_status repeat_rows(pnb_graph *g, pnb_tensor x, uint32_t times, pnb_te
     return pnb_concat(g, 0, parts, times, out);
 }
 
-static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, uint32_t draws, draw *d) {
+static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, uint32_t draws,
+                           draw *d) {
     pnb_tensor x, rows, schedule, xi;
     uint64_t seed = s->task.seed;
     d->n = draws * s->particles;
@@ -200,16 +212,20 @@ static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pn
 static pnb_status adapter_tensors(pnb_solver *s, pnb_graph *g, pnb_tensor *out, uint32_t room, uint32_t *n) {
     pnb_store *store = pnb_adapter_store(s->adapter);
     *n = (uint32_t)pnb_store_count(store);
-    if (*n > room) return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %u tensors, at most %u are supported", *n, room);
+    if (*n > room)
+        return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %u tensors, at most %u are supported", *n, room);
     for (uint32_t i = 0; i < *n; i++) PNB_TRY(pnb_graph_bind(g, pnb_store_at(store, i), &out[i]));
     return PNB_OK;
 }
 
 enum { MAX_ADAPTER = 1024 };
 
-static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, const pnb_tensor *w,
-                                const pnb_tensor *grad, uint32_t n, uint32_t rows) {
-    pnb_adam adam = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 2.0f / (float)rows,
+static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
+                                const pnb_tensor *w, const pnb_tensor *grad, uint32_t n, uint32_t rows) {
+    pnb_adam adam = {.beta1 = (float)o->beta1,
+                     .beta2 = (float)o->beta2,
+                     .eps = 1e-8f,
+                     .gscale = 2.0f / (float)rows,
                      .lr_index = PNB_STATE_AUX_LR};
     for (uint32_t i = 0; i < n; i++) {
         if (grad[i] == PNB_NONE) continue;
@@ -265,9 +281,11 @@ static pnb_status sum_draws(pnb_solver *s, pnb_graph *g, pnb_tensor rows, uint32
     return PNB_OK;
 }
 
-static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, pnb_tensor gradient) {
+static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
+                                 pnb_tensor gradient) {
     pnb_tensor x, m, v;
-    pnb_adam adam = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
+    pnb_adam adam = {
+        .beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "m.x"), &m));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
@@ -277,7 +295,8 @@ static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options 
 static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
-    pnb_tensor state, xx, ee, r, eps, x, data, loss, theta, phi, prior, total, wrt[MAX_ADAPTER + 1], grad[MAX_ADAPTER + 1];
+    pnb_tensor state, xx, ee, r, eps, x, data, loss, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
+        grad[MAX_ADAPTER + 1];
     pnb_level level;
     uint32_t n = 0;
     draw d;
@@ -322,8 +341,12 @@ static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
 static pnb_status describe(pnb_solver *s, const ppm_options *o) {
-    pnb_adapter_params a = {.rank = (uint32_t)o->rank, .scale = (float)o->lora_scale, .targets = (pnb_adapter_targets)o->targets,
-                            .hidden = (uint32_t)o->hidden, .depth = (uint32_t)o->depth, .seed = s->task.seed};
+    pnb_adapter_params a = {.rank = (uint32_t)o->rank,
+                            .scale = (float)o->lora_scale,
+                            .targets = (pnb_adapter_targets)o->targets,
+                            .hidden = (uint32_t)o->hidden,
+                            .depth = (uint32_t)o->depth,
+                            .seed = s->task.seed};
     pnb_storage *unused;
     PNB_TRY(pnb_adapter_create(s->err, s->task.prior, &a, &s->adapter));
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
@@ -333,7 +356,8 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o) {
         const pnb_storage *p = pnb_store_at(params, i);
         char name[160];
         int n = snprintf(name, sizeof name, "m.%s", pnb_storage_name(p));
-        if (n < 0 || (size_t)n >= sizeof name) return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: tensor name too long: %s", name);
+        if (n < 0 || (size_t)n >= sizeof name)
+            return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: tensor name too long: %s", name);
         PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
         name[0] = 'v';
         PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
@@ -361,8 +385,8 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     if (!o->finish) return PNB_OK;
     pnb_finish f = {(uint32_t)o->finish_steps, o->finish_rho, o->finish_step_size};
     PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
-    s->phases[s->n_phases++] = (pnb_phase){.name = "langevin finish", .steps = f.steps, .n_items = 2,
-                                           .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
+    s->phases[s->n_phases++] = (pnb_phase){
+        .name = "langevin finish", .steps = f.steps, .n_items = 2, .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
     return PNB_OK;
 }
 

@@ -1,6 +1,8 @@
-/* RED-Diff (Mardani et al. 2023; algorithms.md 3.7): one Gaussian's mean per seed, by a stop-gradient denoising residual.
+/* RED-Diff (Mardani et al. 2023; algorithms.md 3.7): one Gaussian's mean per seed, by a stop-gradient denoising
+ * residual.
  *
- *     L = 1/2 mean|y - A mu|^2 obs_weight + lambda rho_t mean(sg(eps_theta(x_t) - eps) * mu),   x_t = alpha mu + sigma eps
+ *     L = 1/2 mean|y - A mu|^2 obs_weight + lambda rho_t mean(sg(eps_theta(x_t) - eps) * mu),   x_t = alpha mu + sigma
+ * eps
  *
  * with t falling uniformly over the steps and Adam(0.9, 0.99). K particles are K seeds run as one batch.
  */
@@ -16,10 +18,13 @@ typedef struct reddiff_options {
     double lr, lambda, obs_weight, beta1, beta2, init_std;
 } reddiff_options;
 
-#define REAL(name, def, lo, hi, help) {#name, PNB_OPTION_REAL, offsetof(reddiff_options, name), def, lo, hi, NULL, "", help}
+#define REAL(name, def, lo, hi, help)                                                                                  \
+    { #name, PNB_OPTION_REAL, offsetof(reddiff_options, name), def, lo, hi, NULL, "", help }
 static const pnb_option options[] = {
-    {"particles", PNB_OPTION_INT, offsetof(reddiff_options, particles), 8, 1, 4096, NULL, "", "seeds run side by side (K)"},
-    {"steps", PNB_OPTION_INT, offsetof(reddiff_options, steps), 100, 1, 1000000, NULL, "", "steps, t falling from the last index to 0"},
+    {"particles", PNB_OPTION_INT, offsetof(reddiff_options, particles), 8, 1, 4096, NULL, "",
+     "seeds run side by side (K)"},
+    {"steps", PNB_OPTION_INT, offsetof(reddiff_options, steps), 100, 1, 1000000, NULL, "",
+     "steps, t falling from the last index to 0"},
     REAL(lr, 0.1, 1e-6, 10, "Adam learning rate"),
     REAL(lambda, 0.25, 0, 1e6, "weight of the prior term"),
     REAL(obs_weight, 1, 0, 1e6, "weight of the data term"),
@@ -49,7 +54,8 @@ static pnb_status spread(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t
     return pnb_spread(g, state, PNB_STATE_ROW + column, s->particles, out);
 }
 
-static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x, pnb_tensor *gradient, pnb_tensor *loss) {
+static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x,
+                                pnb_tensor *gradient, pnb_tensor *loss) {
     double m = (double)pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
     pnb_tensor at_sigma;
     PNB_TRY(pnb_data_term(s, g, x, sqrt(m), &at_sigma, loss)); /* sigma^2 = m makes the sum a mean */
@@ -65,8 +71,8 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "m.x"), &m));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
-    PNB_TRY(pnb_step_state_advance(g, state, table,
-                                   (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
+    PNB_TRY(pnb_step_state_advance(
+        g, state, table, (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
     PNB_TRY(spread(s, g, state, ROW_T, &level.t));
     PNB_TRY(spread(s, g, state, ROW_ALPHA, &level.alpha));
     PNB_TRY(spread(s, g, state, ROW_SIGMA, &level.sigma));
@@ -102,7 +108,8 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
         return status;
     }
     PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "red-diff", .steps = (uint32_t)o->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+    s->phases[0] = (pnb_phase){
+        .name = "red-diff", .steps = (uint32_t)o->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }

@@ -1,9 +1,9 @@
 /* Draws from the prior itself: ancestral DDPM sampling and DDIM (algorithms.md 3.1), as a solver without a measurement.
  *
- * DDPM: x0 = (x - sigma eps)/alpha, clamped if asked; mean = c1 x0 + c2 x; x' = mean + exp(log Sigma/2) z, none at the last step.
- *   Networks with twice the channels give log Sigma = f log beta + (1-f) log beta~, f = (v+1)/2; otherwise Sigma = beta~.
- * DDIM: x' = alpha' x0 + sqrt(1 - alpha'^2 - s^2) eps + s z, with eps taken anew from the clamped x0, as guided-diffusion does.
- * Every coefficient comes from the row of the step.
+ * DDPM: x0 = (x - sigma eps)/alpha, clamped if asked; mean = c1 x0 + c2 x; x' = mean + exp(log Sigma/2) z, none at the
+ * last step. Networks with twice the channels give log Sigma = f log beta + (1-f) log beta~, f = (v+1)/2; otherwise
+ * Sigma = beta~. DDIM: x' = alpha' x0 + sqrt(1 - alpha'^2 - s^2) eps + s z, with eps taken anew from the clamped x0, as
+ * guided-diffusion does. Every coefficient comes from the row of the step.
  */
 #include "solve/phases.h"
 
@@ -14,7 +14,20 @@
 #include <string.h>
 
 /* x' = a x0 + b x + c eps + d z; e, f: log beta and log beta~ for learned variances. */
-enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_INV_ALPHA, ROW_RHO, ROW_X0, ROW_X, ROW_EPS, ROW_Z, ROW_LOG_BETA, ROW_LOG_POST, ROW_END };
+enum {
+    ROW_T = PNB_ROW_FREE,
+    ROW_ALPHA,
+    ROW_SIGMA,
+    ROW_INV_ALPHA,
+    ROW_RHO,
+    ROW_X0,
+    ROW_X,
+    ROW_EPS,
+    ROW_Z,
+    ROW_LOG_BETA,
+    ROW_LOG_POST,
+    ROW_END
+};
 _Static_assert(ROW_END <= PNB_ROW_SIZE, "a row of the step table is too short");
 
 static bool learned(const pnb_prior *prior) {
@@ -51,7 +64,8 @@ static pnb_status column(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t
 }
 
 /* exp(log Sigma / 2) z from the network's variance channels. */
-static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor raw, pnb_tensor z, pnb_tensor *out) {
+static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor raw, pnb_tensor z,
+                              pnb_tensor *out) {
     uint32_t c = pnb_prior_channels(s->task.prior);
     pnb_tensor v, f, rest, log_beta, log_post, log_var, half, std;
     PNB_TRY(pnb_slice(g, raw, 1, c, c, &v));
@@ -65,7 +79,8 @@ static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb
     return pnb_mul(g, std, z, out);
 }
 
-static pnb_status network(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_tensor *raw, pnb_tensor *eps) {
+static pnb_status network(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_tensor *raw,
+                          pnb_tensor *eps) {
     pnb_prior *prior = s->task.prior;
     pnb_eps_params q = {.label = PNB_NONE, .raw = learned(prior)};
     PNB_TRY(pnb_prior_eps(prior, g, x, level, &q, raw));
@@ -134,7 +149,8 @@ static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_
     PNB_TRY(pnb_graph_create(s->err, "sampler step", &g));
     PNB_TRY_GOTO(step_graph(s, g, q));
     PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "sampling", .steps = r->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+    s->phases[0] =
+        (pnb_phase){.name = "sampling", .steps = r->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 fail:
@@ -145,15 +161,18 @@ fail:
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_sampler_params *q) {
     uint32_t m = pnb_prior_multiple(prior), all = pnb_prior_schedule(prior)->steps;
     if (q->n == 0) return pnb_fail(err, PNB_ERROR_INPUT, "sample: the number of samples must be at least 1");
-    if (q->steps > all) return pnb_fail(err, PNB_ERROR_INPUT, "sample: %u steps asked for, the schedule has %u", q->steps, all);
+    if (q->steps > all)
+        return pnb_fail(err, PNB_ERROR_INPUT, "sample: %u steps asked for, the schedule has %u", q->steps, all);
     if (pnb_prior_channels(prior) && (q->height == 0 || q->width == 0 || q->height % m || q->width % m)) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "sample: height and width must be multiples of %u for this prior, found %ux%u", m,
-                        q->height, q->width);
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "sample: height and width must be multiples of %u for this prior, found %ux%u", m, q->height,
+                        q->width);
     }
     return PNB_OK;
 }
 
-pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, const pnb_sampler_params *q, pnb_solver **out) {
+pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, const pnb_sampler_params *q,
+                              pnb_solver **out) {
     pnb_schedule respaced;
     char spec[32];
     *out = NULL;

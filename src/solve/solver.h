@@ -1,7 +1,7 @@
 /* Methods that turn (prior, operator, measurement) into samples: one file a method, one small interface.
  *
- * A solver is a sequence of steps; each step replays recorded programs, nothing is computed on the host. All that changes lives
- * in persistent tensors, so a solver can be saved after any step and resumed with the same bytes.
+ * A solver is a sequence of steps; each step replays recorded programs, nothing is computed on the host. All that
+ * changes lives in persistent tensors, so a solver can be saved after any step and resumed with the same bytes.
  */
 #ifndef PNB_SOLVE_SOLVER_H
 #define PNB_SOLVE_SOLVER_H
@@ -28,8 +28,8 @@ typedef struct pnb_method {
     const char *summary;
     pnb_option_table table;
     pnb_status (*create)(pnb_error *err, const pnb_task *task, const void *options, pnb_solver **out);
-    /* Options that depend on the problem (windows against sigma_y, toy or image settings): sets those that the user left at
-     * their default. given[i] is true where the user set option i of the table. May be NULL. */
+    /* Options that depend on the problem (windows against sigma_y, toy or image settings): sets those that the user
+     * left at their default. given[i] is true where the user set option i of the table. May be NULL. */
     void (*resolve)(const pnb_task *task, const bool *given, void *options);
 } pnb_method;
 const pnb_method *const *pnb_methods(size_t *count);
@@ -55,11 +55,13 @@ pnb_status pnb_solver_samples(pnb_solver *s, float *out);
 pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out);
 uint64_t pnb_solver_evaluations(const pnb_solver *s); /* network evaluations so far (samples x forwards) */
 uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
-/* Checkpoint: all persistent state, a fingerprint of task and options. Atomic write. load refuses another fingerprint. */
+/* Checkpoint: all persistent state, a fingerprint of task and options. Atomic write. load refuses another fingerprint.
+ */
 pnb_status pnb_solver_save(pnb_solver *s, const char *path);
 pnb_status pnb_solver_load(pnb_solver *s, const char *path);
 
-/* ---- sampling the prior (samplers.c): DDPM (ancestral) and DDIM --------------------------------------------------- */
+/* ---- sampling the prior (samplers.c): DDPM (ancestral) and DDIM ---------------------------------------------------
+ */
 typedef struct pnb_sampler_params {
     int ddim;       /* 0: ddpm (ancestral), 1: ddim */
     uint32_t steps; /* respaced, uniform; 0: all */

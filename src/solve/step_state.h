@@ -29,8 +29,8 @@ typedef struct pnb_level_params {
     uint64_t seed;
     uint32_t stream;
     pnb_t_sampling sampling;
-    bool constant_weight;  /* weight 1 instead of the exact-KL weight */
-    float weight;          /* multiplies the weight */
+    bool constant_weight; /* weight 1 instead of the exact-KL weight */
+    float weight;         /* multiplies the weight */
 } pnb_level_params;
 
 typedef struct pnb_levels {
@@ -38,8 +38,10 @@ typedef struct pnb_levels {
     pnb_tensor coef, weight; /* [count]: 2 w alpha, and w */
 } pnb_levels;
 
-/* Draw noise levels from the window in the state. schedule: [T,4] (alpha, sigma, log-SNR, 0), from pnb_schedule_table. */
-pnb_status pnb_draw_levels(pnb_graph *g, pnb_tensor state, pnb_tensor schedule, pnb_level_params params, pnb_levels *out);
+/* Draw noise levels from the window in the state. schedule: [T,4] (alpha, sigma, log-SNR, 0), from pnb_schedule_table.
+ */
+pnb_status pnb_draw_levels(pnb_graph *g, pnb_tensor state, pnb_tensor schedule, pnb_level_params params,
+                           pnb_levels *out);
 
 /* Adds the FROZEN tensor [T,4] for a schedule to a store; write it after commit with pnb_schedule_table_write. */
 pnb_status pnb_schedule_table_add(pnb_store *store, const pnb_schedule *schedule, pnb_storage **out);

@@ -8,8 +8,12 @@
 
 enum { COUNT = 1024, ROWS = 3 };
 
-static int setup(void **state) { return test_device_setup(state); }
-static int teardown(void **state) { return test_device_teardown(state); }
+static int setup(void **state) {
+    return test_device_setup(state);
+}
+static int teardown(void **state) {
+    return test_device_teardown(state);
+}
 
 typedef struct fixture {
     pnb_store *store;
@@ -145,7 +149,8 @@ static void test_uniform_t_has_the_same_total_weight(void **state) {
     pnb_error *err = test_err(state);
     fixture f;
     static float weight[COUNT];
-    make(&f, gpu, err, 0.1, 5, (pnb_level_params){.count = COUNT, .seed = 5, .stream = 2, .weight = 1, .sampling = PNB_T_UNIFORM});
+    make(&f, gpu, err, 0.1, 5,
+         (pnb_level_params){.count = COUNT, .seed = 5, .stream = 2, .weight = 1, .sampling = PNB_T_UNIFORM});
     TEST_OK(err, pnb_program_run(f.program));
     read_levels(&f, err, f.weight, weight);
     double mean = 0;

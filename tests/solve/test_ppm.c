@@ -1,4 +1,5 @@
-/* PPM and its machinery on problems with known answers: fixed point, zero prior gradient, order of updates, resume, replay. */
+/* PPM and its machinery on problems with known answers: fixed point, zero prior gradient, order of updates, resume,
+ * replay. */
 #include "solve/toy.h"
 
 #include "solve/phases.h"
@@ -6,8 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int setup(void **state) { return test_device_setup(state); }
-static int teardown(void **state) { return test_device_teardown(state); }
+static int setup(void **state) {
+    return test_device_setup(state);
+}
+static int teardown(void **state) {
+    return test_device_teardown(state);
+}
 
 /* Prior N(0, I) in two dimensions, y = x + n. */
 typedef struct gaussian {
@@ -59,14 +64,15 @@ static void test_posterior_fixed_point(void **state) {
     finish(&p, gpu);
 }
 
-/* While the adapter's last layer is zero, theta and phi agree bitwise: the prior term is exactly zero (section 8, test 4). With no
- * data term the particles then do not move at all. */
+/* While the adapter's last layer is zero, theta and phi agree bitwise: the prior term is exactly zero (section 8, test
+ * 4). With no data term the particles then do not move at all. */
 static void test_zero_adapter_gives_zero_prior_gradient(void **state) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *options[] = {"particles", "64", "steps", "3", "aux_lr", "0", "data_weight", "0", "aux_warmup", "0", NULL};
+    const char *options[] = {"particles",   "64", "steps",      "3", "aux_lr", "0",
+                             "data_weight", "0",  "aux_warmup", "0", NULL};
     pnb_solver *s = toy_solver(err, "ppm", &p.task, options);
     float before[128], after[128];
     TEST_OK(err, pnb_solver_samples(s, before));
@@ -86,7 +92,8 @@ static void test_orders_agree_while_adapter_is_frozen(void **state) {
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *common[] = {"particles", "32", "steps", "5", "aux_lr", "0", "aux_warmup", "0", "aux_steps", "1", "order", "fused", NULL};
+    const char *common[] = {"particles", "32",        "steps", "5",     "aux_lr", "0", "aux_warmup",
+                            "0",         "aux_steps", "1",     "order", "fused",  NULL};
     float x[2][64];
     for (int i = 0; i < 2; i++) {
         common[11] = i ? "alternating" : "fused";

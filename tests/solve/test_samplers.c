@@ -3,8 +3,12 @@
 
 #include <math.h>
 
-static int setup(void **state) { return test_device_setup(state); }
-static int teardown(void **state) { return test_device_teardown(state); }
+static int setup(void **state) {
+    return test_device_setup(state);
+}
+static int teardown(void **state) {
+    return test_device_teardown(state);
+}
 
 enum { N = 512 };
 
@@ -33,9 +37,15 @@ static void check_sampler(void **state, int ddim, uint32_t steps, double eta) {
     pnb_prior_destroy(&prior, gpu);
 }
 
-static void test_ddpm(void **state) { check_sampler(state, 0, 250, 0); }
-static void test_ddim(void **state) { check_sampler(state, 1, 100, 0); }
-static void test_ddim_with_noise(void **state) { check_sampler(state, 1, 200, 1); }
+static void test_ddpm(void **state) {
+    check_sampler(state, 0, 250, 0);
+}
+static void test_ddim(void **state) {
+    check_sampler(state, 1, 100, 0);
+}
+static void test_ddim_with_noise(void **state) {
+    check_sampler(state, 1, 200, 1);
+}
 
 static void test_bad_arguments(void **state) {
     pnb_gpu *gpu = test_gpu(state);
@@ -53,7 +63,7 @@ static void test_bad_arguments(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ddpm), cmocka_unit_test(test_ddim), cmocka_unit_test(test_ddim_with_noise),
-                                       cmocka_unit_test(test_bad_arguments)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ddpm), cmocka_unit_test(test_ddim),
+                                       cmocka_unit_test(test_ddim_with_noise), cmocka_unit_test(test_bad_arguments)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,4 +1,5 @@
-/* Theorem 1 on one-dimensional Gaussians, where everything is known (algorithms.md section 8, tests 1 and 2; the L2 identity). */
+/* Theorem 1 on one-dimensional Gaussians, where everything is known (algorithms.md section 8, tests 1 and 2; the L2
+ * identity). */
 #include "device.h"
 
 #include "ops/ops.h"
@@ -10,8 +11,12 @@
 enum { N = 400000 };
 static const double M = 0.7, S = 0.4, ALPHA = 0.8, SIGMA = 0.6;
 
-static int setup(void **state) { return test_device_setup(state); }
-static int teardown(void **state) { return test_device_teardown(state); }
+static int setup(void **state) {
+    return test_device_setup(state);
+}
+static int teardown(void **state) {
+    return test_device_teardown(state);
+}
 
 typedef struct gaussians {
     pnb_prior *p, *q; /* N(0,1) and N(M,S^2) */
@@ -122,13 +127,14 @@ static void test_ikl_direction(void **state) {
     near(ds, -0.2976, 0.01);
 }
 
-/* algorithms.md section 8, test 5: with one particle and its exact score (a mixture of one point), eps_a is the noise that was
- * drawn, so the gradient is that of |eps_b - eps|^2 through x_t alone: RED-Diff with the Jacobian. */
+/* algorithms.md section 8, test 5: with one particle and its exact score (a mixture of one point), eps_a is the noise
+ * that was drawn, so the gradient is that of |eps_b - eps|^2 through x_t alone: RED-Diff with the Jacobian. */
 static void test_exact_score_of_one_particle(void **state) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     enum { D = 3 };
-    double one = 1, mu[D] = {0.3, -1.2, 0.8}, point[D * D] = {0}, zero[D] = {0}, unit[D * D] = {1, 0.2, 0, 0.2, 0.5, 0, 0, 0, 2};
+    double one = 1, mu[D] = {0.3, -1.2, 0.8}, point[D * D] = {0}, zero[D] = {0},
+           unit[D * D] = {1, 0.2, 0, 0.2, 0.5, 0, 0, 0, 2};
     pnb_prior *delta, *prior;
     pnb_graph *g;
     pnb_program *program;
@@ -185,7 +191,8 @@ static void test_exact_kl_weights(void **state) {
     double by_beta = 0, by_log_snr = 0;
     for (uint32_t t = 0; t < 1000; t++) {
         double a2 = s.alpha_bar[t], v = a2 * S * S + 1 - a2;
-        double fisher = a2 * M * M + (1 - 1 / v) * (1 - 1 / v) * v; /* E (score_q - score_p)^2 under q_t, p_t = N(0,1) */
+        double fisher =
+            a2 * M * M + (1 - 1 / v) * (1 - 1 / v) * v; /* E (score_q - score_p)^2 under q_t, p_t = N(0,1) */
         by_beta += 0.5 * s.beta[t] * fisher;
         if (t) by_log_snr += 0.5 * (s.lambda[t - 1] - s.lambda[t]) * (1 - a2) * fisher;
     }

@@ -35,8 +35,8 @@ static inline void toy_rotated(double *c, double angle, double p, double q) {
     c[3] = s * s * a + k * k * b;
 }
 
-/* algorithms.md section 5: T1 (ring of radius 4), T2 (5x5 grid), T3 (T1 with unequal weights and anisotropic parts); the
- * reference's ring8 and cross4. Returns 0 for an unknown name. */
+/* algorithms.md section 5: T1 (ring of radius 4), T2 (5x5 grid), T3 (T1 with unequal weights and anisotropic parts);
+ * the reference's ring8 and cross4. Returns 0 for an unknown name. */
 static inline int toy_make(const char *name, toy *t) {
     const double pi = 3.14159265358979323846, half = sqrt(0.5);
     static const double t3_weights[8] = {1.5, 2, 2.5, 2, 1.5, 1, 1, 1};
@@ -85,7 +85,8 @@ static inline int toy_make(const char *name, toy *t) {
 }
 
 /* "type" operator over an image shape from JSON text, committed. */
-static inline pnb_operator *toy_operator(pnb_gpu *gpu, pnb_error *err, const char *type, const char *args, pnb_shape image) {
+static inline pnb_operator *toy_operator(pnb_gpu *gpu, pnb_error *err, const char *type, const char *args,
+                                         pnb_shape image) {
     cJSON *json = cJSON_Parse(args);
     pnb_operator *op;
     assert_non_null(json);
@@ -111,7 +112,8 @@ static inline void *toy_options(pnb_error *err, const pnb_method *m, const pnb_t
     return o;
 }
 
-static inline pnb_solver *toy_solver(pnb_error *err, const char *method, const pnb_task *task, const char *const *pairs) {
+static inline pnb_solver *toy_solver(pnb_error *err, const char *method, const pnb_task *task,
+                                     const char *const *pairs) {
     const pnb_method *m = pnb_method_find(method);
     pnb_solver *s;
     assert_non_null(m);
