@@ -26,7 +26,7 @@ pnb_status pnb_figure_create(pnb_error *err, uint32_t width, uint32_t height, pn
                         MAX_SIDE, PNB_IMAGE_MAX_PIXELS);
     }
     pnb_figure *f = calloc(1, sizeof *f);
-    unsigned char *rgb = malloc((size_t)width * height * 3);
+    unsigned char *rgb = calloc((size_t)width * height, 3);
     if (!f || !rgb) {
         free(f);
         free(rgb);
