@@ -52,7 +52,7 @@ static const pnb_option options[] = {
            "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, weights, "weight of the prior term: the exact KL's, or 1"),
     CHOICE(t_order, 0, t_orders, "how noise levels are drawn within the window"),
-    CHOICE(slide, 0, slides,
+    CHOICE(slide, 1, slides,
            "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
     INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
     REAL(lr, 0.02, 1e-6, 10, "Adam learning rate of the particles"),
@@ -121,7 +121,7 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
                    {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                   {"slide", 1},         {"finish", 0}};
+                   {"finish", 0}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
