@@ -37,7 +37,7 @@ struct cJSON *pnb_operator_args(const pnb_operator *op);
 pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
-/* Where particles start: the pseudo-inverse where there is one, otherwise the adjoint. */
+/* Where particles start: the pseudo-inverse where there is one, else y itself if it is an image of the same shape, else A^T y. */
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 
 /* An argument that is no number or word: a path or an array. All are required. */

@@ -160,10 +160,9 @@ pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma
 }
 
 static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
-    pnb_operator *op = s->task.op;
     pnb_tensor y, guess, xi, start, x;
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
-    PNB_TRY(pnb_operator_has_pinv(op) ? pnb_operator_pinv(op, g, y, &guess) : pnb_operator_adjoint(op, g, y, &guess));
+    PNB_TRY(pnb_operator_initial(s->task.op, g, y, &guess));
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_INIT, PNB_NONE, 0, &xi));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, guess, (float)noise, PNB_NONE, xi, &start));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));

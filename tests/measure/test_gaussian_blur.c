@@ -88,6 +88,7 @@ static void test_refused(void **state) {
     assert_int_equal(pnb_operator_pinv(op, g, t, &x), PNB_ERROR_USAGE);
     assert_non_null(strstr(err->message, "gaussian_blur has no pseudo-inverse"));
     TEST_OK(err, pnb_operator_initial(op, g, t, &x));
+    assert_int_equal(x, t); /* the blurred image itself */
     pnb_graph_destroy(&g);
     pnb_store_destroy(&store, NULL);
     pnb_operator_destroy(&op, test_gpu(state));
