@@ -125,7 +125,10 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
-    if (!pnb_operator_measured(task->op)) prefer(given, o, "init_std", 0.1); /* no hole: the guess is near already */
+    if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
+        prefer(given, o, "init_std", 0.1);
+        prefer(given, o, "rho_start", 1.5);
+    }
     double sigma = fmax(task->sigma_y, o->sigma_floor);
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * sigma, 1e-3);
 }
