@@ -3,12 +3,10 @@
  * A 1x1 convolution with stride 1 is a matrix product and is built as one. A 3x3 convolution with stride 1, pad 1 and a width
  * that is a multiple of four has fast kernels; its weights are packed by a node of their own, so that frozen weights are
  * packed once. Its input gradient is a convolution of the same kind with channels exchanged and taps reversed. Everything
- * else goes through general kernels, which are also the reference on the device. Weight gradients are made as partial sums
- * over `splits` runs of image rows and summed in a fixed order. */
-#include "ops/conv2d.h"
-
+ * else goes through general kernels, which are also the reference on the device. Weight gradients: conv2d_weight_grad.c. */
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
+#include "ops/conv2d_sizes.h"
 #include "ops/emit.h"
 #include "ops/load.h"
 #include "ops/ops.h"
@@ -17,9 +15,8 @@
 
 #include <string.h>
 
-enum { X, WEIGHT, BIAS, PACKED };      /* inputs of conv2d */
-enum { GRAD, GRAD_WEIGHT, GRAD_PACKED }; /* inputs of the input gradient; of the weight gradient X, then: */
-enum { WEIGHT_GRAD_Y = 1 };
+enum { X, WEIGHT, BIAS, PACKED };        /* inputs of conv2d */
+enum { GRAD, GRAD_WEIGHT, GRAD_PACKED }; /* inputs of the input gradient */
 
 typedef struct attributes {
     uint32_t stride, pad;
@@ -32,7 +29,7 @@ static attributes attributes_of(const pnb_node *node) {
     return at;
 }
 
-extern const pnb_op pnb_op_conv2d, pnb_op_conv2d_input_grad, pnb_op_conv2d_weight_grad, pnb_op_conv2d_pack;
+extern const pnb_op pnb_op_conv2d, pnb_op_conv2d_input_grad, pnb_op_conv2d_pack;
 
 /* Whether the fast kernels serve this convolution of x (or, equally shaped, of the output's gradient). */
 static bool is_fast(pnb_shape x, pnb_shape w, attributes at) {
@@ -40,23 +37,7 @@ static bool is_fast(pnb_shape x, pnb_shape w, attributes at) {
 }
 
 static pnb_push_conv2d push_of(pnb_shape x, pnb_shape w, pnb_shape y, attributes at) {
-    return (pnb_push_conv2d){
-        .batch = x.d[0],
-        .in_channels = x.d[1],
-        .out_channels = w.d[0],
-        .height = x.d[2],
-        .width = x.d[3],
-        .out_height = y.d[2],
-        .out_width = y.d[3],
-        .kernel_h = w.d[2],
-        .kernel_w = w.d[3],
-        .stride = at.stride,
-        .pad = at.pad,
-    };
-}
-
-static double gflop_of(const pnb_push_conv2d *p) {
-    return 2e-9 * p->batch * p->in_channels * p->out_channels * p->out_height * p->out_width * p->kernel_h * p->kernel_w;
+    return pnb_conv2d_sizes(x, w, y, at.stride, at.pad);
 }
 
 /* A general kernel over `count` invocations; the bindings are there already. */
@@ -64,7 +45,7 @@ static pnb_status emit_general(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d *p
     push->count = (uint32_t)count;
     pnb_emit_push(d, push, sizeof *push);
     pnb_groups_1d(pnb_lower_caps(l), count, d->spec[0], d->groups);
-    d->gflop = gflop_of(push);
+    d->gflop = pnb_conv2d_gflop(push);
     return pnb_lower_emit(l, d);
 }
 
@@ -149,83 +130,6 @@ static pnb_status pack(pnb_graph *g, pnb_tensor weight, bool flip, pnb_tensor *p
     return pnb_graph_add(g, &pnb_op_conv2d_pack, &weight, 1, 0, &at, sizeof at, &shape, 1, packed, 1);
 }
 
-/* ---- weight gradient -------------------------------------------------------------------------------------------- */
-
-enum { FAST_GRAD_CHANNELS = 8, WEIGHT_GRAD_INVOCATIONS = 4096 };
-
-/* Runs of rows to sum apart: enough invocations to fill a device, decided by the shape alone, so the same on every device. */
-static uint32_t splits_of(pnb_shape x, pnb_shape w, pnb_shape gy, attributes at) {
-    uint64_t one = is_fast(x, w, at) ? (uint64_t)w.d[1] * ((w.d[0] + FAST_GRAD_CHANNELS - 1) / FAST_GRAD_CHANNELS)
-                                     : (uint64_t)w.d[1] * w.d[2] * w.d[3] * blocks_of(w.d[0]);
-    uint64_t rows = (uint64_t)gy.d[0] * gy.d[2], splits = WEIGHT_GRAD_INVOCATIONS / one;
-    if (splits > rows) splits = rows;
-    return splits ? (uint32_t)splits : 1;
-}
-
-/* A kernel of the weight: the shape that the node's output, [splits, O, C, kh*kw], does not tell. */
-typedef struct weight_attributes {
-    attributes conv;
-    uint32_t kernel_h, kernel_w;
-} weight_attributes;
-
-static pnb_status weight_grad_lower_fast(pnb_lower *l, const pnb_node *node, const pnb_push_conv2d *p, bool *emitted) {
-    static const char *const shader[] = {"ops/conv2d_3x3_weight_grad", "ops/conv2d_3x3_weight_grad.texel",
-                                         "ops/conv2d_3x3_weight_grad.spread"};
-    pnb_load load = pnb_load_choose(l, node->in[X], node->in[WEIGHT_GRAD_Y]);
-    uint32_t local = pnb_load_local(l, p->in_channels);
-    uint64_t groups[3] = {(p->in_channels + local - 1) / local, (p->out_channels + FAST_GRAD_CHANNELS - 1) / FAST_GRAD_CHANNELS,
-                          p->splits};
-    *emitted = pnb_load_groups_fit(l, groups);
-    if (!*emitted) return PNB_OK;
-    pnb_dispatch d = pnb_emit_begin(l, shader[load], "conv2d 3x3 weight grad");
-    pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
-    pnb_emit_read(&d, node->in[WEIGHT_GRAD_Y], load != PNB_LOAD_STORAGE);
-    pnb_emit_write(&d, node->out[0]);
-    d.spec[0] = local;
-    pnb_emit_spec(&d, FAST_GRAD_CHANNELS);
-    pnb_push_conv2d_3x3 push = {
-        .batch = p->batch,
-        .in_channels = p->in_channels,
-        .out_channels = p->out_channels,
-        .height = p->height,
-        .width4 = p->width / 4,
-        .splits = p->splits,
-    };
-    pnb_emit_push(&d, &push, sizeof push);
-    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
-    d.gflop = gflop_of(p);
-    return pnb_lower_emit(l, &d);
-}
-
-static pnb_status weight_grad_lower(pnb_lower *l, const pnb_node *node) {
-    weight_attributes at;
-    memcpy(&at, node->attr, sizeof at);
-    pnb_shape x = pnb_lower_shape(l, node->in[X]), gy = pnb_lower_shape(l, node->in[WEIGHT_GRAD_Y]);
-    pnb_shape w = pnb_shape4(gy.d[1], x.d[1], at.kernel_h, at.kernel_w);
-    pnb_push_conv2d push = push_of(x, w, gy, at.conv);
-    push.splits = pnb_lower_shape(l, node->out[0]).d[0];
-    bool emitted = false;
-    if (is_fast(x, w, at.conv)) PNB_TRY(weight_grad_lower_fast(l, node, &push, &emitted));
-    if (emitted) return PNB_OK;
-    pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_weight_grad", "conv2d weight grad");
-    pnb_emit_read(&d, node->in[X], false);
-    pnb_emit_read(&d, node->in[WEIGHT_GRAD_Y], false);
-    pnb_emit_write(&d, node->out[0]);
-    return emit_general(l, &d, &push, (uint64_t)push.splits * blocks_of(w.d[0]) * w.d[1] * w.d[2] * w.d[3]);
-}
-
-const pnb_op pnb_op_conv2d_weight_grad = {.name = "conv2d_weight_grad", .lower = weight_grad_lower};
-
-static pnb_status weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb_shape w, attributes conv, pnb_tensor *gw) {
-    weight_attributes at = {conv, w.d[2], w.d[3]};
-    uint32_t splits = splits_of(pnb_graph_shape(g, x), w, pnb_graph_shape(g, gy), conv);
-    pnb_shape shape = pnb_shape4(splits, w.d[0], w.d[1], w.d[2] * w.d[3]);
-    pnb_tensor in[] = {x, gy}, part;
-    PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_weight_grad, in, 2, 0, &at, sizeof at, &shape, 1, &part, 1));
-    if (splits > 1) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, part, &part));
-    return pnb_graph_reshape(g, part, w, gw);
-}
-
 /* ---- input gradient --------------------------------------------------------------------------------------------- */
 
 static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, attributes at, pnb_tensor *y);
@@ -251,7 +155,7 @@ static pnb_status input_grad_vjp(pnb_graph *g, const pnb_node *node, const pnb_t
     pnb_tensor gy = node->in[GRAD], weight = node->in[GRAD_WEIGHT];
     if (want & 1u << GRAD) PNB_TRY(convolve(g, gout[0], weight, PNB_NONE, at, &gin[GRAD]));
     if (want & 1u << GRAD_WEIGHT)
-        PNB_TRY(weight_grad(g, gout[0], gy, pnb_graph_shape(g, weight), at, &gin[GRAD_WEIGHT]));
+        PNB_TRY(pnb_conv2d_weight_grad(g, gout[0], gy, pnb_graph_shape(g, weight), at.stride, at.pad, &gin[GRAD_WEIGHT]));
     return PNB_OK;
 }
 
@@ -286,7 +190,7 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
     attributes at = attributes_of(node);
     pnb_tensor x = node->in[X], weight = node->in[WEIGHT], gy = gout[0];
     if (want & 1u << X) PNB_TRY(input_grad(g, gy, weight, pnb_graph_shape(g, x), at, &gin[X]));
-    if (want & 1u << WEIGHT) PNB_TRY(weight_grad(g, x, gy, pnb_graph_shape(g, weight), at, &gin[WEIGHT]));
+    if (want & 1u << WEIGHT) PNB_TRY(pnb_conv2d_weight_grad(g, x, gy, pnb_graph_shape(g, weight), at.stride, at.pad, &gin[WEIGHT]));
     if (want & 1u << BIAS && node->in[BIAS] != PNB_NONE) PNB_TRY(pnb_reduce_channels(g, gy, &gin[BIAS]));
     return PNB_OK;
 }
@@ -390,7 +294,7 @@ static void case_reference(const pnb_op_case *c, const double *const *in, double
 
 static double case_flops(const pnb_op_case *c) {
     pnb_push_conv2d p = case_sizes(c);
-    return 1e9 * gflop_of(&p);
+    return 1e9 * pnb_conv2d_gflop(&p);
 }
 
 #define CONV(n, c, o, h, w, kh, kw, stride, pad)                                                                       \

@@ -11,6 +11,8 @@
 
 /* ---- conv2d.c: y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] x[n,c, i*stride+u-pad, j*stride+v-pad]; weights [O,C,kh,kw] */
 pnb_status pnb_conv2d(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, uint32_t stride, uint32_t pad, pnb_tensor *y);
+/* ---- conv2d_weight_grad.c: its gradient in a weight of this shape, for the output's gradient gy; no derivative */
+pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb_shape weight, uint32_t stride, uint32_t pad, pnb_tensor *gw);
 
 /* ---- linear.c: y[n,o] = b[o] + sum_i w[o,i] x[n,i]; x [N,I], weight [O,I] (PyTorch's order) */
 pnb_status pnb_linear(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, pnb_tensor *y);

@@ -1,0 +1,6 @@
+/* conv2d_weight_grad on the device against its fp64 reference. */
+#include "suite_test.h"
+
+extern const pnb_op_suite pnb_suite_conv2d_weight_grad;
+
+int main(void) { return test_suite(&pnb_suite_conv2d_weight_grad); }
