@@ -1,8 +1,8 @@
-/* Guided Langevin dynamics with the prior alone at one small noise level (algorithms.md 2.10, reference ppm_highd.py,
- * finish).
+/* Guided Langevin dynamics with the prior alone, at noise levels that fall to one small one (algorithms.md 2.10, reference
+ * ppm_highd.py, finish; annealing as Song & Ermon 2019, the likelihood widened by the level as Jalal et al. 2021).
  *
- *     x += h (s_theta(x) + A^T (y - A x)/sigma_y^2) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
- *     h = c / (||A||^2/sigma_y^2 + 1/rho^2)
+ *     x += h (s_theta(x) + A^T (y - A x)/v) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
+ *     v = sigma_y^2 + rho^2 (sigma_y^2 where the level stays at its end),   h = c / (||A||^2/v + 1/rho^2)
  *
  * It is the finish of PPM, and a method of its own for comparison and for chains started elsewhere.
  */
@@ -12,54 +12,78 @@
 
 #include <math.h>
 
-static pnb_status constant_level(pnb_graph *g, const pnb_schedule *s, double rho, uint32_t n, pnb_level *out,
-                                 double *level_rho) {
-    uint32_t t = pnb_schedule_index_of_rho(s, rho);
-    *level_rho = s->rho[t];
-    PNB_TRY(pnb_constant(g, pnb_shape1(n), (float)s->timestep_map[t], &out->t));
-    PNB_TRY(pnb_constant(g, pnb_shape1(n), (float)s->alpha[t], &out->alpha));
-    return pnb_constant(g, pnb_shape1(n), (float)s->sigma[t], &out->sigma);
+/* Free columns of a row: x += eps_coef eps + data_coef A^T (A x - y)/sigma_y^2 + noise xi. */
+enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_EPS, ROW_DATA, ROW_NOISE };
+
+void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
+    const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
+    double norm = pnb_operator_norm(s->task.op), sigma2 = s->task.sigma_y * s->task.sigma_y;
+    bool anneals = f->rho_start > f->rho;
+    for (uint32_t i = 0; i < f->steps; i++) {
+        float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
+        double level = anneals ? f->rho_start * pow(f->rho / f->rho_start, (i + 1.0) / f->steps) : f->rho;
+        uint32_t t = pnb_schedule_index_of_rho(sch, level);
+        double rho = sch->rho[t], v = sigma2 + (anneals ? rho * rho : 0);
+        double h = f->step_size / (norm * norm / v + 1 / (rho * rho));
+        row[ROW_T] = (float)sch->timestep_map[t];
+        row[ROW_ALPHA] = (float)sch->alpha[t];
+        row[ROW_SIGMA] = (float)sch->sigma[t];
+        row[ROW_EPS] = (float)(-h / rho);
+        row[ROW_DATA] = (float)(-h * sigma2 / v);
+        row[ROW_NOISE] = (float)sqrt(2 * h);
+    }
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_finish *f) {
+static pnb_status column(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out) {
+    return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
+}
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
     const pnb_task *task = &s->task;
-    pnb_tensor state, table, x, scaled, eps, data, loss, drift, xi, moved, next;
+    pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
     pnb_level level;
-    double rho;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
-    PNB_TRY(constant_level(g, pnb_prior_schedule(task->prior), f->rho, s->particles, &level, &rho));
+    PNB_TRY(column(s, g, state, ROW_T, &level.t));
+    PNB_TRY(column(s, g, state, ROW_ALPHA, &level.alpha));
+    PNB_TRY(column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(column(s, g, state, ROW_EPS, &by_eps));
+    PNB_TRY(column(s, g, state, ROW_DATA, &by_data));
+    PNB_TRY(column(s, g, state, ROW_NOISE, &by_noise));
     PNB_TRY(pnb_mul(g, x, level.alpha, &scaled));
     PNB_TRY(pnb_prior_eps(task->prior, g, scaled, level, NULL, &eps));
     PNB_TRY(pnb_data_term(s, g, x, task->sigma_y, &data, &loss));
-    double norm = pnb_operator_norm(task->op);
-    double h = f->step_size / (norm * norm / (task->sigma_y * task->sigma_y) + 1 / (rho * rho));
-    PNB_TRY(pnb_axpby(g, (float)(-h / rho), PNB_NONE, eps, (float)-h, PNB_NONE, data, &drift));
+    PNB_TRY(pnb_axpby(g, 1, by_eps, eps, 1, by_data, data, &drift));
     PNB_TRY(pnb_noise_normal(g, s->sample, task->seed, PNB_STREAM_FINISH, state, PNB_STATE_DRAW, &xi));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, (float)sqrt(2 * h), PNB_NONE, xi, &moved));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, 1, by_noise, xi, &moved));
     PNB_TRY(pnb_add(g, x, moved, &next));
     PNB_TRY(pnb_assign(g, x, next));
     return pnb_solver_record_losses(s, g, loss, PNB_NONE, PNB_NONE);
 }
 
-static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g) {
-    pnb_tensor x, before;
+/* Keeps x as it is before the finish, then takes it to the first level's noise. */
+static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const pnb_finish *f) {
+    pnb_tensor x, before, xi, noisy;
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_graph_bind(g, s->before, &before));
-    return pnb_assign(g, before, x);
+    PNB_TRY(pnb_assign(g, before, x));
+    if (f->rho_start <= f->rho) return PNB_OK;
+    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_FINISH, PNB_NONE, 0, &xi));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, (float)f->rho_start, PNB_NONE, xi, &noisy));
+    return pnb_assign(g, x, noisy);
 }
 
 pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *f, pnb_program **snapshot, pnb_program **step) {
     pnb_graph *g;
     pnb_status status = PNB_OK;
     PNB_TRY(pnb_graph_create(s->err, "langevin", &g));
-    PNB_TRY_GOTO(step_graph(s, g, f));
+    PNB_TRY_GOTO(step_graph(s, g));
     PNB_TRY(pnb_solver_program(s, &g, step));
     if (!snapshot) return PNB_OK;
     PNB_TRY(pnb_graph_create(s->err, "snapshot", &g));
-    PNB_TRY_GOTO(snapshot_graph(s, g));
+    PNB_TRY_GOTO(snapshot_graph(s, g, f));
     return pnb_solver_program(s, &g, snapshot);
 fail:
     pnb_graph_destroy(&g);
@@ -70,14 +94,16 @@ fail:
 
 typedef struct langevin_options {
     int32_t particles, steps;
-    double rho, step_size, init_std;
+    double rho, rho_start, step_size, init_std;
 } langevin_options;
 
 static const pnb_option options[] = {
     {"particles", PNB_OPTION_INT, offsetof(langevin_options, particles), 8, 1, 4096, NULL, "", "independent chains"},
     {"steps", PNB_OPTION_INT, offsetof(langevin_options, steps), 300, 1, 1e6, NULL, "", "Langevin steps"},
     {"rho", PNB_OPTION_REAL, offsetof(langevin_options, rho), 0.015, 1e-3, 10, NULL, "",
-     "noise level sigma_t/alpha_t at which the prior's score is taken"},
+     "noise level sigma_t/alpha_t at which the prior's score is taken, at the end"},
+    {"rho_start", PNB_OPTION_REAL, offsetof(langevin_options, rho_start), 0, 0, 1000, NULL, "",
+     "noise level at the start, falling to rho; 0: rho all along"},
     {"step_size", PNB_OPTION_REAL, offsetof(langevin_options, step_size), 0.3, 1e-4, 1, NULL, "",
      "fraction of the largest stable step"},
     {"init_std", PNB_OPTION_REAL, offsetof(langevin_options, init_std), 0.1, 0, 100, NULL, "",
@@ -86,9 +112,10 @@ static const pnb_option options[] = {
 
 static pnb_status build(pnb_solver *s, const langevin_options *o) {
     pnb_program *step;
+    pnb_finish f = {(uint32_t)o->steps, o->rho, o->rho_start, o->step_size};
+    pnb_langevin_rows(s, &f, 0);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
-    pnb_finish f = {(uint32_t)o->steps, o->rho, o->step_size};
     PNB_TRY(pnb_langevin_program(s, &f, NULL, &step));
     s->phases[0] =
         (pnb_phase){.name = "langevin", .steps = f.steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
@@ -110,7 +137,7 @@ static pnb_status create(pnb_error *err, const pnb_task *task, const void *given
 
 const pnb_method pnb_method_langevin = {
     .name = "langevin",
-    .summary = "guided Langevin dynamics with the prior's score at one small noise level",
+    .summary = "guided Langevin dynamics with the prior's score, at one small noise level or annealed to it",
     .table = {options, sizeof options / sizeof *options, sizeof(langevin_options)},
     .create = create,
 };

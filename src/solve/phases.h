@@ -89,12 +89,15 @@ pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 
-/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone at one small noise
- * level. */
+/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone, its noise level falling
+ * from rho_start to rho (rho_start <= rho: constant). */
 typedef struct pnb_finish {
     uint32_t steps;
-    double rho, step_size; /* step_size: fraction of 1/(||A||^2/sigma^2 + 1/rho^2) */
+    double rho, rho_start, step_size; /* step_size: fraction of the largest stable step */
 } pnb_finish;
+/* Describes the finish's rows from row `first` on; before pnb_solver_commit. */
+void pnb_langevin_rows(pnb_solver *s, const pnb_finish *finish, uint32_t first);
+/* snapshot, if asked for: keeps x in `before`, then adds noise of rho_start. */
 pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *finish, pnb_program **snapshot, pnb_program **step);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct ppm_options {
     int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
     double lora_scale, aux_lr;
     int32_t finish, finish_steps;
-    double finish_rho, finish_step_size;
+    double finish_rho, finish_rho_start, finish_step_size;
     bool checkpointing;
 } ppm_options;
 
@@ -80,9 +80,10 @@ static const pnb_option options[] = {
     INT(aux_warmup, 20, 0, 100000, "adapter updates before the first step"),
     REAL(lora_scale, 1, 0, 100, "scale of the adapter's output"),
     REAL(aux_lr, 5e-3, 0, 1, "Adam learning rate of the adapter"),
-    CHOICE(finish, 1, finishes, "what follows the matching: guided Langevin with the prior alone, or nothing"),
+    CHOICE(finish, 1, finishes, "what follows the matching: annealed guided Langevin with the prior alone, or nothing"),
     INT(finish_steps, 100, 1, 100000, "steps of the finish"),
-    REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish"),
+    REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish at its end"),
+    REAL(finish_rho_start, 0.3, 0, 10, "noise level of the finish at its start; 0: finish_rho all along"),
     REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
@@ -343,6 +344,10 @@ static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *
 
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
+static pnb_finish finish_of(const ppm_options *o) {
+    return (pnb_finish){(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size};
+}
+
 static pnb_status describe(pnb_solver *s, const ppm_options *o) {
     pnb_adapter_params a = {.rank = (uint32_t)o->rank,
                             .scale = (float)o->lora_scale,
@@ -365,8 +370,11 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o) {
         name[0] = 'v';
         PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
     }
-    if (o->finish) PNB_TRY(pnb_store_add(s->store, "before", s->sample, PNB_STORAGE_VARIABLE, &s->before));
     fill_rows(s, o);
+    if (!o->finish) return PNB_OK;
+    pnb_finish f = finish_of(o);
+    pnb_langevin_rows(s, &f, (uint32_t)o->steps);
+    PNB_TRY(pnb_store_add(s->store, "before", s->sample, PNB_STORAGE_VARIABLE, &s->before));
     return PNB_OK;
 }
 
@@ -386,7 +394,7 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
     s->finish_phase = 1;
     if (!o->finish) return PNB_OK;
-    pnb_finish f = {(uint32_t)o->finish_steps, o->finish_rho, o->finish_step_size};
+    pnb_finish f = finish_of(o);
     PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
     s->phases[s->n_phases++] = (pnb_phase){
         .name = "langevin finish", .steps = f.steps, .n_items = 2, .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};

@@ -186,13 +186,12 @@ static void test_steps_end(void **state) {
     finish(&p, gpu);
 }
 
-/* Langevin at a small level from a far start reaches the Gaussian posterior. */
-static void test_langevin_posterior(void **state) {
+/* The Gaussian posterior of the problem is N(y/1.25, 0.2). */
+static void expect_posterior(void **state, const char *const *options) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *options[] = {"particles", "512", "steps", "400", "rho", "0.3", "init_std", "1", NULL};
     pnb_solver *s = toy_solver(err, "langevin", &p.task, options);
     static float x[1024];
     toy_run(err, s);
@@ -207,6 +206,18 @@ static void test_langevin_posterior(void **state) {
     finish(&p, gpu);
 }
 
+/* From a far start, at a small level. */
+static void test_langevin_posterior(void **state) {
+    const char *options[] = {"particles", "512", "steps", "400", "rho", "0.3", "init_std", "1", NULL};
+    expect_posterior(state, options);
+}
+
+/* From a very far start, at levels that fall from the prior's own width to a tenth of the posterior's. */
+static void test_annealed_langevin_posterior(void **state) {
+    const char *options[] = {"particles", "512", "steps", "400", "rho", "0.05", "rho_start", "2", "init_std", "4", NULL};
+    expect_posterior(state, options);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_posterior_fixed_point),
@@ -216,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_steps_are_replays),
         cmocka_unit_test(test_steps_end),
         cmocka_unit_test(test_langevin_posterior),
+        cmocka_unit_test(test_annealed_langevin_posterior),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
