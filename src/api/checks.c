@@ -121,7 +121,7 @@ static pnb_status build_case(bench_case *b) {
         PNB_TRY(pnb_store_add(b->store, name, b->c->in[i], PNB_STORAGE_VARIABLE, &storages[i]));
     }
     PNB_TRY(pnb_store_commit(b->store, b->gpu));
-    PNB_TRY(pnb_graph_create(b->err, "bench", &b->graph));
+    PNB_TRY(pnb_graph_create(b->err, b->gpu, "bench", &b->graph));
     for (uint32_t i = 0; i < b->c->n_in; i++) {
         PNB_TRY(fill_input(b, i, storages[i]));
         PNB_TRY(pnb_graph_bind(b->graph, storages[i], &in[i]));

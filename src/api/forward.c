@@ -81,7 +81,7 @@ static pnb_status run_graph(pnb_forward *f, pnb_gpu *gpu, pnb_operator_fn fn, pn
     PNB_TRY_GOTO(pnb_store_add(store, "forward.in", from, PNB_STORAGE_VARIABLE, &storage));
     PNB_TRY_GOTO(pnb_store_commit(store, gpu));
     PNB_TRY_GOTO(pnb_storage_write(storage, gpu, in, pnb_shape_count(from)));
-    PNB_TRY_GOTO(pnb_graph_create(&f->ctx->error, "forward", &graph));
+    PNB_TRY_GOTO(pnb_graph_create(&f->ctx->error, gpu, "forward", &graph));
     PNB_TRY_GOTO(pnb_graph_bind(graph, storage, &a));
     PNB_TRY_GOTO(fn(f->op, graph, a, &b));
     PNB_TRY_GOTO(pnb_graph_output(graph, b));

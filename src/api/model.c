@@ -293,7 +293,7 @@ fail:
 
 static pnb_status build_program(prediction *s) {
     const pnb_predict_params *p = &s->params;
-    PNB_TRY(pnb_graph_create(error_of(s), "predict", &s->graph));
+    PNB_TRY(pnb_graph_create(error_of(s), s->gpu, "predict", &s->graph));
     pnb_tensor x, label = PNB_NONE;
     pnb_level level;
     PNB_TRY(pnb_graph_bind(s->graph, s->x, &x));

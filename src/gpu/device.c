@@ -289,6 +289,7 @@ pnb_status pnb_gpu_create(const pnb_gpu_params *params, pnb_error *err, pnb_gpu 
     if (params) gpu->params = *params;
     gpu->err = err ? err : &gpu->own_error;
     gpu->messages.gpu = gpu;
+    PNB_TRY_GOTO(pnb_choices_create(gpu->err, &gpu->choices));
     PNB_TRY_GOTO(pnb_vki_create(gpu->err, gpu->params.validate ? &gpu->messages : NULL, &gpu->vki));
     PNB_TRY_GOTO(open_physical(gpu));
     PNB_TRY_GOTO(open_device(gpu));
@@ -316,6 +317,7 @@ void pnb_gpu_destroy(pnb_gpu **handle) {
         gpu->vk.vkDestroyDevice(gpu->device, NULL);
     }
     pnb_vki_destroy(&gpu->vki);
+    pnb_choices_destroy(&gpu->choices);
     free(gpu);
     *handle = NULL;
 }
@@ -323,6 +325,7 @@ void pnb_gpu_destroy(pnb_gpu **handle) {
 const pnb_gpu_caps *pnb_gpu_get_caps(const pnb_gpu *gpu) { return &gpu->caps; }
 pnb_error *pnb_gpu_get_error(const pnb_gpu *gpu) { return gpu->err; }
 const char *pnb_gpu_choice(const pnb_gpu *gpu) { return gpu->choice; }
+struct pnb_choices *pnb_gpu_choices(const pnb_gpu *gpu) { return gpu->choices; }
 const char *pnb_gpu_validation_text(const pnb_gpu *gpu) { return gpu->messages.first; }
 
 pnb_gpu_stats pnb_gpu_get_stats(const pnb_gpu *gpu) {

@@ -17,6 +17,7 @@ typedef struct pnb_gpu pnb_gpu;
 typedef struct pnb_gpu_buffer pnb_gpu_buffer;
 typedef struct pnb_gpu_kernel pnb_gpu_kernel;
 typedef struct pnb_gpu_list pnb_gpu_list;
+struct pnb_choices;
 
 /* ---- devices ---------------------------------------------------------------------------------------------------- */
 
@@ -72,6 +73,7 @@ void pnb_gpu_destroy(pnb_gpu **gpu); /* accepts NULL; waits for the device; sets
 const pnb_gpu_caps *pnb_gpu_get_caps(const pnb_gpu *gpu);
 pnb_error *pnb_gpu_get_error(const pnb_gpu *gpu);
 const char *pnb_gpu_choice(const pnb_gpu *gpu); /* a sentence: which device was chosen and why */
+struct pnb_choices *pnb_gpu_choices(const pnb_gpu *gpu); /* the tuner's table (gpu/choices.h); never NULL, owned by gpu */
 
 /* Counters since creation, for tests and run.json. */
 typedef struct pnb_gpu_stats {

@@ -2,6 +2,7 @@
 #ifndef PNB_GPU_INTERNAL_H
 #define PNB_GPU_INTERNAL_H
 
+#include "gpu/choices.h"
 #include "gpu/gpu.h"
 
 #include <volk.h>
@@ -142,6 +143,8 @@ struct pnb_gpu {
 
     pnb_gpu_kernel **kernels; /* open addressing, a power of two */
     size_t kernel_count, kernel_slots;
+
+    pnb_choices *choices;
 
     VkPipelineCache cache;
     char *cache_path;  /* NULL: no file */

@@ -28,12 +28,15 @@ char *pnb_copy_text(pnb_error *err, const char *text) {
     return copy;
 }
 
-pnb_status pnb_graph_create(pnb_error *err, const char *name, pnb_graph **out) {
+pnb_status pnb_graph_create(pnb_error *err, pnb_gpu *gpu, const char *name, pnb_graph **out) {
     *out = NULL;
     pnb_graph *g = calloc(1, sizeof *g);
     if (!g) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "graph '%s': out of host memory", name);
     g->err = err;
-    g->open_segment = -1;
+    g->gpu = gpu;
+    g->open_segment = g->open_choice = -1;
+    if (gpu) g->caps = *pnb_gpu_get_caps(gpu);
+    else pnb_caps_baseline(&g->caps);
     g->name = pnb_copy_text(err, name);
     if (!g->name) {
         free(g);
@@ -52,6 +55,7 @@ void pnb_graph_destroy(pnb_graph **graph) {
     free(g->nodes);
     free(g->segments);
     free(g->bound);
+    pnb_choice_made_free(g->choices, g->choice_count);
     free(g->name);
     free(g);
     *graph = NULL;
@@ -233,6 +237,7 @@ pnb_status pnb_graph_add(pnb_graph *g, const pnb_op *op, const pnb_tensor *in, u
     PNB_TRY(pnb_reserve(g->err, &g->nodes, &g->node_capacity, g->node_count + 1, sizeof *g->nodes));
 
     pnb_graph_node node = {.n = {.op = op, .n_in = n_in, .n_out = n_out, .inout = inout}, .segment = g->open_segment};
+    node.choice = pnb_graph_choice_of(g, op);
     node.constant = !op->impure && inout == 0;
     for (uint32_t i = 0; i < PNB_NODE_MAX_IN; i++) node.n.in[i] = i < n_in ? in[i] : PNB_NONE;
     for (uint32_t i = 0; i < PNB_NODE_MAX_OUT; i++) node.n.out[i] = PNB_NONE;

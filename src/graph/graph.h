@@ -68,7 +68,9 @@ pnb_gpu_binding pnb_storage_binding(const pnb_storage *s); /* where it lies, aft
 
 /* ---- graph ------------------------------------------------------------------------------------------------------ */
 
-pnb_status pnb_graph_create(pnb_error *err, const char *name, pnb_graph **out);
+/* gpu: the device that the graph is built for, and the only one it then runs on; it must outlive the graph. NULL: a graph
+ * for no device in particular, built as for the baseline device; it runs on any. */
+pnb_status pnb_graph_create(pnb_error *err, pnb_gpu *gpu, const char *name, pnb_graph **out);
 void pnb_graph_destroy(pnb_graph **graph);
 pnb_error *pnb_graph_error(pnb_graph *g);
 
@@ -116,7 +118,7 @@ typedef struct pnb_plan_report {
     char largest[512];          /* the largest tensors that live at the peak, in words */
 } pnb_plan_report;
 
-/* Plan only: works without a device when caps is NULL (a baseline device is assumed). */
+/* Plan only: no memory, no kernels. caps: NULL for those that the graph is built for. */
 pnb_status pnb_graph_plan(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan_report *out);
 
 /* Plan, allocate, make kernels, record, and compute what depends on frozen tensors alone. All storages that the graph binds
@@ -129,10 +131,19 @@ pnb_status pnb_program_run(pnb_program *p);
 pnb_status pnb_program_read(pnb_program *p, pnb_tensor t, float *values, uint64_t count);
 const pnb_plan_report *pnb_program_report(const pnb_program *p);
 
+/* A choice that was made while graph or program were built (op.h): the candidate `name`, of n, under `key`. */
+typedef struct pnb_choice_made {
+    const char *key, *name, *preferred; /* preferred: what the op takes where nothing was tuned */
+    uint32_t n;
+} pnb_choice_made;
+/* All of them, each pair of key and name once, in the order in which they were met. Owned by the program. */
+const pnb_choice_made *pnb_program_choices(const pnb_program *p, size_t *count);
+
 /* Profile of the last run (params.profile): one row a dispatch. */
 typedef struct pnb_profile_row {
     const char *op, *kernel;
     double ms, gflop, gbyte;
+    int32_t choice[2]; /* the program's choices that this dispatch belongs to: the graph's and the lowering's; -1: none */
 } pnb_profile_row;
 pnb_status pnb_program_profile(pnb_program *p, const pnb_profile_row **rows, size_t *count);
 

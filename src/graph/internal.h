@@ -27,6 +27,7 @@ typedef struct pnb_tensor_info {
 typedef struct pnb_graph_node {
     pnb_node n;
     int32_t segment; /* -1: none */
+    int32_t choice;  /* of the graph's, -1: none */
     bool constant;
 } pnb_graph_node;
 
@@ -37,6 +38,8 @@ typedef struct pnb_segment {
 
 struct pnb_graph {
     pnb_error *err;
+    pnb_gpu *gpu;      /* NULL: for no device in particular */
+    pnb_gpu_caps caps;
     char *name;
     pnb_tensor_info *tensors;
     pnb_graph_node *nodes;
@@ -45,6 +48,10 @@ struct pnb_graph {
     size_t tensor_count, tensor_capacity, node_count, node_capacity;
     size_t segment_count, segment_capacity, bound_count, bound_capacity;
     int32_t open_segment; /* -1: none */
+    pnb_choice_made *choices; /* keys owned */
+    size_t choice_count, choice_capacity;
+    int32_t open_choice; /* that new nodes may belong to; -1: none */
+    bool choices_failed; /* one could not be recorded */
 };
 
 /* Room for `need` elements of `size` bytes in *array (grown by doubling). */
@@ -67,6 +74,13 @@ pnb_status pnb_graph_add_view(pnb_graph *g, pnb_view_kind kind, pnb_tensor paren
 /* Append copies of a segment's nodes that compute its inner tensors again. map (one entry a tensor, PNB_NONE: itself) gets
  * the copies' ids. Nodes that are impure, change a storage or depend on frozen storages alone keep their results instead. */
 pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map);
+
+/* ---- choose.c --------------------------------------------------------------------------------------------------- */
+
+/* The choice that a new node of this op belongs to, -1 for none. */
+int32_t pnb_graph_choice_of(const pnb_graph *g, const pnb_op *op);
+pnb_status pnb_choice_made_copy(pnb_error *err, const pnb_choice_made *from, size_t count, pnb_choice_made **out);
+void pnb_choice_made_free(pnb_choice_made *choices, size_t count);
 
 /* ---- pack.c: offsets by lifetime -------------------------------------------------------------------------------- */
 
@@ -109,6 +123,7 @@ typedef struct pnb_place {
 typedef struct pnb_planned_dispatch {
     pnb_dispatch d;
     const char *op;
+    int32_t choice[2]; /* as in pnb_profile_row */
     bool list_start; /* the first of a command list */
     bool barrier;    /* a barrier stands before it (never where list_start) */
 } pnb_planned_dispatch;
@@ -142,9 +157,11 @@ struct pnb_lower {
     pnb_graph *g;
     pnb_plan *plan;
     const pnb_node *node;
+    int32_t choice; /* made while lowering this node; -1: none */
 };
 void pnb_caps_baseline(pnb_gpu_caps *caps);
-pnb_status pnb_lower_node(pnb_graph *g, pnb_plan *plan, const pnb_node *node);
+/* choice: the graph's, of this node. */
+pnb_status pnb_lower_node(pnb_graph *g, pnb_plan *plan, const pnb_node *node, int32_t choice);
 
 /* ---- program.c, for tests --------------------------------------------------------------------------------------- */
 

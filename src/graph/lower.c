@@ -78,10 +78,16 @@ pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d) {
     return PNB_OK;
 }
 
-pnb_status pnb_lower_node(pnb_graph *g, pnb_plan *plan, const pnb_node *node) {
-    pnb_lower l = {.g = g, .plan = plan, .node = node};
+pnb_status pnb_lower_node(pnb_graph *g, pnb_plan *plan, const pnb_node *node, int32_t choice) {
+    pnb_lower l = {.g = g, .plan = plan, .node = node, .choice = -1};
+    size_t first = plan->dispatch_count;
     if (!node->op->lower) return pnb_lower_fail(&l, PNB_ERROR_INTERNAL, "this op cannot run on a device");
-    return node->op->lower(&l, node);
+    PNB_TRY(node->op->lower(&l, node));
+    for (size_t i = first; i < plan->dispatch_count; i++) {
+        plan->dispatches[i].choice[0] = choice;
+        plan->dispatches[i].choice[1] = l.choice;
+    }
+    return PNB_OK;
 }
 
 void pnb_groups_1d(const pnb_gpu_caps *caps, uint64_t threads, uint32_t local, uint32_t groups[3]) {

@@ -46,6 +46,10 @@ const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l); /* never NULL: a baselin
 pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t);
 pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d);
 pnb_status pnb_lower_fail(pnb_lower *l, pnb_status status, const char *format, ...);
+/* As pnb_graph_choose (below), where only the kernels depend on it and not the nodes; at most once a node. The tuner times
+ * all dispatches of the node. */
+uint32_t pnb_lower_choose(pnb_lower *l, const char *key, const char *const *candidates, uint32_t n,
+                          uint32_t preferred);
 /* Workgroups for `threads` invocations of `local` each, folded into x and y so that no dimension passes the device's limit.
  * Shaders get their number from pnb_linear_id() of lib/index.glsl and test it against the count. */
 void pnb_groups_1d(const pnb_gpu_caps *caps, uint64_t threads, uint32_t local, uint32_t groups[3]);
@@ -69,6 +73,22 @@ struct pnb_op {
  * attr_bytes <= PNB_NODE_ATTR_BYTES. out receives the ids of the first n_wanted outputs. */
 pnb_status pnb_graph_add(pnb_graph *g, const pnb_op *op, const pnb_tensor *in, uint32_t n_in, uint32_t inout, const void *attr,
                          size_t attr_bytes, const pnb_shape *out_shapes, uint32_t n_out, pnb_tensor *out, uint32_t n_wanted);
+
+/* For builders and vjps: what the graph is built for, and which of several ways to build an op to take.
+ *
+ *     static const char *const ways[] = {"direct", "winograd"};
+ *     const pnb_gpu_caps *caps = pnb_graph_caps(g);
+ *     snprintf(key, sizeof key, "conv2d 3x3 n%u c%u o%u %ux%u", ...);
+ *     switch (pnb_graph_choose(g, key, ways, 2, caps->is_cpu ? WINOGRAD : DIRECT)) ...
+ *
+ * pnb_graph_choose gives the tuned candidate's index where this device has one, else `preferred`; it never depends on a
+ * measurement made in the same run. Every candidate must run on the device and hold the op's tolerance. The key names op
+ * and shape. Candidates are static strings; one whose meaning changes gets a new name. What the tuner times for a choice:
+ * the nodes added after it, up to the next choice, whose op's name begins as the key does up to its first space
+ * ("conv2d", "conv2d_pack"). */
+const pnb_gpu_caps *pnb_graph_caps(const pnb_graph *g); /* never NULL: the baseline's for a graph without a device */
+uint32_t pnb_graph_choose(pnb_graph *g, const char *key, const char *const *candidates, uint32_t n,
+                          uint32_t preferred);
 
 /* For builders: fails with a sentence if t is not a tensor of g ("conv2d: input 1 (weight) is missing"). */
 pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_tensor t);

@@ -279,10 +279,11 @@ static pnb_status lower_all(planner *p) {
     pnb_plan *plan = p->plan;
     for (size_t pos = 0; pos < plan->order_count; pos++) {
         if (pos == plan->prologue_nodes) plan->prologue_dispatches = plan->dispatch_count;
-        pnb_node node = p->g->nodes[plan->order[pos]].n;
-        PNB_TRY(pnb_lower_node(p->g, plan, &node));
+        pnb_graph_node node = p->g->nodes[plan->order[pos]];
+        PNB_TRY(pnb_lower_node(p->g, plan, &node.n, node.choice));
     }
     if (plan->prologue_nodes == plan->order_count) plan->prologue_dispatches = plan->dispatch_count;
+    if (p->g->choices_failed) return pnb_fail(p->g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", p->g->name);
     pnb_schedule(plan);
     return PNB_OK;
 }
@@ -311,8 +312,7 @@ pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan **out)
     pnb_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
     plan->err = g->err;
-    if (caps) plan->caps = *caps;
-    else pnb_caps_baseline(&plan->caps);
+    plan->caps = caps ? *caps : g->caps;
     planner p = {0};
     pnb_status status = planner_init(&p, g, plan);
     if (status == PNB_OK) {

@@ -32,6 +32,8 @@ struct pnb_program {
     size_t cut_count;
     pnb_profile_row *rows; /* by dispatch, where profiling */
     size_t row_count;
+    pnb_choice_made *choices;
+    size_t choice_count;
     double max_ms;
     bool profile, timestamps;
     uint64_t runs;
@@ -149,7 +151,8 @@ static pnb_status record_all(pnb_program *p) {
     for (size_t i = 0; i < count && p->profile; i++) {
         const pnb_planned_dispatch *pd = &plan->dispatches[plan->prologue_dispatches + i];
         p->rows[p->row_count++] = (pnb_profile_row){
-            .op = pd->op, .kernel = pd->d.label ? pd->d.label : pd->d.shader, .gflop = pd->d.gflop, .gbyte = pd->d.gbyte};
+            .op = pd->op, .kernel = pd->d.label ? pd->d.label : pd->d.shader, .gflop = pd->d.gflop, .gbyte = pd->d.gbyte,
+            .choice = {pd->choice[0], pd->choice[1]}};
     }
     return PNB_OK;
 }
@@ -207,7 +210,12 @@ static pnb_status build(pnb_program *p, pnb_graph *g, const pnb_program_params *
     p->max_ms = params && params->max_submission_ms > 0.0 ? params->max_submission_ms : DEFAULT_SUBMISSION_MS;
     p->profile = params && params->profile;
     p->timestamps = caps->timestamp_ns > 0.0;
+    if (g->gpu && g->gpu != p->gpu) {
+        return pnb_fail(p->err, PNB_ERROR_USAGE, "program '%s': its graph was built for another device", p->name);
+    }
     PNB_TRY(pnb_plan_make(g, caps, &p->plan));
+    PNB_TRY(pnb_choice_made_copy(p->err, g->choices, g->choice_count, &p->choices));
+    p->choice_count = g->choice_count;
     PNB_TRY(pnb_plan_check_budget(p->plan, p->name, params ? params->memory_budget : 0));
     PNB_TRY(check_storages(p));
     PNB_TRY(allocate(p));
@@ -242,6 +250,7 @@ void pnb_program_destroy(pnb_program **program) {
     for (size_t i = 0; i < p->buffer_count; i++) pnb_gpu_buffer_destroy(p->gpu, &p->buffers[i]);
     pnb_plan_destroy(&p->plan);
     free(p->rows);
+    pnb_choice_made_free(p->choices, p->choice_count);
     free(p->cuts);
     free(p->info);
     free(p->lists);
@@ -274,6 +283,11 @@ pnb_status pnb_program_read(pnb_program *p, pnb_tensor t, float *values, uint64_
 }
 
 const pnb_plan_report *pnb_program_report(const pnb_program *p) { return &p->plan->report; }
+
+const pnb_choice_made *pnb_program_choices(const pnb_program *p, size_t *count) {
+    *count = p->choice_count;
+    return p->choices;
+}
 
 pnb_program_stats pnb_program_get_stats(const pnb_program *p) {
     return (pnb_program_stats){.lists = p->list_count, .submissions = p->cut_count, .runs = p->runs};

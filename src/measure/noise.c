@@ -17,10 +17,11 @@ static pnb_shape batch_of_one(pnb_shape s) {
     return s.rank == 1 ? pnb_shape2(1, s.d[0]) : pnb_shape4(1, s.d[0], s.d[1], s.d[2]);
 }
 
-static pnb_status build(pnb_error *err, simulation *s, pnb_operator *op, double sigma, uint64_t seed, uint32_t stream) {
+static pnb_status build(pnb_error *err, pnb_gpu *gpu, simulation *s, pnb_operator *op, double sigma, uint64_t seed,
+                        uint32_t stream) {
     PNB_TRY(pnb_store_create(err, "simulate", &s->store));
     PNB_TRY(pnb_store_add(s->store, "truth", batch_of_one(pnb_operator_image_shape(op)), PNB_STORAGE_VARIABLE, &s->x));
-    PNB_TRY(pnb_graph_create(err, "simulate", &s->graph));
+    PNB_TRY(pnb_graph_create(err, gpu, "simulate", &s->graph));
     pnb_tensor x, clean, noise;
     PNB_TRY(pnb_graph_bind(s->graph, s->x, &x));
     PNB_TRY(pnb_operator_apply(op, s->graph, x, &clean));
@@ -49,7 +50,7 @@ pnb_status pnb_measure_simulate(pnb_error *err, pnb_gpu *gpu, pnb_operator *op, 
         return pnb_fail(err, PNB_ERROR_INPUT, "simulate: sigma must be zero or more, found %g", sigma);
     }
     simulation s = {0};
-    pnb_status status = build(err, &s, op, sigma, seed, stream);
+    pnb_status status = build(err, gpu, &s, op, sigma, seed, stream);
     if (status == PNB_OK) status = run(&s, gpu, op, truth, y);
     pnb_program_destroy(&s.program);
     pnb_graph_destroy(&s.graph);

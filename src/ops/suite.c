@@ -120,7 +120,7 @@ static pnb_status make_cotangent(run *r) {
 }
 
 static pnb_status make_program(run *r) {
-    PNB_TRY(pnb_graph_create(r->err, r->suite->op, &r->graph));
+    PNB_TRY(pnb_graph_create(r->err, r->gpu, r->suite->op, &r->graph));
     for (uint32_t i = 0; i < r->c->n_in; i++) PNB_TRY(pnb_graph_bind(r->graph, r->in_storage[i], &r->in[i]));
     PNB_TRY(r->suite->build(r->graph, r->c, r->in, &r->out));
     r->count = pnb_shape_count(pnb_graph_shape(r->graph, r->out));

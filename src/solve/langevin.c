@@ -78,11 +78,11 @@ static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const pnb_finish *
 pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *f, pnb_program **snapshot, pnb_program **step) {
     pnb_graph *g;
     pnb_status status = PNB_OK;
-    PNB_TRY(pnb_graph_create(s->err, "langevin", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "langevin", &g));
     PNB_TRY_GOTO(step_graph(s, g));
     PNB_TRY(pnb_solver_program(s, &g, step));
     if (!snapshot) return PNB_OK;
-    PNB_TRY(pnb_graph_create(s->err, "snapshot", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "snapshot", &g));
     PNB_TRY_GOTO(snapshot_graph(s, g, f));
     return pnb_solver_program(s, &g, snapshot);
 fail:

@@ -172,7 +172,7 @@ static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
     pnb_graph *g;
     pnb_program *p;
-    PNB_TRY(pnb_graph_create(s->err, "initial guess", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "initial guess", &g));
     pnb_status status = initial_graph(s, g, noise);
     if (status != PNB_OK) {
         pnb_graph_destroy(&g);

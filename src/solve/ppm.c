@@ -333,7 +333,7 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
 static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *name,
                                pnb_status (*build)(pnb_solver *, pnb_graph *, const ppm_options *), pnb_program **out) {
     pnb_graph *g;
-    PNB_TRY(pnb_graph_create(s->err, name, &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, name, &g));
     pnb_status status = build(s, g, o);
     if (status != PNB_OK) {
         pnb_graph_destroy(&g);

@@ -101,7 +101,7 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
     fill_rows(s, o);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
-    PNB_TRY(pnb_graph_create(s->err, "reddiff step", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "reddiff step", &g));
     pnb_status status = step_graph(s, g, o);
     if (status != PNB_OK) {
         pnb_graph_destroy(&g);

@@ -142,11 +142,11 @@ static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_
     fill_rows(s, r, q);
     pnb_solver_fingerprint(s, q, sizeof *q);
     PNB_TRY(pnb_solver_commit(s));
-    PNB_TRY(pnb_graph_create(s->err, "sampler start", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "sampler start", &g));
     PNB_TRY_GOTO(start_graph(s, g, q));
     PNB_TRY(pnb_solver_program(s, &g, &start));
     PNB_TRY(pnb_solver_run_once(s, start));
-    PNB_TRY(pnb_graph_create(s->err, "sampler step", &g));
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "sampler step", &g));
     PNB_TRY_GOTO(step_graph(s, g, q));
     PNB_TRY(pnb_solver_program(s, &g, &step));
     s->phases[0] =

@@ -34,7 +34,7 @@ static const pnb_op fake_impure = {.name = "impure", .lower = fake_lower, .impur
 
 static inline pnb_graph *fake_graph(pnb_error *err) {
     pnb_graph *g = NULL;
-    assert_int_equal(pnb_graph_create(err, "test", &g), PNB_OK);
+    assert_int_equal(pnb_graph_create(err, NULL, "test", &g), PNB_OK);
     return g;
 }
 

@@ -20,7 +20,7 @@ typedef struct bench {
 static inline bench bench_begin(void **state) {
     bench b = {.gpu = test_gpu(state), .err = test_err(state)};
     TEST_OK(b.err, pnb_store_create(b.err, "store", &b.store));
-    TEST_OK(b.err, pnb_graph_create(b.err, "test", &b.g));
+    TEST_OK(b.err, pnb_graph_create(b.err, b.gpu, "test", &b.g));
     return b;
 }
 

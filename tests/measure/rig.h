@@ -97,7 +97,7 @@ static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32
     TEST_OK(err, pnb_store_commit(store, gpu));
     pnb_storage *target = d == GRADIENT ? u : x;
     TEST_OK(err, pnb_storage_write(target, gpu, in, pnb_shape_count(pnb_storage_shape(target))));
-    TEST_OK(err, pnb_graph_create(err, "test", &g));
+    TEST_OK(err, pnb_graph_create(err, gpu, "test", &g));
     TEST_OK(err, rig_build(op, d, g, x, u, &out));
     assert_true(pnb_shape_equal(pnb_graph_shape(g, out), to_y ? y : image));
     TEST_OK(err, pnb_program_create(g, gpu, NULL, &program));

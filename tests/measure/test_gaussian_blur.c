@@ -83,7 +83,7 @@ static void test_refused(void **state) {
     pnb_tensor t, x;
     TEST_OK(err, pnb_store_create(err, "test", &store));
     TEST_OK(err, pnb_store_add(store, "y", pnb_shape4(1, 1, 28, 28), PNB_STORAGE_VARIABLE, &y));
-    TEST_OK(err, pnb_graph_create(err, "test", &g));
+    TEST_OK(err, pnb_graph_create(err, NULL, "test", &g));
     TEST_OK(err, pnb_graph_bind(g, y, &t));
     assert_int_equal(pnb_operator_pinv(op, g, t, &x), PNB_ERROR_USAGE);
     assert_non_null(strstr(err->message, "gaussian_blur has no pseudo-inverse"));

@@ -35,7 +35,7 @@ static void test_wrong_batch(void **state) {
     pnb_tensor x, y;
     TEST_OK(err, pnb_store_create(err, "test", &store));
     TEST_OK(err, pnb_store_add(store, "x", pnb_shape4(2, 1, 8, 8), PNB_STORAGE_VARIABLE, &s));
-    TEST_OK(err, pnb_graph_create(err, "test", &g));
+    TEST_OK(err, pnb_graph_create(err, NULL, "test", &g));
     TEST_OK(err, pnb_graph_bind(g, s, &x));
     assert_int_equal(pnb_operator_apply(op, g, x, &y), PNB_ERROR_INPUT);
     assert_string_equal(err->message, "operator average_pool: image must be a batch of [3,8,8], found [2,1,8,8]");

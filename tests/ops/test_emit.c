@@ -76,7 +76,7 @@ static void build(rig *r, const rows_case *c) {
 static void run_case(void **state, const rows_case *c) {
     rig r = {.gpu = test_gpu(state), .err = test_err(state)};
     TEST_OK(r.err, pnb_store_create(r.err, "rows", &r.store));
-    TEST_OK(r.err, pnb_graph_create(r.err, "rows", &r.graph));
+    TEST_OK(r.err, pnb_graph_create(r.err, r.gpu, "rows", &r.graph));
     build(&r, c);
     TEST_OK(r.err, pnb_program_create(r.graph, r.gpu, NULL, &r.program));
     for (uint32_t i = 0; i < r.n_out; i++) {

@@ -28,7 +28,7 @@ static pnb_tensor bind(rig *r, const char *name, pnb_shape shape) {
 static void begin(rig *r) {
     memset(r, 0, sizeof *r);
     assert_int_equal(pnb_store_create(&r->err, "s", &r->store), PNB_OK);
-    assert_int_equal(pnb_graph_create(&r->err, "g", &r->graph), PNB_OK);
+    assert_int_equal(pnb_graph_create(&r->err, NULL, "g", &r->graph), PNB_OK);
     r->image = bind(r, "image", pnb_shape4(2, 6, 4, 5));
     r->vector = bind(r, "vector", pnb_shape1(3));
     r->matrix = bind(r, "matrix", pnb_shape2(4, 7));

@@ -24,7 +24,7 @@ typedef struct rig {
 static inline rig rig_open(void **state) {
     rig r = {.gpu = test_gpu(state), .err = test_err(state)};
     TEST_OK(r.err, pnb_store_create(r.err, "inputs", &r.store));
-    TEST_OK(r.err, pnb_graph_create(r.err, "test", &r.g));
+    TEST_OK(r.err, pnb_graph_create(r.err, r.gpu, "test", &r.g));
     return r;
 }
 

@@ -140,7 +140,7 @@ static inline pnb_prior *toy_mlp_prior(pnb_gpu *gpu, pnb_error *err, const pnb_g
                                     &m.net));
     TEST_OK(err, pnb_adapter_commit(m.net, gpu));
     mlp_describe(&m, start, gpu, err, steps);
-    TEST_OK(err, pnb_graph_create(err, "train the toy prior", &g));
+    TEST_OK(err, pnb_graph_create(err, gpu, "train the toy prior", &g));
     mlp_step_graph(&m, start, err, g);
     TEST_OK(err, pnb_program_create(g, gpu, NULL, &m.step));
     pnb_graph_destroy(&g);

@@ -44,7 +44,7 @@ static void make(fixture *f, pnb_gpu *gpu, pnb_error *err, double fine, double c
     pnb_tensor st, table, schedule;
     pnb_levels levels;
     pnb_advance advance = {PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, 0.9f, 0.99f, 0.9f, 0.99f};
-    TEST_OK(err, pnb_graph_create(err, "levels", &g));
+    TEST_OK(err, pnb_graph_create(err, gpu, "levels", &g));
     TEST_OK(err, pnb_graph_bind(g, f->state, &st));
     TEST_OK(err, pnb_graph_bind(g, f->table, &table));
     TEST_OK(err, pnb_graph_bind(g, f->schedule, &schedule));

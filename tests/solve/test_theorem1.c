@@ -80,7 +80,7 @@ static void mean_gradient(void **state, form f, double *dm, double *ds) {
     pnb_graph *g;
     pnb_program *program;
     pnb_tensor z, gradient;
-    TEST_OK(err, pnb_graph_create(err, "theorem 1", &g));
+    TEST_OK(err, pnb_graph_create(err, gpu, "theorem 1", &g));
     TEST_OK(err, surrogate(g, &p, f, &z, &gradient));
     TEST_OK(err, pnb_graph_output(g, z));
     TEST_OK(err, pnb_graph_output(g, gradient));
@@ -151,7 +151,7 @@ static void test_exact_score_of_one_particle(void **state) {
     TEST_OK(err, pnb_store_add(store, "x", pnb_shape2(1, D), PNB_STORAGE_VARIABLE, &particle));
     TEST_OK(err, pnb_store_commit(store, gpu));
     TEST_OK(err, pnb_storage_write(particle, gpu, values, D));
-    TEST_OK(err, pnb_graph_create(err, "one particle", &g));
+    TEST_OK(err, pnb_graph_create(err, gpu, "one particle", &g));
     TEST_OK(err, pnb_graph_bind(g, particle, &x0));
     TEST_OK(err, pnb_constant(g, pnb_shape1(1), 0, &level.t));
     TEST_OK(err, pnb_constant(g, pnb_shape1(1), (float)ALPHA, &level.alpha));
