@@ -74,6 +74,13 @@ pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_t
     return PNB_OK;
 }
 
+const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t) {
+    while (g->tensors[t].view == PNB_VIEW_RESHAPE) t = g->tensors[t].parent;
+    if (g->tensors[t].view != PNB_NOT_A_VIEW || g->tensors[t].node < 0) return NULL;
+    const pnb_node *n = &g->nodes[g->tensors[t].node].n;
+    return n->out[0] == t ? n : NULL;
+}
+
 pnb_shape pnb_graph_shape(const pnb_graph *g, pnb_tensor t) {
     return pnb_graph_has(g, t) ? g->tensors[t].shape : (pnb_shape){0, {1, 1, 1, 1}};
 }

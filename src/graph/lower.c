@@ -13,6 +13,11 @@ void pnb_caps_baseline(pnb_gpu_caps *caps) {
 }
 
 const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l) { return &l->plan->caps; }
+bool pnb_lower_same_memory(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
+    const pnb_place *pa = &l->plan->places[a], *pb = &l->plan->places[b];
+    return pa->kind == pb->kind && pa->block == pb->block && pa->offset == pb->offset;
+}
+
 pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t) { return pnb_graph_shape(l->g, t); }
 
 pnb_status pnb_lower_fail(pnb_lower *l, pnb_status status, const char *format, ...) {

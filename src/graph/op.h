@@ -43,6 +43,7 @@ typedef struct pnb_dispatch {
 
 typedef struct pnb_lower pnb_lower;
 const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l); /* never NULL: a baseline device when planning without one */
+bool pnb_lower_same_memory(const pnb_lower *l, pnb_tensor a, pnb_tensor b); /* an output took over the input's place */
 pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t);
 pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d);
 pnb_status pnb_lower_fail(pnb_lower *l, pnb_status status, const char *format, ...);
@@ -65,6 +66,9 @@ struct pnb_op {
     pnb_status (*vjp)(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin);
     /* Emit the dispatches of this node. */
     pnb_status (*lower)(pnb_lower *l, const pnb_node *node);
+    /* a, with scale times out[0] of this node added to its rows from `begin` on: appends one node that does both, in place on a;
+     * the node itself is dropped unless something else needs it. NULL: pnb_add_rows adds what the node made. */
+    pnb_status (*add_to)(pnb_graph *g, const pnb_node *node, pnb_tensor a, uint32_t begin, float scale, pnb_tensor *y);
     uint32_t inplace;  /* bit i: out[0] may share memory with in[i] if that dies here (elementwise) and their sizes are equal */
     bool impure;       /* never merged or hoisted (noise, step state) */
 };
@@ -92,6 +96,9 @@ uint32_t pnb_graph_choose(pnb_graph *g, const char *key, const char *const *cand
 
 /* For builders: fails with a sentence if t is not a tensor of g ("conv2d: input 1 (weight) is missing"). */
 pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_tensor t);
+
+/* The node whose first output t is, as it is or reshaped; NULL: none. Valid until the next node is added. */
+const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t);
 
 /* Stops derivatives at t: gradients are not carried through the node that made it. */
 pnb_status pnb_graph_stop(pnb_graph *g, pnb_tensor t);

@@ -48,6 +48,11 @@ pnb_status pnb_add_rows(pnb_graph *g, pnb_tensor a, pnb_tensor b, uint32_t begin
         return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "add_rows: b of shape %s does not fit into the rows of %s from row %u",
                         pnb_shape_text(sb, fb), pnb_shape_text(sa, fa), begin);
     }
+    const pnb_node *maker = pnb_graph_maker(g, b);
+    if (maker && maker->op->add_to) {
+        pnb_node node = *maker;
+        return node.op->add_to(g, &node, a, begin, scale, y);
+    }
     attributes attr = {begin, sb.d[0], scale};
     pnb_tensor in[2] = {a, b};
     return pnb_graph_add(g, &pnb_op_add_rows, in, 2, 0, &attr, sizeof attr, &sa, 1, y, 1);

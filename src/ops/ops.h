@@ -17,6 +17,11 @@ pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb
 /* ---- linear.c: y[n,o] = b[o] + sum_i w[o,i] x[n,i]; x [N,I], weight [O,I] (PyTorch's order) */
 pnb_status pnb_linear(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, pnb_tensor *y);
 
+/* ---- low_rank.c: y with scale * Up(Down(x)) added to its rows [begin,...) of dimension 0, in place on y. x [N,C,H,W], down [r,C,kh,kw],
+ * up [O,r,1,1], y the shape of a convolution with this kernel, stride and pad; or x [N,C], down [r,C], up [O,r] (stride 1, pad 0). */
+pnb_status pnb_low_rank(pnb_graph *g, pnb_tensor y, pnb_tensor x, pnb_tensor down, pnb_tensor up, uint32_t stride, uint32_t pad,
+                        uint32_t begin, float scale, pnb_tensor *out);
+
 /* ---- matmul.c: c[b] = scale * op(a[b]) op(bm[b]); a [B,M,K] ([B,K,M] if trans_a), bm [B,K,N] ([B,N,K] if trans_b); rank 2 = B 1.
  * A batch of 1 on either side is broadcast. */
 pnb_status pnb_matmul(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor *c);
@@ -43,7 +48,7 @@ pnb_status pnb_axpby(pnb_graph *g, float ca, pnb_tensor ta, pnb_tensor a, float 
 pnb_status pnb_concat(pnb_graph *g, uint32_t dim, const pnb_tensor *x, uint32_t n, pnb_tensor *y); /* 1 <= n <= 8 */
 pnb_status pnb_slice(pnb_graph *g, pnb_tensor x, uint32_t dim, uint32_t begin, uint32_t count, pnb_tensor *y); /* always a copy */
 pnb_status pnb_embed(pnb_graph *g, pnb_tensor x, uint32_t dim, uint32_t begin, uint32_t size, pnb_tensor *y);  /* adjoint of slice: zeros around x */
-pnb_status pnb_add_rows(pnb_graph *g, pnb_tensor a, pnb_tensor b, uint32_t begin, float scale, pnb_tensor *y); /* a, with scale*b added to rows [begin,...) of dim 0; in place on a */
+pnb_status pnb_add_rows(pnb_graph *g, pnb_tensor a, pnb_tensor b, uint32_t begin, float scale, pnb_tensor *y); /* a, with scale*b added to rows [begin,...) of dim 0; in place on a, and in one go where the op that made b can (add_to) */
 /* ---- copy.c */
 pnb_status pnb_copy(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_assign(pnb_graph *g, pnb_tensor storage, pnb_tensor value); /* writes value into a VARIABLE storage (or aligned view); no derivative */

@@ -23,11 +23,6 @@ static bool adapted(const pnb_net *net, const char *name) {
     return pnb_store_find(net->adapter->weights.store, full) != NULL;
 }
 
-static pnb_status adapted_rows(const pnb_net *net, pnb_tensor x, pnb_tensor *rows) {
-    uint32_t n = pnb_graph_shape(net->g, x).d[0];
-    return pnb_graph_slice0(net->g, x, net->begin, n - net->begin, rows);
-}
-
 /* Weights of one-dimensional convolutions [O,I,k] serve as [O,I,k,1]: only k = 1 occurs. */
 static pnb_status conv_weight(pnb_graph *g, pnb_tensor *w) {
     pnb_shape s = pnb_graph_shape(g, *w);
@@ -36,7 +31,7 @@ static pnb_status conv_weight(pnb_graph *g, pnb_tensor *w) {
 
 pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad,
                         pnb_tensor *y) {
-    pnb_tensor w, b, rows, low, down, up;
+    pnb_tensor w, b, down, up;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &w));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &b));
     PNB_TRY(conv_weight(net->g, &w));
@@ -44,24 +39,19 @@ pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint
     if (!adapted(net, name)) return PNB_OK;
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "down", &down));
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "up", &up));
-    PNB_TRY(adapted_rows(net, x, &rows));
-    PNB_TRY(pnb_conv2d(net->g, rows, down, PNB_NONE, stride, pad, &low));
-    PNB_TRY(pnb_conv2d(net->g, low, up, PNB_NONE, 1, 0, &low));
-    return pnb_add_rows(net->g, *y, low, net->begin, net->adapter->params.scale, y);
+    PNB_TRY(conv_weight(net->g, &down));
+    return pnb_low_rank(net->g, *y, x, down, up, stride, pad, net->begin, net->adapter->params.scale, y);
 }
 
 pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor *y) {
-    pnb_tensor w, b, rows, low, down, up;
+    pnb_tensor w, b, down, up;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &w));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &b));
     PNB_TRY(pnb_linear(net->g, x, w, b, y));
     if (!adapted(net, name)) return PNB_OK;
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "down", &down));
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "up", &up));
-    PNB_TRY(adapted_rows(net, x, &rows));
-    PNB_TRY(pnb_linear(net->g, rows, down, PNB_NONE, &low));
-    PNB_TRY(pnb_linear(net->g, low, up, PNB_NONE, &low));
-    return pnb_add_rows(net->g, *y, low, net->begin, net->adapter->params.scale, y);
+    return pnb_low_rank(net->g, *y, x, down, up, 1, 0, net->begin, net->adapter->params.scale, y);
 }
 
 pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu,
