@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#include "asan.h"
 #include "gpu/gpu.h"
 
 typedef struct test_device {
@@ -31,7 +30,6 @@ static inline pnb_gpu *test_gpu_create(pnb_error *err) {
     pnb_gpu *gpu = NULL;
     pnb_gpu_params params = {.validate = pnb_gpu_has_validation(), .cache_dir = ""};
     if (pnb_gpu_create(&params, err, &gpu) != PNB_OK) fprintf(stderr, "no device: %s\n", err->message);
-    test_asan_keep_modules();
     return gpu;
 }
 

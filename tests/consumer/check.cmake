@@ -1,5 +1,5 @@
 # Installs the library below ${PNB_BUILD}, builds and runs tests/consumer against it, and looks at what the library exports.
-#   cmake -DPNB_BUILD=... -DPNB_SOURCE=... [-DPNB_FLAGS=...] -P check.cmake
+#   cmake -DPNB_BUILD=... -DPNB_SOURCE=... [-DPNB_FLAGS=... -DPNB_LINK_FLAGS=...] -P check.cmake
 set(work ${PNB_BUILD}/consumer)
 set(prefix ${work}/prefix)
 file(REMOVE_RECURSE ${work})
@@ -15,7 +15,8 @@ endfunction()
 
 run(${CMAKE_COMMAND} --install ${PNB_BUILD} --prefix ${prefix})
 run(${CMAKE_COMMAND} -S ${PNB_SOURCE}/tests/consumer -B ${work}/build -DCMAKE_PREFIX_PATH=${prefix}
-    -DCMAKE_C_FLAGS=${PNB_FLAGS} -DCMAKE_CXX_FLAGS=${PNB_FLAGS})
+    -DCMAKE_C_FLAGS=${PNB_FLAGS} -DCMAKE_CXX_FLAGS=${PNB_FLAGS}
+    -DCMAKE_EXE_LINKER_FLAGS=${PNB_LINK_FLAGS})
 run(${CMAKE_COMMAND} --build ${work}/build)
 run(${work}/build/consumer_cxx)
 run(${work}/build/consumer)
