@@ -264,16 +264,28 @@ static pnb_status open_device(pnb_gpu *gpu) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         .storageBuffer16BitAccess = gpu->caps.fp16_storage,
     };
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pNext = &half,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
+    const char *extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .pNext = &half,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
+        .ppEnabledExtensionNames = &extension,
     };
+    if (gpu->params.statistics) {
+        info.pNext = &statistics;
+        info.enabledExtensionCount = 1;
+    }
     VkResult r = gpu->vki.CreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (r != VK_SUCCESS) {
         gpu->device = VK_NULL_HANDLE;
-        return pnb_fail(gpu->err, PNB_ERROR_NO_DEVICE, "device '%s' could not be opened: %s", gpu->caps.name, pnb_vk_result_text(r));
+        return pnb_fail(gpu->err, PNB_ERROR_NO_DEVICE, "device '%s' could not be opened: %s%s", gpu->caps.name, pnb_vk_result_text(r),
+                        gpu->params.statistics ? " (kernel statistics need VK_KHR_pipeline_executable_properties)" : "");
     }
     volkLoadDeviceTable(&gpu->vk, gpu->device);
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_choice.family, 0, &gpu->queue);

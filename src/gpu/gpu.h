@@ -63,6 +63,8 @@ typedef struct pnb_gpu_params {
     bool validate;           /* Khronos validation layer with synchronisation validation; its messages count as failures */
     uint64_t memory_limit;   /* bytes this context may allocate on the device; 0: no limit of ours */
     const char *cache_dir;   /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/penumbra or ~/.cache/penumbra; "": none */
+    bool statistics;         /* keep what the driver's compiler says of each kernel (statistics.h); PNB_ERROR_NO_DEVICE without
+                                VK_KHR_pipeline_executable_properties */
     void (*log)(void *user, int level, const char *line); /* may be NULL; level 0 error 1 warning 2 info 3 debug */
     void *log_user;
 } pnb_gpu_params;

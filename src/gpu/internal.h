@@ -95,6 +95,7 @@ void pnb_memory_finish(pnb_gpu *gpu);
 struct pnb_gpu_kernel {
     pnb_gpu_kernel_desc desc; /* shader points to the embedded name */
     uint64_t hash;
+    size_t index; /* in the order of making */
     VkDescriptorSetLayout set_layout; /* VK_NULL_HANDLE where there are no bindings */
     VkPipelineLayout layout;
     VkPipeline pipeline;

@@ -101,6 +101,7 @@ static pnb_status make_pipeline(pnb_gpu *gpu, pnb_gpu_kernel *k, const pnb_shade
     VkSpecializationInfo spec = {k->desc.spec_count, entries, 4 * k->desc.spec_count, k->desc.spec};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
@@ -157,6 +158,7 @@ pnb_status pnb_gpu_kernel_get(pnb_gpu *gpu, const pnb_gpu_kernel_desc *desc, pnb
     k->desc = *desc;
     k->desc.shader = shader->name;
     k->hash = hash;
+    k->index = gpu->kernel_count;
     PNB_TRY_GOTO(make_layouts(gpu, k));
     PNB_TRY_GOTO(make_pipeline(gpu, k, shader));
     gpu->stats.kernels_created++;

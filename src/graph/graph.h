@@ -124,6 +124,8 @@ pnb_status pnb_graph_plan(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan_repor
 /* Plan, allocate, make kernels, record, and compute what depends on frozen tensors alone. All storages that the graph binds
  * must be committed. params may be NULL. */
 pnb_status pnb_program_create(pnb_graph *g, pnb_gpu *gpu, const pnb_program_params *params, pnb_program **out);
+/* Only the kernels that such a program needs: no memory is taken, storages need none. */
+pnb_status pnb_program_compile(pnb_graph *g, pnb_gpu *gpu);
 void pnb_program_destroy(pnb_program **program);
 /* One replay: submits (in several submissions if it is long) and returns; wait with pnb_gpu_wait. The first run measures. */
 pnb_status pnb_program_run(pnb_program *p);

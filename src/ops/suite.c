@@ -71,12 +71,8 @@ static void *allocate(run *r, uint64_t count, size_t size) {
 
 static pnb_status make_inputs(run *r) {
     const pnb_op_case *c = r->c;
-    PNB_TRY(pnb_store_create(r->err, "case", &r->store));
     for (uint32_t i = 0; i < c->n_in; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "in%u", i);
         uint64_t count = pnb_shape_count(c->in[i]);
-        PNB_TRY(pnb_store_add(r->store, name, c->in[i], PNB_STORAGE_VARIABLE, &r->in_storage[i]));
         r->in_values[i] = allocate(r, count, sizeof(float));
         r->in_exact[i] = allocate(r, count, sizeof(double));
         if (!r->in_values[i] || !r->in_exact[i]) return r->err->status;
@@ -90,18 +86,21 @@ static pnb_status make_inputs(run *r) {
     return PNB_OK;
 }
 
-static bool differentiates(const run *r) {
-    return !r->c->bench && (r->c->no_grad & ((1u << r->c->n_in) - 1)) != (1u << r->c->n_in) - 1;
-}
+static bool has_gradient(const pnb_op_case *c) { return (c->no_grad & ((1u << c->n_in) - 1)) != (1u << c->n_in) - 1; }
+static bool differentiates(const run *r) { return !r->c->bench && has_gradient(r->c); }
 
 static pnb_status make_cotangent(run *r) {
-    pnb_shape shape = pnb_graph_shape(r->graph, r->out);
-    PNB_TRY(pnb_store_add(r->store, "cotangent", shape, PNB_STORAGE_VARIABLE, &r->cotangent_storage));
     r->cotangent_values = allocate(r, r->count, sizeof(float));
     r->cotangent = allocate(r, r->count, sizeof(double));
     if (!r->cotangent_values || !r->cotangent) return r->err->status;
     pnb_fill_normal(SEED, STREAM_COTANGENT, 0, 0, r->cotangent_values, (size_t)r->count);
     for (uint64_t k = 0; k < r->count; k++) r->cotangent[k] = (double)r->cotangent_values[k];
+    return pnb_storage_write(r->cotangent_storage, r->gpu, r->cotangent_values, r->count);
+}
+
+static pnb_status build_gradients(run *r) {
+    pnb_shape shape = pnb_graph_shape(r->graph, r->out);
+    PNB_TRY(pnb_store_add(r->store, "cotangent", shape, PNB_STORAGE_VARIABLE, &r->cotangent_storage));
     pnb_tensor g;
     PNB_TRY(pnb_graph_bind(r->graph, r->cotangent_storage, &g));
     pnb_tensor wrt[PNB_CASE_MAX_IN], grad[PNB_CASE_MAX_IN];
@@ -119,18 +118,30 @@ static pnb_status make_cotangent(run *r) {
     return PNB_OK;
 }
 
-static pnb_status make_program(run *r) {
+/* The graph of the case over storages that have no memory yet. */
+static pnb_status build_graph(run *r, bool gradients) {
+    PNB_TRY(pnb_store_create(r->err, "case", &r->store));
     PNB_TRY(pnb_graph_create(r->err, r->gpu, r->suite->op, &r->graph));
-    for (uint32_t i = 0; i < r->c->n_in; i++) PNB_TRY(pnb_graph_bind(r->graph, r->in_storage[i], &r->in[i]));
+    for (uint32_t i = 0; i < r->c->n_in; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "in%u", i);
+        PNB_TRY(pnb_store_add(r->store, name, r->c->in[i], PNB_STORAGE_VARIABLE, &r->in_storage[i]));
+        PNB_TRY(pnb_graph_bind(r->graph, r->in_storage[i], &r->in[i]));
+    }
     PNB_TRY(r->suite->build(r->graph, r->c, r->in, &r->out));
     r->count = pnb_shape_count(pnb_graph_shape(r->graph, r->out));
     PNB_TRY(pnb_graph_output(r->graph, r->out));
-    if (differentiates(r)) PNB_TRY(make_cotangent(r));
+    return gradients ? build_gradients(r) : PNB_OK;
+}
+
+static pnb_status make_program(run *r) {
+    PNB_TRY(build_graph(r, differentiates(r)));
+    PNB_TRY(make_inputs(r));
     PNB_TRY(pnb_store_commit(r->store, r->gpu));
     for (uint32_t i = 0; i < r->c->n_in; i++) {
         PNB_TRY(pnb_storage_write(r->in_storage[i], r->gpu, r->in_values[i], pnb_shape_count(r->c->in[i])));
     }
-    if (r->cotangent_storage) PNB_TRY(pnb_storage_write(r->cotangent_storage, r->gpu, r->cotangent_values, r->count));
+    if (r->cotangent_storage) PNB_TRY(make_cotangent(r));
     PNB_TRY(pnb_program_create(r->graph, r->gpu, NULL, &r->program));
     return pnb_program_run(r->program);
 }
@@ -267,8 +278,7 @@ pnb_status pnb_op_case_run(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *sui
     *result = (pnb_case_result){.op = suite->op, .name = c->name, .gradient_error = -1, .passed = true};
     run r = {.gpu = gpu, .err = err, .suite = suite, .c = c, .result = result};
     for (int i = 0; i < PNB_CASE_MAX_IN; i++) r.grad[i] = PNB_NONE;
-    pnb_status status = make_inputs(&r);
-    if (status == PNB_OK) status = make_program(&r);
+    pnb_status status = make_program(&r);
     if (status == PNB_OK) status = check_forward(&r);
     if (status == PNB_OK) status = check_gradients(&r);
     if (status != PNB_OK) {
@@ -276,6 +286,15 @@ pnb_status pnb_op_case_run(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *sui
         snprintf(result->why, sizeof result->why, "%.250s", err ? err->message : "could not be run");
         pnb_error_prefix(err, "%s, case '%s': ", suite->op, c->name);
     }
+    release(&r);
+    return status;
+}
+
+pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c) {
+    run r = {.gpu = gpu, .err = err, .suite = suite, .c = c};
+    pnb_status status = build_graph(&r, has_gradient(c));
+    if (status == PNB_OK) status = pnb_program_compile(r.graph, gpu);
+    if (status != PNB_OK) pnb_error_prefix(err, "%s, case '%s': ", suite->op, c->name);
     release(&r);
     return status;
 }

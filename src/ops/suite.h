@@ -49,4 +49,8 @@ typedef struct pnb_case_result {
 /* Runs one case. PNB_OK also when the comparison fails (see result->passed); an error only when it could not be run. */
 pnb_status pnb_op_case_run(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c, pnb_case_result *result);
 
+/* Makes the kernels of one case, forward and backward (of bench cases too), without memory on the device: for devices that
+ * only compile. */
+pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c);
+
 #endif

@@ -59,6 +59,24 @@ static void test_memory_returns(void **state) {
     assert_int_equal(pnb_gpu_get_stats(test_gpu(state)).allocated_bytes, before);
 }
 
+/* Kernels of forward and backward, and nothing else. */
+static void test_compile(void **state) {
+    static const pnb_op_case c = {.name = "many", .n_in = 1, .in = {{2, {400, 900, 1, 1}}}, .bench = true};
+    static const pnb_op_suite suite = {"square", &c, 1, build, square, NULL};
+    pnb_gpu_params params = {.cache_dir = ""};
+    pnb_error err = {0};
+    pnb_gpu *gpu;
+    TEST_OK(&err, pnb_gpu_create(&params, &err, &gpu));
+    pnb_gpu_stats before = pnb_gpu_get_stats(gpu);
+    TEST_OK(&err, pnb_op_case_compile(gpu, &err, &suite, &c));
+    pnb_gpu_stats after = pnb_gpu_get_stats(gpu);
+    assert_int_equal(after.kernels_created, 2);
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.lists_recorded, 0);
+    pnb_gpu_destroy(&gpu);
+    (void)state;
+}
+
 static void test_lists(void **state) {
     (void)state;
     size_t count;
@@ -74,6 +92,7 @@ static void test_lists(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_judgement), cmocka_unit_test(test_memory_returns), cmocka_unit_test(test_lists)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_judgement), cmocka_unit_test(test_memory_returns), cmocka_unit_test(test_compile),
+                                       cmocka_unit_test(test_lists)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
