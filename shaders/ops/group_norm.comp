@@ -17,26 +17,22 @@ PNB_BUFFER(2, gamma)
 PNB_BUFFER(3, beta)
 PNB_BUFFER(4, scale_shift)
 PNB_OUT(5, y)
+PNB_GROUP_NORM_GAIN
 
 void main() {
     uint units = VEC ? p.pixels / 4u : p.pixels;
     PNB_EACH(item, p.batch * p.channels * p.segments) {
-        uint row = item / p.segments, n = row / p.channels, c = row - n * p.channels;
+        uint row = item / p.segments, n = row / p.channels;
         vec4 s = stats4(group_of(row));
-        float gain = gamma1(c), shift = beta1(c);
-        if (SCALE_SHIFT) {
-            float m = 1.0 + scale_shift1(2u * n * p.channels + c);
-            gain *= m;
-            shift = shift * m + scale_shift1((2u * n + 1u) * p.channels + c);
-        }
-        gain *= s.z;
+        vec2 gain = gain_of(n, row - n * p.channels);
+        gain.x *= s.z;
         for (uint j = item - row * p.segments; j < units; j += p.segments) {
             if (VEC) {
-                vec4 v = ((x4(row * units + j) - s.x) - s.y) * gain + shift;
+                vec4 v = ((x4(row * units + j) - s.x) - s.y) * gain.x + gain.y;
                 if (SILU) v = pnb_silu(v);
                 y4_set(row * units + j, v);
             } else {
-                vec4 v = vec4(((x1(row * units + j) - s.x) - s.y) * gain + shift);
+                vec4 v = vec4(((x1(row * units + j) - s.x) - s.y) * gain.x + gain.y);
                 if (SILU) v = pnb_silu(v);
                 y1_set(row * units + j, v.x);
             }

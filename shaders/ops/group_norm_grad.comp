@@ -1,6 +1,7 @@
 // Input gradient of group norm. With gxh = gv A (gv = gy silu'(v), or gy) and means over the group,
-//   gx = rstd (gxh - mean(gxh) - xh mean(gxh xh)) = gv (A rstd) - m1 rstd - xh m2 rstd.
-// v is computed again from x: nothing but x and the statistics is kept from the forward pass. gx may be gy.
+//   gx = rstd (gxh - mean(gxh) - xh mean(gxh xh)),  mean(gxh) = sum_c A P.x / D,  mean(gxh xh) = sum_c A P.y / D
+// with the channel sums P of group_norm_grad_sums.comp. v is computed again from x: nothing but x and the statistics is kept
+// from the forward pass. gx may be gy.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 //! variant texel PNB_TEXEL=1
@@ -18,30 +19,26 @@ PNB_BUFFER(2, stats)
 PNB_BUFFER(3, gamma)
 PNB_BUFFER(4, beta)
 PNB_BUFFER(5, scale_shift)
-PNB_BUFFER(6, means)
+PNB_BUFFER(6, sums)
 PNB_OUT(7, gx)
+PNB_GROUP_NORM_GAIN
 
 void main() {
-    uint units = VEC ? p.pixels / 4u : p.pixels;
+    uint units = VEC ? p.pixels / 4u : p.pixels, width = p.channels / p.groups;
     PNB_EACH(item, p.batch * p.channels * p.segments) {
-        uint row = item / p.segments, n = row / p.channels, c = row - n * p.channels;
-        vec4 s = stats4(group_of(row)), m = means4(row);
-        float gain = 0.0, shift = 0.0;
-        if (SILU) {
-            gain = gamma1(c);
-            shift = beta1(c);
-            if (SCALE_SHIFT) {
-                float k = 1.0 + scale_shift1(2u * n * p.channels + c);
-                gain *= k;
-                shift = shift * k + scale_shift1((2u * n + 1u) * p.channels + c);
-            }
+        uint row = item / p.segments, group = group_of(row), n = group / p.groups;
+        vec4 s = stats4(group);
+        vec2 gain = gain_of(n, row - n * p.channels), means = vec2(0.0);
+        for (uint other = group * width; other < (group + 1u) * width; other++) {
+            means += gain_of(n, other - n * p.channels).x * vec2(sums1(2u * other), sums1(2u * other + 1u));
         }
+        means *= s.z / float(width * p.pixels);
         for (uint j = item - row * p.segments; j < units; j += p.segments) {
             uint at = row * units + j;
             vec4 x = VEC ? x4(at) : vec4(x1(at)), g = VEC ? gy4(at) : vec4(gy1(at));
             vec4 xh = ((x - s.x) - s.y) * s.z;
-            if (SILU) g *= pnb_silu_slope(xh * gain + shift);
-            vec4 v = (g * m.x - m.y) - xh * m.z;
+            if (SILU) g *= pnb_silu_slope(xh * gain.x + gain.y);
+            vec4 v = (g * (gain.x * s.z) - means.x) - xh * means.y;
             if (VEC) gx4_set(at, v);
             else gx1_set(at, v.x);
         }

@@ -1,9 +1,10 @@
 /* Group norm with what follows it in diffusion networks fused in: scale-shift by an embedding, then SiLU.
  *
- * Forward: statistics (two passes over the data, see group_norm_stats.comp), then one pass that normalises. The statistics are
- * a workspace output [N,G,4] and the only thing kept for the backward pass besides x. Backward: channel sums P [N,C,2]; from them
- * everything else (derivation in the shaders' headers); only what is wanted becomes a node. All sums have a fixed order that does
- * not depend on the row, so equal samples of a batch give equal bytes.
+ * Two forms. On a software driver a group is taken whole, by one invocation or a few: one dispatch forward, one backward. On a
+ * GPU, and where groups are few or pixels no multiple of four: statistics, then the result; channel sums, then the gradient.
+ * The statistics are a workspace output [N,G,4] and the only thing kept for the backward pass besides x. Backward: channel sums
+ * P [N,C,2]; from them everything else (derivation in the shaders' headers). All sums have a fixed order that does not depend on
+ * the row, so equal samples of a batch give equal bytes.
  */
 #include "graph/op.h"
 #include "ops/emit.h"
@@ -16,6 +17,8 @@
 
 /* Longer groups are cut into chunks, so that a GPU has enough workgroups; their number depends on the shape alone. */
 enum { CHUNK_ABOVE = 32768, CHUNK_LENGTH = 8192, CHUNKS_MOST = 64 };
+/* Groups are taken whole from so many on; fewer than WHOLE_INVOCATIONS of them get several invocations each. */
+enum { WHOLE_GROUPS = 32, WHOLE_LANES = 8, WHOLE_INVOCATIONS = 256 };
 
 typedef struct attributes {
     uint32_t batch, channels, groups, pixels;
@@ -30,17 +33,68 @@ static pnb_push_group_norm push_of(const pnb_node *node) {
                                  .chunks = a->chunks, .chunk_length = a->chunk_length, .segments = 1, .eps = a->eps};
 }
 
-/* The unused slot of an absent scale_shift is bound to another input. */
+/* The unused slot of an absent tensor is bound to another one. */
 static pnb_tensor or_else(pnb_tensor t, pnb_tensor other) { return t == PNB_NONE ? other : t; }
+
+enum { IN_X, IN_GAMMA, IN_BETA, IN_SS }; /* the inputs of group_norm; its gradient adds its own behind */
+enum { IN_GY = 4, IN_STATS = 5 };
+enum { OUT_GX, OUT_SUMS, OUT_GSS }; /* of the gradient */
+
+static bool takes_whole(const pnb_lower *l, const attributes *a) {
+    return pnb_lower_caps(l)->is_cpu && a->pixels % 4 == 0 && (uint64_t)a->batch * a->groups >= WHOLE_GROUPS;
+}
+
+/* Constants and groups of the kernels that take groups whole. */
+static void emit_whole(pnb_dispatch *d, const pnb_lower *l, const pnb_node *node) {
+    const attributes *a = (const attributes *)node->attr;
+    uint32_t all = a->batch * a->groups, units = a->pixels / 4, lanes = 1, unroll = 4;
+    while (lanes < WHOLE_LANES && all * lanes < WHOLE_INVOCATIONS && units % (2 * lanes) == 0) lanes *= 2;
+    while (units % (lanes * unroll) != 0) unroll /= 2;
+    d->spec[0] = WHOLE_LANES;
+    pnb_emit_spec(d, lanes);
+    pnb_emit_spec(d, unroll);
+    pnb_emit_spec(d, a->silu);
+    pnb_emit_spec(d, node->in[IN_SS] != PNB_NONE);
+    pnb_groups_1d(pnb_lower_caps(l), (uint64_t)all * lanes, d->spec[0], d->groups);
+}
+
+/* gamma, beta, scale_shift */
+static void read_affine(pnb_dispatch *d, const pnb_node *node) {
+    pnb_emit_read(d, node->in[IN_GAMMA], false);
+    pnb_emit_read(d, node->in[IN_BETA], false);
+    pnb_emit_read(d, or_else(node->in[IN_SS], node->in[IN_GAMMA]), false);
+}
+
+static double gbyte_of(const attributes *a, double passes) {
+    return 4e-9 * passes * a->batch * a->channels * a->pixels;
+}
 
 /* ---- backward nodes --------------------------------------------------------------------------------------------- */
 
-enum { IN_X, IN_GAMMA, IN_BETA, IN_SS }; /* the inputs of group_norm; its grad ops add their own behind */
-enum { IN_GY = 4, IN_STATS = 5, IN_SUMS = 6 };
+/* What the gradient's kernels read first. */
+static void read_gradient(pnb_dispatch *d, const pnb_node *node, bool texel) {
+    pnb_emit_read(d, node->in[IN_X], texel);
+    pnb_emit_read(d, node->in[IN_GY], texel);
+    pnb_emit_read(d, node->in[IN_STATS], false);
+    read_affine(d, node);
+}
 
-static pnb_status sums_lower(pnb_lower *l, const pnb_node *node) {
+static pnb_status grad_lower_whole(pnb_lower *l, const pnb_node *node, bool texel) {
+    pnb_push_group_norm push = push_of(node);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/group_norm_grad_whole.texel" : "ops/group_norm_grad_whole", "group_norm_grad");
+    emit_whole(&d, l, node);
+    read_gradient(&d, node, texel);
+    pnb_emit_write(&d, node->out[OUT_GX]);
+    pnb_emit_write(&d, node->out[OUT_SUMS]);
+    pnb_emit_write(&d, or_else(node->out[OUT_GSS], node->out[OUT_SUMS]));
+    pnb_emit_push(&d, &push, sizeof push);
+    d.gbyte = gbyte_of((const attributes *)node->attr, 3);
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status lower_sums(pnb_lower *l, const pnb_node *node, bool texel) {
     const attributes *a = (const attributes *)node->attr;
-    bool texel = pnb_emit_texel(l, node->in[IN_X]), vec = a->pixels % 4 == 0;
+    bool vec = a->pixels % 4 == 0;
     pnb_push_group_norm push = push_of(node);
     pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/group_norm_grad_sums.texel" : "ops/group_norm_grad_sums", "group_norm_grad_sums");
     uint32_t lanes = pnb_emit_row_lanes(&d, l, (uint64_t)a->batch * a->channels, vec ? a->pixels / 4 : a->pixels);
@@ -48,52 +102,32 @@ static pnb_status sums_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_spec(&d, a->silu);
     pnb_emit_spec(&d, node->in[IN_SS] != PNB_NONE);
     pnb_emit_spec(&d, lanes);
-    pnb_emit_read(&d, node->in[IN_X], texel);
-    pnb_emit_read(&d, node->in[IN_GY], texel);
-    pnb_emit_read(&d, node->in[IN_STATS], false);
-    pnb_emit_read(&d, node->in[IN_GAMMA], false);
-    pnb_emit_read(&d, node->in[IN_BETA], false);
-    pnb_emit_read(&d, or_else(node->in[IN_SS], node->in[IN_GAMMA]), false);
-    pnb_emit_write(&d, node->out[0]);
+    read_gradient(&d, node, texel);
+    pnb_emit_write(&d, node->out[OUT_SUMS]);
+    pnb_emit_write(&d, or_else(node->out[OUT_GSS], node->out[OUT_SUMS]));
     pnb_emit_push(&d, &push, sizeof push);
+    d.gbyte = gbyte_of(a, 2);
     return pnb_lower_emit(l, &d);
 }
 
-static const pnb_op op_sums = {.name = "group_norm_grad_sums", .lower = sums_lower};
-
 static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
     const attributes *a = (const attributes *)node->attr;
-    bool texel = pnb_emit_texel(l, node->in[IN_X]), vec = a->pixels % 4 == 0, ss = node->in[IN_SS] != PNB_NONE;
+    bool texel = pnb_emit_texel(l, node->in[IN_X]), vec = a->pixels % 4 == 0;
+    if (takes_whole(l, a)) return grad_lower_whole(l, node, texel);
+    PNB_TRY(lower_sums(l, node, texel));
     uint64_t rows = (uint64_t)a->batch * a->channels;
     pnb_push_group_norm push = push_of(node);
     push.segments = pnb_emit_segments(l, rows, vec ? a->pixels / 4 : a->pixels);
-
-    pnb_dispatch means = pnb_emit_begin(l, "ops/group_norm_grad_means", NULL);
-    pnb_emit_spec(&means, ss);
-    pnb_emit_read(&means, node->in[IN_SUMS], false);
-    pnb_emit_read(&means, node->in[IN_STATS], false);
-    pnb_emit_read(&means, node->in[IN_GAMMA], false);
-    pnb_emit_read(&means, or_else(node->in[IN_SS], node->in[IN_GAMMA]), false);
-    pnb_emit_write(&means, node->out[1]);
-    pnb_emit_push(&means, &push, sizeof push);
-    pnb_emit_spread(&means, l, (uint64_t)a->batch * a->groups);
-    PNB_TRY(pnb_lower_emit(l, &means));
-
     pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/group_norm_grad.texel" : "ops/group_norm_grad", "group_norm_grad");
     pnb_emit_spec(&d, vec);
     pnb_emit_spec(&d, a->silu);
-    pnb_emit_spec(&d, ss);
-    pnb_emit_read(&d, node->in[IN_X], texel);
-    pnb_emit_read(&d, node->in[IN_GY], texel);
-    pnb_emit_read(&d, node->in[IN_STATS], false);
-    pnb_emit_read(&d, node->in[IN_GAMMA], false);
-    pnb_emit_read(&d, node->in[IN_BETA], false);
-    pnb_emit_read(&d, or_else(node->in[IN_SS], node->in[IN_GAMMA]), false);
-    pnb_emit_read(&d, node->out[1], false);
-    pnb_emit_write(&d, node->out[0]);
+    pnb_emit_spec(&d, node->in[IN_SS] != PNB_NONE);
+    read_gradient(&d, node, texel);
+    pnb_emit_read(&d, node->out[OUT_SUMS], false);
+    pnb_emit_write(&d, node->out[OUT_GX]);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_emit_spread(&d, l, rows * push.segments);
-    d.gbyte = 12e-9 * (double)rows * a->pixels;
+    d.gbyte = gbyte_of(a, 3);
     return pnb_lower_emit(l, &d);
 }
 
@@ -115,45 +149,40 @@ static pnb_status weight_lower(pnb_lower *l, const pnb_node *node) {
 
 static const pnb_op op_weight = {.name = "group_norm_grad_weight", .lower = weight_lower};
 
-static pnb_status scale_shift_lower(pnb_lower *l, const pnb_node *node) {
-    const attributes *a = (const attributes *)node->attr;
-    pnb_push_group_norm push = push_of(node);
-    pnb_dispatch d = pnb_emit_begin(l, "ops/group_norm_grad_scale_shift", NULL);
-    for (uint32_t i = 0; i < 3; i++) pnb_emit_read(&d, node->in[i], false);
-    pnb_emit_write(&d, node->out[0]);
-    pnb_emit_push(&d, &push, sizeof push);
-    pnb_emit_spread(&d, l, (uint64_t)a->batch * a->channels);
-    return pnb_lower_emit(l, &d);
-}
-
-static const pnb_op op_scale_shift = {.name = "group_norm_grad_scale_shift", .lower = scale_shift_lower};
-
 static pnb_status group_norm_vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
     const attributes *a = (const attributes *)node->attr;
     if (gout[0] == PNB_NONE) return PNB_OK;
-    pnb_tensor in[7] = {node->in[0], node->in[1], node->in[2], node->in[3], gout[0], node->out[1], PNB_NONE};
-    pnb_shape sums = pnb_shape3(a->batch, a->channels, 2);
-    PNB_TRY(pnb_graph_add(g, &op_sums, in, 6, 0, a, sizeof *a, &sums, 1, &in[IN_SUMS], 1));
-    if (want & 1u << IN_X) {
-        pnb_shape out[2] = {pnb_graph_shape(g, node->in[IN_X]), pnb_shape3(a->batch, a->channels, 4)};
-        PNB_TRY(pnb_graph_add(g, &op_grad, in, 7, 0, a, sizeof *a, out, 2, &gin[IN_X], 1));
-    }
+    bool ss = node->in[IN_SS] != PNB_NONE;
+    pnb_tensor in[6] = {node->in[0], node->in[1], node->in[2], node->in[3], gout[0], node->out[1]}, grad[3];
+    pnb_shape out[3] = {pnb_graph_shape(g, node->in[IN_X]), pnb_shape3(a->batch, a->channels, 2)};
+    if (ss) out[OUT_GSS] = pnb_graph_shape(g, node->in[IN_SS]);
+    PNB_TRY(pnb_graph_add(g, &op_grad, in, 6, 0, a, sizeof *a, out, ss ? 3 : 2, grad, ss ? 3 : 2));
+    if (want & 1u << IN_X) gin[IN_X] = grad[OUT_GX];
+    if (want & 1u << IN_SS) gin[IN_SS] = grad[OUT_GSS];
     if (want & (1u << IN_GAMMA | 1u << IN_BETA)) {
-        pnb_tensor weight_in[2] = {in[IN_SUMS], node->in[IN_SS]}, weight_out[2];
-        pnb_shape out[2] = {pnb_shape1(a->channels), pnb_shape1(a->channels)};
-        PNB_TRY(pnb_graph_add(g, &op_weight, weight_in, 2, 0, a, sizeof *a, out, 2, weight_out, 2));
+        pnb_tensor weight_in[2] = {grad[OUT_SUMS], node->in[IN_SS]}, weight_out[2];
+        pnb_shape shapes[2] = {pnb_shape1(a->channels), pnb_shape1(a->channels)};
+        PNB_TRY(pnb_graph_add(g, &op_weight, weight_in, 2, 0, a, sizeof *a, shapes, 2, weight_out, 2));
         if (want & 1u << IN_GAMMA) gin[IN_GAMMA] = weight_out[0];
         if (want & 1u << IN_BETA) gin[IN_BETA] = weight_out[1];
-    }
-    if (want & 1u << IN_SS) {
-        pnb_tensor ss_in[3] = {in[IN_SUMS], node->in[IN_GAMMA], node->in[IN_BETA]};
-        pnb_shape out = pnb_graph_shape(g, node->in[IN_SS]);
-        PNB_TRY(pnb_graph_add(g, &op_scale_shift, ss_in, 3, 0, a, sizeof *a, &out, 1, &gin[IN_SS], 1));
     }
     return PNB_OK;
 }
 
 /* ---- forward ---------------------------------------------------------------------------------------------------- */
+
+static pnb_status lower_whole(pnb_lower *l, const pnb_node *node, bool texel) {
+    pnb_push_group_norm push = push_of(node);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/group_norm_whole.texel" : "ops/group_norm_whole", "group_norm");
+    emit_whole(&d, l, node);
+    pnb_emit_read(&d, node->in[IN_X], texel);
+    read_affine(&d, node);
+    pnb_emit_write(&d, node->out[0]);
+    pnb_emit_write(&d, node->out[1]);
+    pnb_emit_push(&d, &push, sizeof push);
+    d.gbyte = gbyte_of((const attributes *)node->attr, 2);
+    return pnb_lower_emit(l, &d);
+}
 
 static pnb_status lower_stats(pnb_lower *l, const pnb_node *node, bool texel) {
     const attributes *a = (const attributes *)node->attr;
@@ -166,6 +195,7 @@ static pnb_status lower_stats(pnb_lower *l, const pnb_node *node, bool texel) {
     pnb_emit_read(&d, node->in[IN_X], texel);
     pnb_emit_write(&d, a->chunks > 1 ? node->out[2] : node->out[1]);
     pnb_emit_push(&d, &push, sizeof push);
+    d.gbyte = gbyte_of(a, 1);
     PNB_TRY(pnb_lower_emit(l, &d));
     if (a->chunks == 1) return PNB_OK;
 
@@ -180,6 +210,7 @@ static pnb_status lower_stats(pnb_lower *l, const pnb_node *node, bool texel) {
 static pnb_status group_norm_lower(pnb_lower *l, const pnb_node *node) {
     const attributes *a = (const attributes *)node->attr;
     bool texel = pnb_emit_texel(l, node->in[IN_X]), vec = a->pixels % 4 == 0;
+    if (takes_whole(l, a)) return lower_whole(l, node, texel);
     PNB_TRY(lower_stats(l, node, texel));
     uint64_t rows = (uint64_t)a->batch * a->channels;
     pnb_push_group_norm push = push_of(node);
@@ -190,13 +221,11 @@ static pnb_status group_norm_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_spec(&d, node->in[IN_SS] != PNB_NONE);
     pnb_emit_read(&d, node->in[IN_X], texel);
     pnb_emit_read(&d, node->out[1], false);
-    pnb_emit_read(&d, node->in[IN_GAMMA], false);
-    pnb_emit_read(&d, node->in[IN_BETA], false);
-    pnb_emit_read(&d, or_else(node->in[IN_SS], node->in[IN_GAMMA]), false);
+    read_affine(&d, node);
     pnb_emit_write(&d, node->out[0]);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_emit_spread(&d, l, rows * push.segments);
-    d.gbyte = 8e-9 * (double)rows * a->pixels;
+    d.gbyte = gbyte_of(a, 2);
     return pnb_lower_emit(l, &d);
 }
 
@@ -283,6 +312,11 @@ static const pnb_op_case cases[] = {
     {.name = "offset 100 deviation 0.01 silu", NORM_IN(2, 4, 8, 8), NO_SS, .scale = {0.01f}, .shift = {100}, .arg = {2, 1, 0}, .farg = {1e-5f}},
     {.name = "scale 1e-4", NORM_IN(2, 8, 6, 6), NO_SS, .scale = {1e-4f}, .arg = {4, 0, 0}, .farg = {1e-5f}},
     {.name = "scale 1e4 silu", NORM_IN(1, 4, 8, 8), NO_SS, .scale = {1e4f, 30}, .arg = {2, 1, 0}, .farg = {1e-5f}},
+    {.name = "n2 c32 4x4 g16 silu, groups whole", NORM_IN(2, 32, 4, 4), NO_SS, .arg = {16, 1, 0}, .farg = {1e-5f}},
+    {.name = "n5 c64 4x6 g32 scale-shift silu, groups whole", NORM_IN(5, 64, 4, 6), .arg = {32, 1, 1}, .farg = {1e-5f}},
+    {.name = "n9 c32 8x12 g32 scale-shift, groups whole", NORM_IN(9, 32, 8, 12), .arg = {32, 0, 1}, .farg = {1e-5f}},
+    {.name = "n3 c24 16x20 g12 offset, groups whole", NORM_IN(3, 24, 16, 20), NO_SS, .scale = {0.01f}, .shift = {100}, .arg = {12, 1, 0}, .farg = {1e-5f}},
+    {.name = "n1 c32 48x32 g32 groups whole", NORM_IN(1, 32, 48, 32), NO_SS, .shift = {-3}, .arg = {32, 1, 0}, .farg = {1e-5f}},
     {.name = "n1 c3 121x111 g1 in chunks", NORM_IN(1, 3, 121, 111), NO_SS, .shift = {3}, .arg = {1, 1, 0}, .farg = {1e-5f}, .bench = true},
     {.name = "n2 c4 128x160 g2 in chunks", NORM_IN(2, 4, 128, 160), .shift = {-20}, .arg = {2, 1, 1}, .farg = {1e-5f}, .bench = true},
     {.name = "n8 c64 32x32 g32 silu", NORM_IN(8, 64, 32, 32), NO_SS, .arg = {32, 1, 0}, .farg = {1e-5f}, .bench = true},
