@@ -1,9 +1,10 @@
 /* 2-D convolution, NCHW, zero padding, any kernel and stride, with its gradients.
  *
- * A 1x1 convolution with stride 1 is a matrix product and is built as one. A 3x3 convolution with stride 1, pad 1 and a width
- * that is a multiple of four has fast kernels; its weights are packed by a node of their own, so that frozen weights are
- * packed once. Its input gradient is a convolution of the same kind with channels exchanged and taps reversed. Everything
- * else goes through general kernels, which are also the reference on the device. Weight gradients: conv2d_weight_grad.c. */
+ * A 1x1 convolution with stride 1 is a matrix product and is built as one. A 3x3 convolution with stride 1 and pad 1 is made by
+ * Winograd's algorithm (conv2d_winograd.c) where that pays, else, with a width that is a multiple of four, by a fast kernel;
+ * its weights are packed by a node of their own, so that frozen weights are packed once. Its input gradient is a convolution
+ * of the same kind with channels exchanged and taps reversed. Everything else goes through general kernels, which are also
+ * the reference on the device. Weight gradients: conv2d_weight_grad.c. */
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
 #include "ops/conv2d_sizes.h"
@@ -13,6 +14,7 @@
 #include "ops/product.h"
 #include "ops/suite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { X, WEIGHT, BIAS, PACKED };        /* inputs of conv2d */
@@ -34,6 +36,28 @@ extern const pnb_op pnb_op_conv2d, pnb_op_conv2d_input_grad, pnb_op_conv2d_pack;
 /* Whether the fast kernels serve this convolution of x (or, equally shaped, of the output's gradient). */
 static bool is_fast(pnb_shape x, pnb_shape w, attributes at) {
     return w.d[2] == 3 && w.d[3] == 3 && at.stride == 1 && at.pad == 1 && x.d[3] % 4 == 0;
+}
+
+/* Ways to make a 3x3 convolution with stride 1 and pad 1, or its input gradient; the numbers are Winograd's tiles. */
+enum { DIRECT, TILE_2, TILE_4, WAYS };
+
+/* Winograd's transforms are passes over memory that pay from some number of channels on. A software driver without texel
+ * loads runs the direct kernels so slowly that it pays at once, as it does against the general kernel. */
+static uint32_t preferred_way(const pnb_gpu_caps *caps, pnb_shape x, uint32_t out_channels) {
+    uint32_t channels = x.d[1] < out_channels ? x.d[1] : out_channels;
+    bool slow = x.d[3] % 4 != 0 || (caps->is_cpu && !caps->prefer_texel);
+    if (x.d[2] < 3 || x.d[3] < 3) return DIRECT;
+    return channels >= (slow ? 4 : 64) ? TILE_4 : DIRECT;
+}
+
+/* The tile of Winograd's algorithm for this convolution of x (or, equally shaped, of the output's gradient); 0: none. */
+static uint32_t winograd_tile(pnb_graph *g, pnb_shape x, uint32_t out_channels, pnb_shape w, attributes at) {
+    static const char *const ways[WAYS] = {"direct", "winograd 2", "winograd 4"};
+    static const uint32_t tile[WAYS] = {0, 2, 4};
+    if (w.d[2] != 3 || w.d[3] != 3 || at.stride != 1 || at.pad != 1) return 0;
+    char key[96];
+    snprintf(key, sizeof key, "conv2d 3x3 n%u c%u o%u %ux%u", x.d[0], x.d[1], out_channels, x.d[2], x.d[3]);
+    return tile[pnb_graph_choose(g, key, ways, WAYS, preferred_way(pnb_graph_caps(g), x, out_channels))];
 }
 
 static pnb_push_conv2d push_of(pnb_shape x, pnb_shape w, pnb_shape y, attributes at) {
@@ -162,8 +186,11 @@ static pnb_status input_grad_vjp(pnb_graph *g, const pnb_node *node, const pnb_t
 const pnb_op pnb_op_conv2d_input_grad = {.name = "conv2d_input_grad", .vjp = input_grad_vjp, .lower = input_grad_lower};
 
 static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb_shape x, attributes at, pnb_tensor *gx) {
+    pnb_shape w = pnb_graph_shape(g, weight);
+    uint32_t tile = winograd_tile(g, pnb_graph_shape(g, gy), x.d[1], w, at);
+    if (tile) return pnb_conv2d_winograd(g, gy, weight, PNB_NONE, true, tile, gx);
     pnb_tensor in[] = {gy, weight, PNB_NONE};
-    if (is_fast(x, pnb_graph_shape(g, weight), at)) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
+    if (is_fast(x, w, at)) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
     return pnb_graph_add(g, &pnb_op_conv2d_input_grad, in, 3, 0, &at, sizeof at, &x, 1, gx, 1);
 }
 
@@ -236,6 +263,8 @@ static pnb_status pointwise(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_t
 static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, attributes at, pnb_tensor *y) {
     pnb_shape s = pnb_graph_shape(g, x), w = pnb_graph_shape(g, weight);
     if (w.d[2] == 1 && w.d[3] == 1 && at.stride == 1 && at.pad == 0) return pointwise(g, x, weight, bias, y);
+    uint32_t tile = winograd_tile(g, s, w.d[0], w, at);
+    if (tile) return pnb_conv2d_winograd(g, x, weight, bias, false, tile, y);
     pnb_shape out = pnb_shape4(s.d[0], w.d[0], (s.d[2] + 2 * at.pad - w.d[2]) / at.stride + 1,
                                (s.d[3] + 2 * at.pad - w.d[3]) / at.stride + 1);
     pnb_tensor in[] = {x, weight, bias, PNB_NONE};

@@ -14,6 +14,11 @@ pnb_status pnb_conv2d(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor 
 /* ---- conv2d_weight_grad.c: its gradient in a weight of this shape, for the output's gradient gy; no derivative */
 pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb_shape weight, uint32_t stride, uint32_t pad, pnb_tensor *gw);
 
+/* ---- conv2d_winograd.c: a 3x3 convolution with stride 1 and padding 1, of any size, in tiles of tile x tile pixels (2 or
+ * 4). With flip weight is [C,O,3,3], its channels exchanged and taps reversed: the input gradient of a convolution with it.
+ * The caller has checked the shapes. */
+pnb_status pnb_conv2d_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, bool flip, uint32_t tile, pnb_tensor *y);
+
 /* ---- linear.c: y[n,o] = b[o] + sum_i w[o,i] x[n,i]; x [N,I], weight [O,I] (PyTorch's order) */
 pnb_status pnb_linear(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, pnb_tensor *y);
 
