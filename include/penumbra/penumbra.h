@@ -152,6 +152,9 @@ PNB_API pnb_status pnb_model_load(pnb_context *context, const char *path, pnb_mo
  * [n,dim,dim], symmetric and positive definite. Copied. */
 PNB_API pnb_status pnb_model_create_gmm(pnb_context *context, uint32_t dim, uint32_t n, const double *weights,
                                         const double *means, const double *covariances, pnb_model **out);
+/* A network of published shape ("garments", "ffhq256", "imagenet256") with random weights: the work of a trained prior
+ * without its file, for benchmarks and plans of memory. Another name: PNB_ERROR_USAGE with those that there are. */
+PNB_API pnb_status pnb_model_create_random(pnb_context *context, const char *network, pnb_model **out);
 PNB_API void pnb_model_destroy(pnb_model **model);
 
 typedef struct pnb_model_info {
@@ -388,10 +391,16 @@ typedef struct pnb_bench_params {
     uint32_t repeat;                            /* runs of each case after the first; 0: 10 */
     int (*report)(void *user, const char *row); /* a line of text after each case; non-zero cancels; may be NULL */
     void *user;
+    const char *cases;   /* as ops, of the cases' names; NULL: all */
+    int step;            /* time the step of a method, taken apart by kernel */
+    const char *problem; /* of the step: a problem.json; NULL: a built-in one, 8 particles of 32 x 32, random weights */
+    const char *network; /* time a network, forward and with its input gradient: a safetensors file, or a name as for
+                            pnb_model_create_random; NULL: none */
+    uint32_t batch;      /* of the network; 0: 1 */
 } pnb_bench_params;
 #define PNB_BENCH_DEFAULTS                                                                                             \
-    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL }
-/* Times each op's bench cases; json as in `penumbra bench --json`. */
+    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0 }
+/* Times what was asked for; without step, network or ops: each op's bench cases. json as in `penumbra bench --json`. */
 PNB_API pnb_status pnb_bench(pnb_context *context, const pnb_bench_params *params, char **json);
 
 /* What a file is: a prior (architecture, parameters, tensors), problem, run, array or image; as text or JSON. No

@@ -84,6 +84,22 @@ pnb_status pnb_model_create_gmm(pnb_context *ctx, uint32_t dim, uint32_t n, cons
     return wrap(ctx, prior, source, out);
 }
 
+pnb_status pnb_model_create_random(pnb_context *ctx, const char *network, pnb_model **out) {
+    if (out) *out = NULL;
+    if (!ctx) return PNB_ERROR_USAGE;
+    if (!network || !out) {
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_model_create_random: network and out may not be NULL");
+    }
+    pnb_prior *prior = NULL;
+    PNB_TRY(pnb_prior_create_preset(&ctx->error, network, 1, &prior));
+    cJSON *source = cJSON_CreateObject();
+    if (!cJSON_AddStringToObject(source, "type", "random") || !cJSON_AddStringToObject(source, "network", network)) {
+        cJSON_Delete(source);
+        source = NULL;
+    }
+    return wrap(ctx, prior, source, out);
+}
+
 void pnb_model_destroy(pnb_model **model) {
     if (!model || !*model) return;
     pnb_prior_destroy(&(*model)->prior, (*model)->ctx->gpu);

@@ -62,6 +62,16 @@ fail:
     return status;
 }
 
+/* A network of known shape with random weights: the same work as a trained one, for benchmarks. */
+static pnb_status read_random(pnb_problem *p, const pnb_json *prior) {
+    const char *network;
+    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "network", NULL}));
+    PNB_TRY(pnb_json_require(prior, "network"));
+    PNB_TRY(pnb_json_string(prior, "network", NULL, &network));
+    PNB_TRY(pnb_model_create_random(p->ctx, network, &p->model));
+    return PNB_OK;
+}
+
 static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
     pnb_json prior;
     const char *file;
@@ -79,8 +89,8 @@ static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
         return status;
     }
     if (!pnb_json_get(&prior, "type").value) return pnb_json_expected(&prior, "a \"file\", or \"type\": \"gmm\"");
-    PNB_TRY(pnb_json_choice(&prior, "type", 0, (const char *const[]){"gmm", NULL}, &type));
-    return read_mixture(p, &prior);
+    PNB_TRY(pnb_json_choice(&prior, "type", 0, (const char *const[]){"gmm", "random", NULL}, &type));
+    return type ? read_random(p, &prior) : read_mixture(p, &prior);
 }
 
 /* ---- image size

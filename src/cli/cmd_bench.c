@@ -7,22 +7,30 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    const char *ops, *json;
-    cli_whole repeat;
+    const char *ops, *cases, *network, *json;
+    bool step;
+    cli_whole repeat, batch;
 } values;
 static const cli_option options[] = {
     {"ops", 0, CLI_TEXT, offsetof(values, ops), "REGEX", "only the ops whose names match"},
+    {"cases", 0, CLI_TEXT, offsetof(values, cases), "REGEX", "only the cases whose names match"},
+    {"network", 0, CLI_TEXT, offsetof(values, network), "P",
+     "a network, forward and with its input gradient: garments, ffhq256, imagenet256 (random weights), or a file"},
+    {"batch", 0, CLI_WHOLE, offsetof(values, batch), "N", "images that the network sees at once (1)"},
+    {"step", 0, CLI_FLAG, offsetof(values, step), NULL,
+     "the step of a method, with a profile: of problem.json, or of 8 garments of 32 x 32 with random weights"},
     {"repeat", 0, CLI_WHOLE, offsetof(values, repeat), "R", "timed runs of each case after a first one (10)"},
     {"json", 0, CLI_TEXT, offsetof(values, json), "FILE", "write the rows as JSON too; - for stdout instead"},
 };
 const cli_command cli_bench = {"bench",
-                               "time the ops on this device",
-                               "[--ops REGEX] [--repeat R] [--json FILE]",
-                               "Times are the device's own (median of the runs), where it has a clock.\n",
+                               "time ops, networks and steps on this device",
+                               "[--ops REGEX] [--network P] [--step [problem.json]] [--repeat R] [--json FILE]",
+                               "Without --ops, --network and --step: every op. Times are medians; those of ops and kernels are the\n"
+                               "device's own, where it has a clock, those of networks and steps the host's.\n",
                                options,
                                sizeof options / sizeof *options,
                                0,
-                               0,
+                               1,
                                run};
 
 static int on_row(void *user, const char *row) {
@@ -37,11 +45,20 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     if (v->repeat.given && (v->repeat.value == 0 || v->repeat.value > 100000)) {
         return cli_usage(&cli_bench, "--repeat: expected 1 to 100000");
     }
+    if (args->positional_count && !v->step) return cli_usage(&cli_bench, "a problem is for --step, which is not given");
+    if (v->batch.given && (v->batch.value == 0 || v->batch.value > 4096)) {
+        return cli_usage(&cli_bench, "--batch: expected 1 to 4096");
+    }
     bool show = !(v->json && strcmp(v->json, "-") == 0);
     pnb_status status = cli_say_device(args, ctx);
     if (status) return cli_fail(args, ctx, status);
     pnb_bench_params params = PNB_BENCH_DEFAULTS;
     params.ops = v->ops;
+    params.cases = v->cases;
+    params.network = v->network;
+    params.batch = (uint32_t)v->batch.value;
+    params.step = v->step;
+    params.problem = args->positional_count ? args->positional[0] : NULL;
     params.repeat = (uint32_t)v->repeat.value;
     params.report = on_row;
     params.user = &show;

@@ -105,7 +105,7 @@ pnb_status pnb_graph_grad(pnb_graph *g, const pnb_tensor *y, const pnb_tensor *c
 typedef struct pnb_program_params {
     double max_submission_ms;   /* longest GPU time of one submission, by measured cost; 0: 50 ms */
     uint64_t memory_budget;     /* bytes of arenas and prepared constants; 0: what the device has */
-    bool profile;               /* a timestamp around every dispatch */
+    bool profile;               /* record a second time with a timestamp around every dispatch: pnb_program_run_profiled */
 } pnb_program_params;
 
 /* What the plan needs, before anything is allocated. */
@@ -132,6 +132,7 @@ pnb_status pnb_program_run(pnb_program *p);
 /* Read a tensor that was marked with pnb_graph_output, or a bound storage; waits. count = elements. */
 pnb_status pnb_program_read(pnb_program *p, pnb_tensor t, float *values, uint64_t count);
 const pnb_plan_report *pnb_program_report(const pnb_program *p);
+const char *pnb_program_name(const pnb_program *p); /* that of its graph */
 
 /* A choice that was made while graph or program were built (op.h): the candidate `name`, of n, under `key`. */
 typedef struct pnb_choice_made {
@@ -141,7 +142,10 @@ typedef struct pnb_choice_made {
 /* All of them, each pair of key and name once, in the order in which they were met. Owned by the program. */
 const pnb_choice_made *pnb_program_choices(const pnb_program *p, size_t *count);
 
-/* Profile of the last run (params.profile): one row a dispatch. */
+/* One replay with a timestamp around every dispatch (params.profile). Timestamps cost time themselves on some drivers, so
+ * the whole is timed in pnb_program_run, and the parts here. */
+pnb_status pnb_program_run_profiled(pnb_program *p);
+/* Profile of the last profiled run: one row a dispatch. */
 typedef struct pnb_profile_row {
     const char *op, *kernel;
     double ms, gflop, gbyte;

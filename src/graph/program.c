@@ -25,7 +25,7 @@ struct pnb_program {
     pnb_plan *plan;
     pnb_gpu_buffer **buffers; /* arenas, then constant blocks */
     size_t buffer_count;
-    pnb_gpu_list **lists;
+    pnb_gpu_list **lists, **profiled; /* profiled: the same with a timestamp around each dispatch, or NULL */
     recorded_list *info; /* by list */
     size_t list_count;
     size_t *cuts; /* submission i is lists [cuts[i-1], cuts[i]) */
@@ -36,7 +36,7 @@ struct pnb_program {
     size_t choice_count;
     double max_ms;
     bool profile, timestamps;
-    uint64_t runs;
+    uint64_t runs, profiled_runs;
 };
 
 static pnb_gpu_binding binding_of(const pnb_program *p, pnb_tensor t) {
@@ -137,7 +137,8 @@ static pnb_status record_all(pnb_program *p) {
     p->info = calloc(count + 1, sizeof *p->info);
     p->cuts = calloc(count + 1, sizeof *p->cuts);
     p->rows = p->profile ? calloc(count + 1, sizeof *p->rows) : NULL;
-    if (!p->lists || !p->info || !p->cuts || (p->profile && !p->rows)) {
+    p->profiled = p->profile ? calloc(count + 1, sizeof *p->profiled) : NULL;
+    if (!p->lists || !p->info || !p->cuts || (p->profile && (!p->rows || !p->profiled))) {
         return pnb_fail(p->err, PNB_ERROR_OUT_OF_MEMORY, "program '%s': out of host memory", p->name);
     }
     for (size_t first = plan->prologue_dispatches; first < plan->dispatch_count;) {
@@ -145,7 +146,9 @@ static pnb_status record_all(pnb_program *p) {
         recorded_list *info = &p->info[p->list_count];
         *info = (recorded_list){.first = (uint32_t)(first - plan->prologue_dispatches), .count = (uint32_t)(end - first), .ms = -1.0};
         for (size_t i = first; i < end; i++) info->gflop += plan->dispatches[i].d.gflop;
-        PNB_TRY(record_list(p, first, end, p->profile, &p->lists[p->list_count++]));
+        size_t i = p->list_count++;
+        PNB_TRY(record_list(p, first, end, false, &p->lists[i]));
+        if (p->profile) PNB_TRY(record_list(p, first, end, true, &p->profiled[i]));
         first = end;
     }
     for (size_t i = 0; i < count && p->profile; i++) {
@@ -194,13 +197,23 @@ static pnb_status measure(pnb_program *p) {
     return PNB_OK;
 }
 
+static pnb_status submit(pnb_program *p, pnb_gpu_list **lists) {
+    for (size_t i = 0, first = 0; i < p->cut_count; first = p->cuts[i++]) {
+        PNB_TRY(pnb_gpu_submit(p->gpu, lists + first, p->cuts[i] - first));
+    }
+    return PNB_OK;
+}
+
 pnb_status pnb_program_run(pnb_program *p) {
     if (p->timestamps && p->runs > 0 && p->runs <= MEASURED_RUNS) PNB_TRY(measure(p));
     p->runs++;
-    for (size_t i = 0, first = 0; i < p->cut_count; first = p->cuts[i++]) {
-        PNB_TRY(pnb_gpu_submit(p->gpu, p->lists + first, p->cuts[i] - first));
-    }
-    return PNB_OK;
+    return submit(p, p->lists);
+}
+
+pnb_status pnb_program_run_profiled(pnb_program *p) {
+    if (!p->profile) return pnb_fail(p->err, PNB_ERROR_USAGE, "program '%s': no profile was asked for", p->name);
+    p->profiled_runs++;
+    return submit(p, p->profiled);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
@@ -257,6 +270,7 @@ void pnb_program_destroy(pnb_program **program) {
     if (p->list_count > 0) (void)pnb_gpu_wait(p->gpu);
     for (size_t i = 0; i < p->list_count; i++) {
         if (p->lists[i]) pnb_gpu_list_destroy(p->gpu, &p->lists[i]);
+        if (p->profiled && p->profiled[i]) pnb_gpu_list_destroy(p->gpu, &p->profiled[i]);
     }
     for (size_t i = 0; i < p->buffer_count; i++) pnb_gpu_buffer_destroy(p->gpu, &p->buffers[i]);
     pnb_plan_destroy(&p->plan);
@@ -265,6 +279,7 @@ void pnb_program_destroy(pnb_program **program) {
     free(p->cuts);
     free(p->info);
     free(p->lists);
+    free(p->profiled);
     free(p->buffers);
     free(p->name);
     free(p);
@@ -293,6 +308,7 @@ pnb_status pnb_program_read(pnb_program *p, pnb_tensor t, float *values, uint64_
     return pnb_gpu_download(p->gpu, b.buffer, b.offset, values, 4 * count);
 }
 
+const char *pnb_program_name(const pnb_program *p) { return p->name; }
 const pnb_plan_report *pnb_program_report(const pnb_program *p) { return &p->plan->report; }
 
 const pnb_choice_made *pnb_program_choices(const pnb_program *p, size_t *count) {
@@ -305,15 +321,17 @@ pnb_program_stats pnb_program_get_stats(const pnb_program *p) {
 }
 
 pnb_status pnb_program_profile(pnb_program *p, const pnb_profile_row **rows, size_t *count) {
-    if (!p->profile || !p->timestamps || p->runs == 0) {
+    if (!p->profile || !p->timestamps || p->profiled_runs == 0) {
         return pnb_fail(p->err, PNB_ERROR_USAGE, "program '%s': no profile: %s", p->name,
-                        !p->profile ? "it was not asked for" : p->timestamps ? "the program has not run" : "the device has no timestamps");
+                        !p->profile     ? "it was not asked for"
+                        : p->timestamps ? "there was no profiled run"
+                                        : "the device has no timestamps");
     }
     PNB_TRY(pnb_gpu_wait(p->gpu));
     for (size_t i = 0; i < p->list_count; i++) {
         double times[PNB_LIST_MAX_DISPATCHES + 1];
         size_t n = sizeof times / sizeof times[0];
-        PNB_TRY(pnb_gpu_list_times(p->gpu, p->lists[i], times, &n));
+        PNB_TRY(pnb_gpu_list_times(p->gpu, p->profiled[i], times, &n));
         for (size_t k = 0; k + 1 < n && k < p->info[i].count; k++) {
             p->rows[p->info[i].first + k].ms = 1e-6 * (times[k + 1] - times[k]);
         }

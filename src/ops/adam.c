@@ -84,4 +84,4 @@ static const pnb_op_case cases[] = {
     ADAM("gradient scaled", 5, 0, 0.125f),
 };
 
-const pnb_op_suite pnb_suite_adam = {"adam", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_adam = {"adam", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

@@ -76,4 +76,4 @@ static const pnb_op_case cases[] = {
     {.name = "all rows", .n_in = 2, .in = {{1, {7, 1, 1, 1}}, {1, {7, 1, 1, 1}}}, .arg = {0}, .farg = {1}},
 };
 
-const pnb_op_suite pnb_suite_add_rows = {"add_rows", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_add_rows = {"add_rows", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

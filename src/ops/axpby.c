@@ -100,4 +100,4 @@ static const pnb_op_case cases[] = {
     AXPBY("ta tb one element", 1, 1, 1, 1, 1, 1),
 };
 
-const pnb_op_suite pnb_suite_axpby = {"axpby", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_axpby = {"axpby", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

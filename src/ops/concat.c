@@ -100,4 +100,4 @@ static const pnb_op_case cases[] = {
     {.name = "one", .n_in = 1, .in = {{1, {7, 1, 1, 1}}}, .arg = {0}},
 };
 
-const pnb_op_suite pnb_suite_concat = {"concat", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_concat = {"concat", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

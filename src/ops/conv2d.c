@@ -364,4 +364,5 @@ const pnb_op_suite pnb_suite_conv2d = {
     .build = case_build,
     .reference = case_reference,
     .flops = case_flops,
+    .parameters = 1u << 1 | 1u << 2, /* weight, bias */
 };

@@ -104,4 +104,4 @@ static const pnb_op_case cases[] = {
     {.name = "copy n8 c64 32x32", .n_in = 1, .in = {{4, {8, 64, 32, 32}}}, .bench = true},
 };
 
-const pnb_op_suite pnb_suite_copy = {"copy", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_copy = {"copy", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

@@ -258,4 +258,4 @@ static const pnb_op_case cases[] = {
     BINARY("mul n8 c64 32x32", PNB_MUL, .in = {{4, {8, 64, 32, 32}}, {4, {8, 64, 32, 32}}}, .bench = true),
 };
 
-const pnb_op_suite pnb_suite_elementwise = {"elementwise", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_elementwise = {"elementwise", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

@@ -72,4 +72,4 @@ static const pnb_op_case cases[] = {
     {.name = "vector", .n_in = 1, .in = {{1, {1, 1, 1, 1}}}, .arg = {0, 8, 9}},
 };
 
-const pnb_op_suite pnb_suite_embed = {"embed", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_embed = {"embed", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

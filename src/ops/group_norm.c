@@ -322,4 +322,5 @@ static const pnb_op_case cases[] = {
     {.name = "n8 c64 32x32 g32 silu", NORM_IN(8, 64, 32, 32), NO_SS, .arg = {32, 1, 0}, .farg = {1e-5f}, .bench = true},
 };
 
-const pnb_op_suite pnb_suite_group_norm = {"group_norm", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_group_norm = {"group_norm", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL,
+                                               .parameters = 1u << 1 | 1u << 2}; /* gamma, beta */

@@ -61,4 +61,5 @@ const pnb_op_suite pnb_suite_linear = {
     .build = case_build,
     .reference = case_reference,
     .flops = case_flops,
+    .parameters = 1u << 1 | 1u << 2, /* weight, bias */
 };

@@ -78,4 +78,4 @@ static const pnb_op_case cases[] = {
     {.name = "one row", .n_in = 2, .in = {{2, {1, 3, 1, 1}}, {1, {2, 1, 1, 1}}}, .no_grad = 2},
 };
 
-const pnb_op_suite pnb_suite_lookup = {"lookup", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_lookup = {"lookup", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

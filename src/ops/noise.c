@@ -89,4 +89,4 @@ static const pnb_op_case cases[] = {
     NOISE("uniform with a step", 0, 99, 2, 1, 1e-9f, {2, {16, 64, 1, 1}}),
 };
 
-const pnb_op_suite pnb_suite_noise = {"noise", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_noise = {"noise", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

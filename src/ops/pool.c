@@ -76,4 +76,4 @@ static const pnb_op_case cases[] = {
     {.name = "n8 c64 32x32 factor 2", .n_in = 1, .in = {{4, {8, 64, 32, 32}}}, .arg = {2}, .bench = true},
 };
 
-const pnb_op_suite pnb_suite_pool = {"pool", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_pool = {"pool", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

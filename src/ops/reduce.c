@@ -231,4 +231,4 @@ static const pnb_op_case cases[] = {
     {.name = "channels n8 c64 32x32", .n_in = 1, .arg = {AXIS_CHANNELS, PNB_SUM}, .in = {{4, {8, 64, 32, 32}}}, .shift = {0.25f}, .bench = true},
 };
 
-const pnb_op_suite pnb_suite_reduce = {"reduce", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_reduce = {"reduce", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

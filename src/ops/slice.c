@@ -91,4 +91,4 @@ static const pnb_op_case cases[] = {
     {.name = "whole", .n_in = 1, .in = {{2, {3, 4, 1, 1}}}, .arg = {1, 0, 4}},
 };
 
-const pnb_op_suite pnb_suite_slice = {"slice", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_slice = {"slice", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

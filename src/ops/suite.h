@@ -34,6 +34,7 @@ typedef struct pnb_op_suite {
     /* out has the elements of the op's output; in[i] the inputs. fp64. */
     void (*reference)(const pnb_op_case *c, const double *const *in, double *out);
     double (*flops)(const pnb_op_case *c); /* of one forward; may be NULL */
+    uint32_t parameters; /* bit i: input i is a network's parameter; the lowest is the weight of bench's weight rows */
 } pnb_op_suite;
 
 /* All suites, in a fixed order (suite.c lists them). */

@@ -92,4 +92,4 @@ static const pnb_op_case cases[] = {
     EMBEDDING("dim 2", 3, 10, 1, 2, 0, 1),
 };
 
-const pnb_op_suite pnb_suite_timestep_embedding = {"timestep_embedding", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_timestep_embedding = {"timestep_embedding", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

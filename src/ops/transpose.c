@@ -96,4 +96,4 @@ static const pnb_op_case cases[] = {
     {.name = "identity", .n_in = 1, .in = {{1, {9, 1, 1, 1}}}, .arg = {0, 1, 2, 3}},
 };
 
-const pnb_op_suite pnb_suite_transpose = {"transpose", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_transpose = {"transpose", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

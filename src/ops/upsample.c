@@ -75,4 +75,4 @@ static const pnb_op_case cases[] = {
     {.name = "n8 c64 16x16 factor 2", .n_in = 1, .in = {{4, {8, 64, 16, 16}}}, .arg = {2}, .bench = true},
 };
 
-const pnb_op_suite pnb_suite_upsample = {"upsample", cases, sizeof cases / sizeof cases[0], build, reference, NULL};
+const pnb_op_suite pnb_suite_upsample = {"upsample", cases, sizeof cases / sizeof cases[0], build, reference, .flops = NULL};

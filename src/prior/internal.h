@@ -55,6 +55,16 @@ pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_
 /* ---- one file each ------------------------------------------------------------------------------------------------
  */
 
+/* preset.c */
+typedef struct pnb_preset {
+    const char *name;
+    uint32_t size;
+    pnb_adm_config config; /* without its layers */
+} pnb_preset;
+const pnb_preset *pnb_presets(size_t *count);
+const pnb_preset *pnb_preset_find(const char *name); /* NULL: there is none */
+pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint64_t seed);
+
 /* adm.c */
 pnb_status pnb_adm_load(pnb_prior *p, pnb_safetensors *file);
 pnb_status pnb_adm_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,

@@ -45,6 +45,27 @@ fail:
     return status;
 }
 
+static pnb_status unknown_preset(pnb_error *err, const char *name) {
+    char names[160] = "";
+    size_t count;
+    const pnb_preset *all = pnb_presets(&count);
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, i ? ", %s" : "%s", all[i].name);
+    }
+    return pnb_fail(err, PNB_ERROR_USAGE, "there is no network preset '%.100s'; there are %s", name, names);
+}
+
+pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint64_t seed, pnb_prior **out) {
+    *out = NULL;
+    const pnb_preset *preset = pnb_preset_find(name);
+    if (!preset) return unknown_preset(err, name);
+    pnb_status status = create(err, PNB_PRIOR_ADM, PNB_SCHEDULE_LINEAR, 1000, out);
+    if (status == PNB_OK) status = pnb_preset_fill(*out, preset, seed);
+    if (status != PNB_OK) pnb_prior_destroy(out, NULL);
+    return status;
+}
+
 int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback) {
     const char *text = pnb_safetensors_metadata(file, key);
     if (text) {

@@ -97,7 +97,7 @@ pnb_status pnb_solver_commit(pnb_solver *s) {
 }
 
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
-    pnb_program_params params = {.memory_budget = s->task.memory_budget};
+    pnb_program_params params = {.memory_budget = s->task.memory_budget, .profile = s->task.profile};
     pnb_status status = PNB_OK;
     if (s->n_programs == PNB_MAX_PROGRAMS) {
         status = pnb_fail(s->err, PNB_ERROR_INTERNAL, "%s: more than %d programs", s->method, PNB_MAX_PROGRAMS);
@@ -218,7 +218,21 @@ const char *pnb_solver_phase(const pnb_solver *s) {
     return phase_at(s, s->done, &within)->name;
 }
 
+size_t pnb_solver_parts(const pnb_solver *s, pnb_step_part *out, size_t room) {
+    uint32_t within;
+    size_t n = 0;
+    const pnb_phase *phase = phase_at(s, s->done, &within);
+    for (uint32_t i = 0; i < phase->n_items; i++) {
+        const pnb_phase_item *item = &phase->items[i];
+        uint32_t runs = within == 0 ? item->first_repeat : item->repeat;
+        if (runs && n < room) out[n] = (pnb_step_part){item->program, runs, item->evaluations};
+        n += runs > 0;
+    }
+    return n;
+}
+
 pnb_status pnb_solver_step(pnb_solver *s) {
+    pnb_step_part parts[PNB_MAX_ITEMS];
     if (s->done >= pnb_solver_steps(s)) {
         return pnb_fail(s->err, PNB_ERROR_USAGE, "%s: all %u steps are done", s->method, pnb_solver_steps(s));
     }
@@ -226,13 +240,10 @@ pnb_status pnb_solver_step(pnb_solver *s) {
         PNB_TRY(pnb_gpu_wait(s->task.gpu));
         s->in_flight = 0;
     }
-    uint32_t within;
-    const pnb_phase *phase = phase_at(s, s->done, &within);
-    for (uint32_t i = 0; i < phase->n_items; i++) {
-        const pnb_phase_item *item = &phase->items[i];
-        uint32_t runs = within == 0 ? item->first_repeat : item->repeat;
-        for (uint32_t r = 0; r < runs; r++) PNB_TRY(pnb_program_run(item->program));
-        s->evaluations += runs * item->evaluations;
+    size_t n = pnb_solver_parts(s, parts, PNB_MAX_ITEMS);
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t r = 0; r < parts[i].runs; r++) PNB_TRY(pnb_program_run(parts[i].program));
+        s->evaluations += parts[i].runs * parts[i].evaluations;
     }
     s->done++;
     s->in_flight++;

@@ -21,6 +21,7 @@ typedef struct pnb_task {
     double sigma_y; /* standard deviation of its Gaussian noise, in the units of y */
     uint64_t seed;
     uint64_t memory_budget; /* bytes for plans; 0: the device's */
+    bool profile;           /* programs can be run with a timestamp around every dispatch */
 } pnb_task;
 
 typedef struct pnb_method {
@@ -47,6 +48,13 @@ uint32_t pnb_solver_step_index(const pnb_solver *s); /* steps done */
 const char *pnb_solver_phase(const pnb_solver *s);   /* "posterior matching", "langevin finish", ... */
 /* Queue one step. Waits when more than a few are in flight. At the end: PNB_ERROR_USAGE. */
 pnb_status pnb_solver_step(pnb_solver *s);
+/* What the next step runs, in order: for benchmarks. Returns how many parts there are (at most `room` are written). */
+typedef struct pnb_step_part {
+    pnb_program *program;
+    uint32_t runs;
+    uint64_t evaluations; /* network evaluations of one run */
+} pnb_step_part;
+size_t pnb_solver_parts(const pnb_solver *s, pnb_step_part *out, size_t room);
 /* Wait and read; non-finite losses: PNB_ERROR_NUMERIC that names the step. */
 pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out);
 /* Wait and read [K, image...] floats. Non-finite values: PNB_ERROR_NUMERIC that names the step. */

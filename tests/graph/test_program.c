@@ -95,8 +95,9 @@ static void test_profile(void **state) {
     pnb_program *p = bench_program(&b, &(pnb_program_params){.profile = true});
     const pnb_profile_row *rows = NULL;
     size_t count = 0;
-    assert_int_equal(pnb_program_profile(p, &rows, &count), PNB_ERROR_USAGE);
     TEST_OK(b.err, pnb_program_run(p));
+    assert_int_equal(pnb_program_profile(p, &rows, &count), PNB_ERROR_USAGE);
+    TEST_OK(b.err, pnb_program_run_profiled(p));
     if (pnb_gpu_get_caps(b.gpu)->timestamp_ns > 0) {
         TEST_OK(b.err, pnb_program_profile(p, &rows, &count));
         assert_int_equal(count, 30);
@@ -109,6 +110,9 @@ static void test_profile(void **state) {
         }
         assert_true(total > 0);
     }
+    pnb_program_destroy(&p);
+    p = bench_program(&b, NULL);
+    assert_int_equal(pnb_program_run_profiled(p), PNB_ERROR_USAGE);
     pnb_program_destroy(&p);
     bench_end(&b);
 }

@@ -38,8 +38,8 @@ static pnb_case_result run(void **state, const pnb_op_suite *suite, const pnb_op
 static void test_judgement(void **state) {
     static const pnb_op_case few = {.name = "few", .n_in = 1, .in = {{1, {9, 1, 1, 1}}}}, many = {.name = "many", .n_in = 1, .in = {{2, {40, 9, 1, 1}}}};
     static const pnb_op_case tripled = {.name = "tripled", .n_in = 1, .in = {{1, {9, 1, 1, 1}}}, .arg = {3}};
-    static const pnb_op_suite right = {"square", &few, 1, build, square, NULL}, wrong = {"square", &few, 1, build, square_but_one, NULL};
-    static const pnb_op_suite stopped = {"stopped", &tripled, 1, build_stopped, square, NULL};
+    static const pnb_op_suite right = {"square", &few, 1, build, square, .flops = NULL}, wrong = {"square", &few, 1, build, square_but_one, .flops = NULL};
+    static const pnb_op_suite stopped = {"stopped", &tripled, 1, build_stopped, square, .flops = NULL};
     assert_true(run(state, &right, &few).passed);
     assert_true(run(state, &right, &many).passed);
     pnb_case_result forward = run(state, &wrong, &few), gradient = run(state, &stopped, &tripled);
@@ -52,7 +52,7 @@ static void test_judgement(void **state) {
 
 static void test_memory_returns(void **state) {
     static const pnb_op_case c = {.name = "many", .n_in = 1, .in = {{2, {400, 900, 1, 1}}}, .bench = true};
-    static const pnb_op_suite suite = {"square", &c, 1, build, square, NULL};
+    static const pnb_op_suite suite = {"square", &c, 1, build, square, .flops = NULL};
     run(state, &suite, &c);
     uint64_t before = pnb_gpu_get_stats(test_gpu(state)).allocated_bytes;
     run(state, &suite, &c);
@@ -62,7 +62,7 @@ static void test_memory_returns(void **state) {
 /* Kernels of forward and backward, and nothing else. */
 static void test_compile(void **state) {
     static const pnb_op_case c = {.name = "many", .n_in = 1, .in = {{2, {400, 900, 1, 1}}}, .bench = true};
-    static const pnb_op_suite suite = {"square", &c, 1, build, square, NULL};
+    static const pnb_op_suite suite = {"square", &c, 1, build, square, .flops = NULL};
     pnb_gpu_params params = {.cache_dir = ""};
     pnb_error err = {0};
     pnb_gpu *gpu;

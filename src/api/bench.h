@@ -1,0 +1,57 @@
+/* What the files of the benchmark share: programs timed as they run, and taken apart by timestamps. */
+#ifndef PNB_API_BENCH_H
+#define PNB_API_BENCH_H
+
+#include "api/handles.h"
+
+typedef struct pnb_bencher {
+    pnb_context *ctx;
+    pnb_gpu *gpu;
+    pnb_bench_params params;
+    cJSON *json;                   /* the whole result */
+    double roof_gflops, roof_gbps; /* of the device, measured (bench_roof.c); 0: not measured */
+} pnb_bencher;
+
+/* ---- bench.c ----------------------------------------------------------------------------------------------------- */
+
+typedef struct pnb_times {
+    double min, q1, median, q3, max;
+    uint32_t repeat;
+} pnb_times;
+
+/* Sorts ms. */
+pnb_times pnb_times_of(double *ms, uint32_t repeat);
+bool pnb_times_json(cJSON *row, pnb_times t); /* "ms": {min, q1, median, q3, max}, "repeat" */
+/* A line of text to the caller; PNB_ERROR_CANCELLED where it says stop. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+pnb_status
+pnb_bench_say(pnb_bencher *b, const char *format, ...);
+/* "gflops", "gbps" and, where the roof was measured, the shares of it. */
+bool pnb_bench_rates(const pnb_bencher *b, cJSON *row, double ms, double gflop, double gbyte);
+
+/* ---- bench_program.c --------------------------------------------------------------------------------------------- */
+
+/* One unit of work: programs with the number of their runs in it. */
+typedef struct pnb_work {
+    pnb_step_part *parts;
+    size_t n_parts;
+    const char *name; /* "ppm step, garments 32x32, K 8" */
+    double build_seconds;
+    uint64_t planned_bytes;
+    uint32_t most; /* runs of the whole that are allowed at most; 0: any number */
+} pnb_work;
+
+/* Warms up, then runs the whole, timed by the host, and once more with timestamps, in turn. Fills row and says a line
+ * and a table by kernel. */
+pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row);
+
+/* ---- one file each ----------------------------------------------------------------------------------------------- */
+
+pnb_status pnb_bench_ops(pnb_bencher *b);     /* "rows" */
+pnb_status pnb_bench_step(pnb_bencher *b);    /* "steps" */
+pnb_status pnb_bench_network(pnb_bencher *b); /* "networks" */
+pnb_status pnb_bench_roof(pnb_bencher *b);    /* "roof" */
+
+#endif
