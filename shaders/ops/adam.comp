@@ -1,19 +1,22 @@
 // One step of Adam (Kingma and Ba 2015) as PyTorch writes it; with decay, AdamW (Loshchilov and Hutter 2019):
 //   w -= lr decay w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= (lr / c1) m / (sqrt(v / c2) + eps)
-// lr, c1 = 1 - b1^t and c2 = 1 - b2^t are read from the step state.
+// lr, c1 = 1 - b1^t and c2 = 1 - b2^t are read from the step state. The gradient may come in PARTS, the last dimension of its
+// tensor, which are summed here in a fixed order.
+//! variant texel PNB_TEXEL=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/vec4.glsl"
 #include "ops/adam.h"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint PARTS = 1u; // 1, or a multiple of 4
 layout(set = 0, binding = 0, std430) buffer w_block4 { vec4 w_v[]; };
 layout(set = 0, binding = 0, std430) buffer w_block1 { float w_f[]; };
 layout(set = 0, binding = 1, std430) buffer m_block4 { vec4 m_v[]; };
 layout(set = 0, binding = 1, std430) buffer m_block1 { float m_f[]; };
 layout(set = 0, binding = 2, std430) buffer v_block4 { vec4 v_v[]; };
 layout(set = 0, binding = 2, std430) buffer v_block1 { float v_f[]; };
-PNB_BUFFER(3, g)
+PNB_IN(3, g)
 PNB_BUFFER(4, state)
 
 void update(inout vec4 w, inout vec4 m, inout vec4 v, vec4 g) {
@@ -25,11 +28,20 @@ void update(inout vec4 w, inout vec4 m, inout vec4 v, vec4 g) {
     w -= (lr / c1) * m / (sqrt(v / c2) + p.eps);
 }
 
+float summed(uint i) {
+    vec4 sum = vec4(0.0);
+    for (uint k = 0u; k < PARTS / 4u; k++) sum += g4(i * (PARTS / 4u) + k);
+    return (sum.x + sum.y) + (sum.z + sum.w);
+}
+
 void main() {
     uint n4 = p.count / 4u, rest = p.count - 4u * n4;
     PNB_EACH(i, n4) {
         vec4 w = w_v[i], m = m_v[i], v = v_v[i];
-        update(w, m, v, g4(i));
+        vec4 g;
+        if (PARTS == 1u) g = g4(i);
+        else g = vec4(summed(4u * i), summed(4u * i + 1u), summed(4u * i + 2u), summed(4u * i + 3u));
+        update(w, m, v, g);
         w_v[i] = w;
         m_v[i] = m;
         v_v[i] = v;
@@ -37,7 +49,7 @@ void main() {
     uint id = pnb_linear_id(), at = 4u * n4 + id;
     if (id < rest) {
         vec4 w = vec4(w_f[at]), m = vec4(m_f[at]), v = vec4(v_f[at]);
-        update(w, m, v, vec4(g1(at)));
+        update(w, m, v, vec4(PARTS == 1u ? g1(at) : summed(at)));
         w_f[at] = w.x;
         m_f[at] = m.x;
         v_f[at] = v.x;

@@ -166,9 +166,9 @@ void main() {
         [[unroll]] for (int b = 0; b < BLOCK; b++) {
             load_window(at, width4);
             at += plane;
-            [[unroll]] for (int k = 0; k < TAPS; k++) {
-                const int tap = MADE_FAST != 0 ? TAPS - 1 - k : k, u = TAPS == 9 ? k / 3 : 0, v = TAPS == 9 ? k % 3 : 1;
-                [[unroll]] for (int m = 0; m < T; m++) {
+            [[unroll]] for (int m = 0; m < T; m++) {
+                [[unroll]] for (int k = 0; k < TAPS; k++) {
+                    const int tap = MADE_FAST != 0 ? TAPS - 1 - k : k, u = TAPS == 9 ? k / 3 : 0, v = TAPS == 9 ? k % 3 : 1;
                     const vec4 w = vec4(weight(m, TAPS == 9 ? tap : b));
                     [[unroll]] for (int r = 0; r < R; r++) acc[r][m] =
                         fma(w, v == 0 ? window_left[r + u] : v == 1 ? window_mid[r + u] : window_right[r + u], acc[r][m]);

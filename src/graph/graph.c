@@ -81,6 +81,18 @@ const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t) {
     return n->out[0] == t ? n : NULL;
 }
 
+pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset) {
+    *offset = g->tensors[t].offset;
+    return g->tensors[t].root;
+}
+
+bool pnb_graph_joinable(const pnb_graph *g, pnb_tensor t) {
+    const pnb_tensor_info *info = &g->tensors[t];
+    if (info->output || info->constant || !pnb_graph_maker(g, t)) return false;
+    const pnb_tensor_info *made = &g->tensors[info->root];
+    return made->node >= 0 && !made->output; /* a joined tensor's root is made by no node */
+}
+
 pnb_shape pnb_graph_shape(const pnb_graph *g, pnb_tensor t) {
     return pnb_graph_has(g, t) ? g->tensors[t].shape : (pnb_shape){0, {1, 1, 1, 1}};
 }
@@ -120,6 +132,20 @@ static pnb_status add_tensor(pnb_graph *g, pnb_shape shape, const char *name, pn
     return PNB_OK;
 }
 
+/* The tensor of a storage that is part of a group: a view of the group's. */
+static pnb_status bind_part(pnb_graph *g, const pnb_storage *s, pnb_storage *group, uint64_t offset, pnb_tensor *out) {
+    pnb_tensor all, rows;
+    pnb_shape shape = pnb_storage_shape(s);
+    PNB_TRY(pnb_graph_bind(g, group, &all));
+    PNB_TRY(pnb_graph_slice0(g, all, (uint32_t)(offset / 4), (uint32_t)pnb_shape_count(shape), &rows));
+    PNB_TRY(pnb_graph_reshape(g, rows, shape, out));
+    char *name = pnb_copy_text(g->err, pnb_storage_name(s));
+    if (!name) return PNB_ERROR_OUT_OF_MEMORY;
+    free(g->tensors[*out].name);
+    g->tensors[*out].name = name;
+    return PNB_OK;
+}
+
 pnb_status pnb_graph_bind(pnb_graph *g, pnb_storage *s, pnb_tensor *out) {
     *out = PNB_NONE;
     if (!s) return pnb_fail(g->err, PNB_ERROR_USAGE, "graph '%s': bind: no storage was given", g->name);
@@ -129,8 +155,10 @@ pnb_status pnb_graph_bind(pnb_graph *g, pnb_storage *s, pnb_tensor *out) {
             return PNB_OK;
         }
     }
+    uint64_t offset;
+    pnb_storage *group = pnb_storage_group(s, &offset);
+    PNB_TRY(group ? bind_part(g, s, group, offset, out) : add_tensor(g, pnb_storage_shape(s), pnb_storage_name(s), out));
     PNB_TRY(pnb_reserve(g->err, &g->bound, &g->bound_capacity, g->bound_count + 1, sizeof *g->bound));
-    PNB_TRY(add_tensor(g, pnb_storage_shape(s), pnb_storage_name(s), out));
     g->tensors[*out].storage = s;
     g->tensors[*out].constant = pnb_storage_get_kind(s) == PNB_STORAGE_FROZEN;
     g->bound[g->bound_count++] = *out;
@@ -258,5 +286,38 @@ pnb_status pnb_graph_add(pnb_graph *g, const pnb_op *op, const pnb_tensor *in, u
     }
     g->nodes[g->node_count++] = node;
     for (uint32_t i = 0; i < n_wanted; i++) out[i] = node.n.out[i];
+    return PNB_OK;
+}
+
+/* All that lies in `part` lies in `whole` from now on. */
+static void join_part(pnb_graph *g, pnb_tensor part, pnb_tensor whole, uint64_t offset) {
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        pnb_tensor_info *info = &g->tensors[t];
+        if (info->root != part) continue;
+        info->root = whole;
+        info->offset += offset;
+    }
+}
+
+pnb_status pnb_graph_join(pnb_graph *g, const pnb_tensor *parts, const uint64_t *offsets, size_t n, uint32_t elements, pnb_tensor *out) {
+    *out = PNB_NONE;
+    PNB_TRY(pnb_shape_check(g->err, "join", pnb_shape1(elements)));
+    uint64_t end = 0;
+    for (size_t i = 0; i < n; i++) {
+        PNB_TRY(pnb_graph_check(g, "join", "part", parts[i]));
+        if (!pnb_graph_joinable(g, parts[i]) || offsets[i] < end || offsets[i] % PNB_MEMORY_ALIGNMENT) {
+            return pnb_fail(g->err, PNB_ERROR_INTERNAL, "join: '%s' cannot lie at byte %llu of it", g->tensors[parts[i]].name,
+                            (unsigned long long)offsets[i]);
+        }
+        end = offsets[i] + pnb_shape_bytes(g->tensors[parts[i]].shape);
+        for (size_t k = 0; k < i; k++) {
+            if (g->tensors[parts[k]].root != g->tensors[parts[i]].root) continue;
+            return pnb_fail(g->err, PNB_ERROR_INTERNAL, "join: '%s' is joined twice", g->tensors[parts[i]].name);
+        }
+    }
+    if (end > pnb_shape_bytes(pnb_shape1(elements)))
+        return pnb_fail(g->err, PNB_ERROR_INTERNAL, "join: parts end at byte %llu of %u values", (unsigned long long)end, elements);
+    PNB_TRY(add_tensor(g, pnb_shape1(elements), "join", out));
+    for (size_t i = 0; i < n; i++) join_part(g, g->tensors[parts[i]].root, *out, offsets[i]);
     return PNB_OK;
 }

@@ -56,6 +56,10 @@ pnb_storage *pnb_store_find(const pnb_store *store, const char *name); /* NULL i
 size_t pnb_store_count(const pnb_store *store);
 pnb_storage *pnb_store_at(const pnb_store *store, size_t i);
 uint64_t pnb_store_bytes(const pnb_store *store);
+/* Lay these tensors one behind the other in memory, so that one dispatch can walk over all of them (pnb_adam_steps): by rank, since
+ * gradients of equal rank are made alike, else in this order; each at a multiple of 256 bytes, in runs of at most 64 MiB. Before
+ * commit; VARIABLE tensors of this store, each in one group. */
+pnb_status pnb_store_group(pnb_store *store, pnb_storage *const *parts, size_t n);
 /* Give device memory to all tensors that have none yet. */
 pnb_status pnb_store_commit(pnb_store *store, pnb_gpu *gpu);
 /* Host copies, after commit; count = elements of the whole tensor. */

@@ -6,6 +6,7 @@
 
 /* Memory offsets of tensors and views are multiples of this: it satisfies every device's binding alignment. */
 enum { PNB_MEMORY_ALIGNMENT = 256 };
+enum { PNB_GROUP_BYTES = 64 << 20 }; /* of a group of storages or a join of tensors: every device binds that much */
 
 typedef enum pnb_view_kind { PNB_NOT_A_VIEW, PNB_VIEW_RESHAPE, PNB_VIEW_SLICE0 } pnb_view_kind;
 
@@ -16,7 +17,7 @@ typedef struct pnb_tensor_info {
     pnb_storage *storage;  /* a bound storage, else NULL */
     pnb_view_kind view;
     pnb_tensor parent;     /* of a view: the tensor it was made from */
-    pnb_tensor root;       /* whose memory it is (itself if it is not a view) */
+    pnb_tensor root;       /* whose memory it is: itself if it is neither a view nor joined */
     uint64_t offset;       /* bytes into the root */
     uint32_t begin;        /* of a slice0 view: its first row in parent */
     int32_t last_write;    /* of a storage: the newest node that changes it in place; -1: none */
@@ -63,6 +64,8 @@ uint64_t pnb_round_up(uint64_t value, uint64_t multiple);
 const char *pnb_bytes_text(uint64_t bytes, char *buf);
 /* Bytes of memory of a tensor: 4 an element, rounded up to 16 (one texel of a texel buffer). */
 uint64_t pnb_shape_bytes(pnb_shape s);
+/* The group that a storage is part of, and where in it (bytes); NULL: none. */
+pnb_storage *pnb_storage_group(const pnb_storage *s, uint64_t *offset);
 pnb_status pnb_shape_check(pnb_error *err, const char *where, pnb_shape s);
 bool pnb_graph_has(const pnb_graph *g, pnb_tensor t);
 /* A view of `parent` with the given shape, at `offset` bytes into it. */

@@ -100,6 +100,15 @@ pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_t
 /* The node whose first output t is, as it is or reshaped; NULL: none. Valid until the next node is added. */
 const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t);
 
+/* Whose memory t lies in (itself, if it is no view), and where in it, in bytes. */
+pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset);
+
+/* For optimisers: the memory of n results as one tensor [elements], part i at offset[i] bytes (a multiple of 256) of it; nothing is
+ * copied, the planner puts them there. What lies between parts is undefined. A part must be joinable: what a node made (as it is
+ * or reshaped), no output, no constant, in no other join. No derivative. */
+bool pnb_graph_joinable(const pnb_graph *g, pnb_tensor t);
+pnb_status pnb_graph_join(pnb_graph *g, const pnb_tensor *parts, const uint64_t *offsets, size_t n, uint32_t elements, pnb_tensor *out);
+
 /* Stops derivatives at t: gradients are not carried through the node that made it. */
 pnb_status pnb_graph_stop(pnb_graph *g, pnb_tensor t);
 

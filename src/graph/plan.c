@@ -4,7 +4,8 @@
  *    are prepared twice are prepared once.
  * 2. Nodes that depend on frozen storages alone run first, once: the prologue. What the rest needs of them is kept in
  *    constant blocks; the others share the arenas with everything else.
- * 3. A tensor lives from the node that makes it to the last that uses it or a view of it. An op that allows it takes over
+ * 3. A tensor lives from the node that makes it (joined tensors: from the first that makes one) to the last that uses it or a view
+ *    of it. An op that allows it takes over
  *    the memory of an input that dies there. The rest is packing (pack.c).
  */
 #include "graph/internal.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 
 enum { LARGEST_NAMED = 6 };
+#define UNMADE UINT32_MAX
 
 /* Arrays that are needed only while planning. */
 typedef struct planner {
@@ -66,7 +68,10 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
         planner_free(p);
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
     }
-    for (size_t i = 0; i < g->tensor_count; i++) p->slot[i] = -1;
+    for (size_t i = 0; i < g->tensor_count; i++) {
+        p->slot[i] = -1;
+        p->first[i] = UNMADE;
+    }
     return PNB_OK;
 }
 
@@ -83,12 +88,12 @@ static void find_live(planner *p) {
         const pnb_node *n = &g->nodes[i].n;
         if (n->n_out > 0 && p->same[n->out[0]] != n->out[0]) continue; /* another does the same */
         p->live[i] = n->inout != 0;
-        for (uint32_t k = 0; k < n->n_out; k++) p->live[i] = p->live[i] || p->used[n->out[k]];
+        for (uint32_t k = 0; k < n->n_out; k++) p->live[i] = p->live[i] || p->used[root_of(p, n->out[k])];
         if (!p->live[i]) continue;
         for (uint32_t k = 0; k < n->n_in; k++) {
             if (n->in[k] != PNB_NONE) p->used[root_of(p, n->in[k])] = true;
         }
-        for (uint32_t k = 0; k < n->n_out; k++) p->used[n->out[k]] = true;
+        for (uint32_t k = 0; k < n->n_out; k++) p->used[root_of(p, n->out[k])] = true;
     }
 }
 
@@ -115,7 +120,11 @@ static void find_lifetimes(planner *p) {
             p->last[r] = pos;
             if (g->tensors[r].constant && !gn->constant) p->kept[r] = true;
         }
-        for (uint32_t k = 0; k < gn->n.n_out; k++) p->first[gn->n.out[k]] = p->last[gn->n.out[k]] = pos;
+        for (uint32_t k = 0; k < gn->n.n_out; k++) {
+            pnb_tensor r = root_of(p, gn->n.out[k]); /* itself, or what it is joined to: made by its first part */
+            if (p->first[r] == UNMADE) p->first[r] = pos;
+            p->last[r] = pos;
+        }
     }
     for (size_t t = 0; t < g->tensor_count; t++) {
         if (p->kept[t]) p->last[t] = (uint32_t)plan->order_count;
@@ -160,12 +169,13 @@ static void make_slots(planner *p) {
     for (uint32_t pos = 0; pos < plan->order_count; pos++) {
         const pnb_graph_node *gn = &g->nodes[plan->order[pos]];
         for (uint32_t k = 0; k < gn->n.n_out; k++) {
-            pnb_tensor t = gn->n.out[k];
+            pnb_tensor t = root_of(p, gn->n.out[k]);
+            if (p->slot[t] >= 0) continue; /* a later part of a join */
             uint64_t bytes = pnb_shape_bytes(g->tensors[t].shape);
             plan->report.tensors++;
             if (gn->constant && p->kept[t]) continue;
             plan->report.unshared_bytes += bytes;
-            int32_t s = k == 0 ? inplace_slot(p, &gn->n, pos) : -1;
+            int32_t s = k == 0 && t == gn->n.out[k] ? inplace_slot(p, &gn->n, pos) : -1;
             if (s < 0) {
                 s = (int32_t)p->slot_count++;
                 p->slots[s] = (pnb_slot){.bytes = bytes, .first = pos};
@@ -206,19 +216,25 @@ static pnb_status place_constants(planner *p) {
 static void resolve_places(planner *p) {
     const pnb_graph *g = p->g;
     pnb_plan *plan = p->plan;
-    for (size_t t = 0; t < g->tensor_count; t++) { /* a root has a lower number than its views */
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        const pnb_tensor_info *info = &g->tensors[t];
+        pnb_place *place = &plan->places[t];
+        if (root_of(p, (pnb_tensor)t) != (pnb_tensor)t) continue;
+        if (info->storage) {
+            *place = (pnb_place){.kind = PNB_IN_STORAGE, .block = (uint32_t)t, .storage = info->storage, .readable = true};
+            if (p->used[t]) plan->report.storage_bytes += pnb_shape_bytes(info->shape);
+        } else if (p->slot[t] >= 0) {
+            const pnb_slot *s = &p->slots[p->slot[t]];
+            *place = (pnb_place){.kind = PNB_IN_ARENA, .block = s->arena, .offset = s->offset, .first = p->first[t], .last = p->last[t]};
+        }
+    }
+    for (size_t t = 0; t < g->tensor_count; t++) {
         const pnb_tensor_info *info = &g->tensors[t];
         pnb_place *place = &plan->places[t];
         pnb_tensor root = root_of(p, (pnb_tensor)t);
         if (root != (pnb_tensor)t) {
             *place = plan->places[root];
             place->offset += info->offset;
-        } else if (info->storage) {
-            *place = (pnb_place){.kind = PNB_IN_STORAGE, .block = (uint32_t)t, .storage = info->storage, .readable = true};
-            if (p->used[t]) plan->report.storage_bytes += pnb_shape_bytes(info->shape);
-        } else if (p->slot[t] >= 0) {
-            const pnb_slot *s = &p->slots[p->slot[t]];
-            *place = (pnb_place){.kind = PNB_IN_ARENA, .block = s->arena, .offset = s->offset, .first = p->first[t], .last = p->last[t]};
         }
         place->bytes = pnb_shape_bytes(info->shape);
         place->elements = pnb_shape_count(info->shape);

@@ -4,7 +4,7 @@
  * are bound by loads and stores, so they have thin kernels that read each activation once, take the weights unpacked, and add to
  * what is there: the forward to the layer's output, the input gradient to the layer's input gradient (add_to, used by add_rows).
  * All of it is one trilinear form, sum w[r,c,t] z[n,r,p] x[n,c,p+t], and its derivatives by z, x and w are each other's.
- * Weight gradients are partial sums over SPLITS runs of rows, the last dimension of their tensor, so that an optimiser can add them
+ * Weight gradients are partial sums over a few runs of rows (more on a GPU, to fill it), the last dimension of their tensor, so that an optimiser can add them
  * up itself; reduce_rows does it for all others. Shapes that the thin kernels do not serve are made of conv2d and linear. */
 #include "ops/low_rank.h"
 
@@ -18,7 +18,7 @@
 
 enum { X, WEIGHT, BASE }; /* inputs of the product; of the weight gradient X (many channels), then: */
 enum { Z = 1 };
-enum { SPLITS = 8, MANY = 4, MOST_T = 8 };
+enum { CPU_SPLITS = 4, GPU_SPLITS = 32, MANY = 4, MOST_T = 8 };
 
 typedef struct attributes {
     uint32_t taps;    /* 1, or 9 for 3x3 with padding 1 */
@@ -74,7 +74,7 @@ static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tens
 /* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. */
 static uint32_t product_rows(const pnb_lower *l, const attributes *at, pnb_shape x) {
     enum { ENOUGH = 256 };
-    uint32_t rows = at->taps == 9 ? 2 : 4;
+    uint32_t rows = 4;
     uint64_t vec4s = (uint64_t)x.d[0] * x.d[2] * x.d[3] / 4;
     while (rows > 1 && (vec4s / rows < (pnb_lower_caps(l)->is_cpu ? ENOUGH : 16 * ENOUGH) || (at->taps == 9 && x.d[2] % rows)))
         rows /= 2;
@@ -186,7 +186,7 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
         .made = z.d[1],
         .height = plane.height,
         .width4 = plane.width4,
-        .splits = SPLITS,
+        .splits = pnb_lower_shape(l, node->out[0]).d[1],
         .scale = at.scale,
     };
     pnb_dispatch d = pnb_emit_begin(l, shader[load], "low_rank weight grad");
@@ -208,7 +208,8 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
 const pnb_op pnb_op_low_rank_weights = {.name = "low_rank_weights", .lower = weights_lower};
 
 static pnb_status weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor z, pnb_shape weight, attributes at, pnb_tensor *out) {
-    pnb_shape shape = pnb_shape2((uint32_t)pnb_shape_count(weight), SPLITS);
+    uint32_t splits = pnb_graph_caps(g)->is_cpu ? CPU_SPLITS : GPU_SPLITS;
+    pnb_shape shape = pnb_shape2((uint32_t)pnb_shape_count(weight), splits);
     pnb_tensor in[] = {x, z}, parts;
     PNB_TRY(pnb_graph_add(g, &pnb_op_low_rank_weights, in, 2, 0, &at, sizeof at, &shape, 1, &parts, 1));
     PNB_TRY(pnb_reduce_rows(g, PNB_SUM, parts, &parts));

@@ -7,6 +7,7 @@
 #include "graph/op.h"
 #include "ops/emit.h"
 #include "ops/ops.h"
+#include "ops/product.h"
 #include "ops/reduce.h"
 #include "ops/suite.h"
 
@@ -117,6 +118,13 @@ static pnb_status reduce_vjp(pnb_graph *g, const pnb_node *node, const pnb_tenso
 const pnb_op pnb_op_reduce = {.name = "reduce", .vjp = reduce_vjp, .lower = reduce_lower};
 
 /* ---- builders --------------------------------------------------------------------------------------------------- */
+
+pnb_tensor pnb_row_summands(const pnb_graph *g, pnb_tensor t) {
+    const pnb_node *node = pnb_graph_maker(g, t);
+    if (!node || node->op != &pnb_op_reduce) return PNB_NONE;
+    const attributes *a = (const attributes *)node->attr;
+    return a->axis == AXIS_ROWS && a->kind == PNB_SUM && a->scale == 1 ? node->in[0] : PNB_NONE;
+}
 
 /* Cut sums of `count` elements into chunks of a multiple of 4 where there are fewer than ROWS_ENOUGH of them. */
 static void cut(attributes *a, uint64_t sums, uint32_t count) {

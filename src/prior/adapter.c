@@ -119,6 +119,17 @@ static pnb_status describe(pnb_adapter *a) {
     return PNB_OK;
 }
 
+/* One optimiser dispatch walks over all tensors. */
+static pnb_status group(pnb_adapter *a) {
+    size_t n = a->weights.count;
+    pnb_storage **all = malloc((n ? n : 1) * sizeof *all);
+    if (!all) return pnb_fail(a->err, PNB_ERROR_OUT_OF_MEMORY, "adapter: no memory");
+    for (size_t i = 0; i < n; i++) all[i] = pnb_store_at(a->weights.store, i);
+    pnb_status status = pnb_store_group(a->weights.store, all, n);
+    free(all);
+    return status;
+}
+
 pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapter_params *params, pnb_adapter **out) {
     *out = NULL;
     PNB_TRY(check(err, prior, params));
@@ -131,6 +142,7 @@ pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapte
     pnb_status status = PNB_OK;
     PNB_TRY_GOTO(pnb_weights_init(err, "adapter", &a->weights));
     PNB_TRY_GOTO(describe(a));
+    PNB_TRY_GOTO(group(a));
     return PNB_OK;
 fail:
     pnb_adapter_destroy(out, NULL);

@@ -212,18 +212,22 @@ static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pn
     return pnb_axpby(g, 1, d->levels.level.alpha, rows, 1, d->levels.level.sigma, d->eps, &d->x_t);
 }
 
-/* Gradients of the adapter's parameters for residual r = eps_phi - eps with cotangent r, and their Adam steps. */
-static pnb_status adapter_tensors(pnb_solver *s, pnb_graph *g, pnb_tensor *out, uint32_t room, uint32_t *n) {
+enum { MAX_ADAPTER = 1024 };
+
+static pnb_status too_many(pnb_solver *s, size_t n) {
+    return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %zu tensors, at most %d are supported", n, MAX_ADAPTER);
+}
+
+/* The adapter's parameters in this graph. */
+static pnb_status adapter_tensors(pnb_solver *s, pnb_graph *g, pnb_tensor *out, uint32_t *n) {
     pnb_store *store = pnb_adapter_store(s->adapter);
     *n = (uint32_t)pnb_store_count(store);
-    if (*n > room)
-        return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %u tensors, at most %u are supported", *n, room);
+    if (*n > MAX_ADAPTER) return too_many(s, *n);
     for (uint32_t i = 0; i < *n; i++) PNB_TRY(pnb_graph_bind(g, pnb_store_at(store, i), &out[i]));
     return PNB_OK;
 }
 
-enum { MAX_ADAPTER = 1024 };
-
+/* Adam steps of the adapter's parameters from their gradients for residual r = eps_phi - eps with cotangent r. */
 static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
                                 const pnb_tensor *w, const pnb_tensor *grad, uint32_t n, uint32_t rows) {
     pnb_adam adam = {.beta1 = (float)o->beta1,
@@ -231,18 +235,15 @@ static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *
                      .eps = 1e-8f,
                      .gscale = 2.0f / (float)rows,
                      .lr_index = PNB_STATE_AUX_LR};
+    pnb_tensor m[MAX_ADAPTER], v[MAX_ADAPTER];
     for (uint32_t i = 0; i < n; i++) {
-        if (grad[i] == PNB_NONE) continue;
         char name[160];
-        pnb_tensor m, v;
-        const char *param = pnb_storage_name(pnb_store_at(pnb_adapter_store(s->adapter), i));
-        snprintf(name, sizeof name, "m.%s", param);
-        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &m));
+        snprintf(name, sizeof name, "m.%s", pnb_storage_name(pnb_store_at(pnb_adapter_store(s->adapter), i)));
+        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &m[i]));
         name[0] = 'v';
-        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &v));
-        PNB_TRY(pnb_adam_step(g, w[i], m, v, grad[i], state, adam));
+        PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &v[i]));
     }
-    return PNB_OK;
+    return pnb_adam_steps(g, w, m, v, grad, n, state, adam);
 }
 
 static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
@@ -254,7 +255,7 @@ static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     pnb_eps_params q = {.label = PNB_NONE, .adapter = s->adapter, .checkpoint = o->checkpointing};
     PNB_TRY(pnb_prior_eps(s->task.prior, g, d.x_t, d.levels.level, &q, &eps));
     PNB_TRY(pnb_sub(g, eps, d.eps, &r));
-    PNB_TRY(adapter_tensors(s, g, w, MAX_ADAPTER, &n));
+    PNB_TRY(adapter_tensors(s, g, w, &n));
     PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, w, n, grad));
     return train_adapter(s, g, o, state, w, grad, n, d.n);
 }
@@ -314,7 +315,7 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
     pnb_eps_params q = {.label = PNB_NONE, .adapter = s->adapter, .adapter_begin = d.n, .checkpoint = o->checkpointing};
     PNB_TRY(pnb_prior_eps(s->task.prior, g, xx, level, &q, &eps));
     PNB_TRY(pnb_sub(g, eps, ee, &r));
-    if (fused) PNB_TRY(adapter_tensors(s, g, wrt + 1, MAX_ADAPTER, &n));
+    if (fused) PNB_TRY(adapter_tensors(s, g, wrt + 1, &n));
     wrt[0] = xx;
     PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, wrt, n + 1, grad));
     PNB_TRY(pnb_graph_slice0(g, grad[0], 0, d.n, &theta));
@@ -348,6 +349,26 @@ static pnb_finish finish_of(const ppm_options *o) {
     return (pnb_finish){(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size};
 }
 
+/* Adam's moments of the adapter's tensors, laid out as these are. */
+static pnb_status describe_moments(pnb_solver *s) {
+    pnb_store *params = pnb_adapter_store(s->adapter);
+    pnb_storage *moments[2][MAX_ADAPTER];
+    size_t n = pnb_store_count(params);
+    if (n > MAX_ADAPTER) return too_many(s, n);
+    for (size_t i = 0; i < n; i++) {
+        const pnb_storage *p = pnb_store_at(params, i);
+        for (int k = 0; k < 2; k++) {
+            char name[160];
+            int length = snprintf(name, sizeof name, "%c.%s", "mv"[k], pnb_storage_name(p));
+            if (length < 0 || (size_t)length >= sizeof name)
+                return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: tensor name too long: %s", name);
+            PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &moments[k][i]));
+        }
+    }
+    for (int k = 0; k < 2; k++) PNB_TRY(pnb_store_group(s->store, moments[k], n));
+    return PNB_OK;
+}
+
 static pnb_status describe(pnb_solver *s, const ppm_options *o) {
     pnb_adapter_params a = {.rank = (uint32_t)o->rank,
                             .scale = (float)o->lora_scale,
@@ -359,17 +380,7 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o) {
     PNB_TRY(pnb_adapter_create(s->err, s->task.prior, &a, &s->adapter));
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
-    pnb_store *params = pnb_adapter_store(s->adapter);
-    for (size_t i = 0; i < pnb_store_count(params); i++) {
-        const pnb_storage *p = pnb_store_at(params, i);
-        char name[160];
-        int n = snprintf(name, sizeof name, "m.%s", pnb_storage_name(p));
-        if (n < 0 || (size_t)n >= sizeof name)
-            return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: tensor name too long: %s", name);
-        PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
-        name[0] = 'v';
-        PNB_TRY(pnb_store_add(s->store, name, pnb_storage_shape(p), PNB_STORAGE_VARIABLE, &unused));
-    }
+    PNB_TRY(describe_moments(s));
     fill_rows(s, o);
     if (!o->finish) return PNB_OK;
     pnb_finish f = finish_of(o);

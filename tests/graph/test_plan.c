@@ -43,6 +43,38 @@ static void test_dead_nodes(void **state) {
     pnb_plan_destroy(&plan);
 }
 
+/* Joined results lie where the join says, apart from all that lives before its last use. */
+static void test_join(void **state) {
+    fixture *f = *state;
+    pnb_tensor a = fake_node(f->g, &fake_plain, f->variable, PNB_NONE, pnb_shape1(100)), join, other;
+    pnb_tensor b = fake_node(f->g, &fake_plain, a, PNB_NONE, pnb_shape2(1, 256)); /* dies here, were it not for the join */
+    pnb_tensor c = fake_node(f->g, &fake_inplace, b, PNB_NONE, pnb_shape2(16, 16)), flat;
+    assert_int_equal(pnb_graph_reshape(f->g, c, pnb_shape1(256), &flat), PNB_OK);
+    uint64_t offsets[] = {0, 512};
+    assert_int_equal(pnb_graph_join(f->g, (pnb_tensor[]){a, a}, offsets, 2, 400, &join), PNB_ERROR_INTERNAL);
+    assert_int_equal(pnb_graph_join(f->g, (pnb_tensor[]){a, flat}, offsets, 2, 300, &join), PNB_ERROR_INTERNAL);
+    assert_int_equal(pnb_graph_join(f->g, (pnb_tensor[]){a, f->variable}, offsets, 2, 400, &join), PNB_ERROR_INTERNAL);
+    assert_int_equal(pnb_graph_join(f->g, (pnb_tensor[]){a, flat}, offsets, 2, 400, &join), PNB_OK);
+    assert_false(pnb_graph_joinable(f->g, a));
+    other = fake_node(f->g, &fake_plain, f->variable, PNB_NONE, pnb_shape1(100));
+    fake_update(f->g, f->variable, other);
+    fake_update(f->g, f->variable, join);
+    pnb_plan *plan = fake_plan(f->g, NULL);
+    assert_int_equal(plan->order_count, 6);
+    const pnb_place *p = plan->places;
+    assert_int_equal(p[a].offset, p[join].offset);
+    assert_int_equal(p[c].offset, p[join].offset + 512);
+    assert_int_equal(p[flat].offset, p[c].offset);
+    assert_int_equal(p[join].first, 0);
+    assert_int_equal(p[join].last, 5);
+    const pnb_tensor apart[] = {b, other};
+    for (int i = 0; i < 2; i++) {
+        const pnb_place *q = &p[apart[i]];
+        assert_true(q->block != p[join].block || q->offset + q->bytes <= p[join].offset || q->offset >= p[join].offset + p[join].bytes);
+    }
+    pnb_plan_destroy(&plan);
+}
+
 static void test_prologue(void **state) {
     fixture *f = *state;
     pnb_shape s = pnb_shape1(64);
@@ -284,6 +316,6 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_dead_nodes),    TEST(test_prologue),      TEST(test_chain),
                                        TEST(test_equal_constants_are_one), TEST(test_inplace_chain), TEST(test_inplace_rules), TEST(test_errors),
-                                       cmocka_unit_test(test_random_graphs), TEST(test_large_graph_is_quick)};
+                                       TEST(test_join), cmocka_unit_test(test_random_graphs), TEST(test_large_graph_is_quick)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

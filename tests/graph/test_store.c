@@ -58,7 +58,45 @@ static void test_copies(void **state) {
     pnb_store_destroy(&s, gpu);
 }
 
+/* Grouped tensors lie one behind the other by rank, are listed, written and read as all are, and are views of one in a graph. */
+static void test_groups(void **state) {
+    bench b = bench_begin(state);
+    const pnb_shape shapes[] = {{2, {5, 7, 1, 1}}, {1, {3, 1, 1, 1}}, {2, {64, 1, 1, 1}}, {1, {70, 1, 1, 1}}};
+    const uint64_t offsets[] = {768, 0, 1024, 256}; /* [3], [70], [5,7], [64,1] */
+    pnb_storage *t[4], *frozen;
+    char name[8] = "t0";
+    for (int i = 0; i < 4; i++, name[1]++) TEST_OK(b.err, pnb_store_add(b.store, name, shapes[i], PNB_STORAGE_VARIABLE, &t[i]));
+    TEST_OK(b.err, pnb_store_add(b.store, "frozen", pnb_shape1(4), PNB_STORAGE_FROZEN, &frozen));
+    TEST_OK(b.err, pnb_store_group(b.store, t, 4));
+    assert_int_equal(pnb_store_group(b.store, t + 3, 1), PNB_ERROR_USAGE);
+    assert_non_null(strstr(b.err->message, "tensor 't3' cannot be grouped"));
+    assert_int_equal(pnb_store_group(b.store, &frozen, 1), PNB_ERROR_USAGE);
+    assert_int_equal(pnb_store_count(b.store), 5);
+    TEST_OK(b.err, pnb_store_commit(b.store, b.gpu));
+    pnb_gpu_binding first = pnb_storage_binding(t[1]);
+    pnb_tensor tensor[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        float in[70], out[70];
+        uint64_t n = pnb_shape_count(shapes[i]), offset;
+        pnb_gpu_binding at = pnb_storage_binding(t[i]);
+        assert_ptr_equal(at.buffer, first.buffer);
+        assert_int_equal(at.offset - first.offset, offsets[i]);
+        for (uint32_t k = 0; k < n; k++) in[k] = (float)(100 * i + k);
+        TEST_OK(b.err, pnb_storage_write(t[i], b.gpu, in, n));
+        TEST_OK(b.err, pnb_storage_read(t[i], b.gpu, out, n));
+        assert_memory_equal(in, out, n * sizeof *in);
+        TEST_OK(b.err, pnb_graph_bind(b.g, t[i], &tensor[i]));
+        assert_true(pnb_shape_equal(pnb_graph_shape(b.g, tensor[i]), shapes[i]));
+        assert_int_equal(pnb_graph_root(b.g, tensor[i], &offset), pnb_graph_root(b.g, tensor[0], &(uint64_t){0}));
+        assert_int_equal(offset, offsets[i]);
+        pnb_tensor again;
+        TEST_OK(b.err, pnb_graph_bind(b.g, t[i], &again));
+        assert_int_equal(again, tensor[i]);
+    }
+    bench_end(&b);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_describe), cmocka_unit_test(test_copies)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_describe), cmocka_unit_test(test_copies), cmocka_unit_test(test_groups)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
