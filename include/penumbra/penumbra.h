@@ -281,9 +281,9 @@ PNB_API pnb_status pnb_run_create(pnb_problem *problem, pnb_run **out);
 /* The same interface for draws from a prior. */
 typedef struct pnb_sample_params {
     size_t struct_size;
-    const char *sampler;    /* "ddim" or "ddpm" */
+    const char *sampler;    /* "ddim", "ddpm" or "heun" */
     uint32_t n;             /* samples */
-    uint32_t steps;         /* 0: all of the schedule (ddpm), 100 (ddim) */
+    uint32_t steps;         /* 0: all of the schedule (ddpm), 100 (ddim), 40 (heun, two evaluations each) */
     double eta;             /* ddim: noise, 0 (none) to 1 */
     uint32_t height, width; /* image priors; 0: the size that it was trained on */
     uint64_t seed;

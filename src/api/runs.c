@@ -53,22 +53,37 @@ pnb_status pnb_run_create(pnb_problem *p, pnb_run **out) {
     return PNB_OK;
 }
 
+static pnb_status choose_sampler(pnb_error *err, const pnb_sample_params *given, pnb_sampler_params *p) {
+    static const struct {
+        const char *name;
+        pnb_sampler sampler;
+        uint32_t steps;
+    } samplers[] = {{"ddim", PNB_SAMPLER_DDIM, 100}, {"ddpm", PNB_SAMPLER_DDPM, 0}, {"heun", PNB_SAMPLER_HEUN, 40}};
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+        if (strcmp(given->sampler, samplers[i].name) != 0) continue;
+        p->sampler = samplers[i].sampler;
+        if (!p->steps) p->steps = samplers[i].steps;
+        if (!(p->eta >= 0 && p->eta <= 1)) {
+            return pnb_fail(err, PNB_ERROR_USAGE, "eta: expected 0 to 1, found %g", p->eta);
+        }
+        if (p->eta > 0 && p->sampler != PNB_SAMPLER_DDIM) {
+            return pnb_fail(err, PNB_ERROR_USAGE, "eta: only ddim has it, the sampler is %s", given->sampler);
+        }
+        return PNB_OK;
+    }
+    return pnb_fail(err, PNB_ERROR_USAGE, "sampler: expected ddim, ddpm or heun, found '%.100s'", given->sampler);
+}
+
 static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     pnb_error *err = &r->ctx->error;
     pnb_prior *prior = r->model->prior;
     uint32_t side = pnb_prior_size_hint(prior), dim = pnb_prior_dim(prior), multiple = pnb_prior_multiple(prior);
     pnb_sampler_params p = {.steps = given->steps, .eta = given->eta, .n = given->n, .seed = given->seed};
-    if (strcmp(given->sampler, "ddim") == 0) {
-        p.ddim = 1;
-        if (!p.steps) p.steps = 100;
-    } else if (strcmp(given->sampler, "ddpm") != 0) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "sampler: expected ddim or ddpm, found '%.100s'", given->sampler);
-    }
+    PNB_TRY(choose_sampler(err, given, &p));
     uint32_t most = pnb_prior_schedule(prior)->steps;
     if (p.steps > most)
         return pnb_fail(err, PNB_ERROR_INPUT, "steps: at most %u (the prior's schedule), found %u", most, p.steps);
     if (p.n == 0) return pnb_fail(err, PNB_ERROR_USAGE, "sample: n must be 1 or more");
-    if (!(p.eta >= 0 && p.eta <= 1)) return pnb_fail(err, PNB_ERROR_USAGE, "eta: expected 0 to 1, found %g", p.eta);
     p.clip = dim == 0;
     p.height = dim ? 0 : given->height ? given->height : side;
     p.width = dim ? 0 : given->width ? given->width : side;

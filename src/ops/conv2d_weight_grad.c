@@ -3,15 +3,18 @@
  *
  *     gw[o,c,u,v] = sum_{n,i,j} gy[n,o,i,j] x[n,c,i*stride+u-pad,j*stride+v-pad]
  *
- * Made as partial sums over `splits` runs of image rows, which a reduction sums in a fixed order: no atomics. */
+ * 3x3 with stride 1 and pad 1: Winograd's F(3x3, 4x4), where the device can bind its operands. All else: partial sums
+ * over `splits` runs of image rows, which a reduction sums in a fixed order. No atomics. */
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
 #include "ops/conv2d_sizes.h"
+#include "ops/conv2d_weight_grad_winograd.h"
 #include "ops/emit.h"
 #include "ops/load.h"
 #include "ops/ops.h"
 #include "ops/suite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { X, GY }; /* inputs */
@@ -22,6 +25,10 @@ typedef struct attributes {
 } attributes;
 
 extern const pnb_op pnb_op_conv2d_weight_grad;
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) {
+    return (a + b - 1) / b;
+}
 
 static uint64_t blocks_of(uint32_t channels) {
     return (channels + PNB_CONV_BLOCK - 1) / PNB_CONV_BLOCK;
@@ -103,7 +110,153 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
 
 const pnb_op pnb_op_conv2d_weight_grad = {.name = "conv2d_weight_grad", .lower = lower};
 
+/* ---- Winograd's form: 3x3, stride 1, pad 1 (conv2d_weight_grad_winograd.h) --------------------------------------- */
+
+typedef struct tile_attributes {
+    pnb_push_conv2d_weight_grad_winograd sizes;
+    uint32_t grad; /* tiles: of gy */
+} tile_attributes;
+
+static tile_attributes tile_attributes_of(const pnb_node *node) {
+    tile_attributes at;
+    memcpy(&at, node->attr, sizeof at);
+    return at;
+}
+
+static pnb_status tiles_lower(pnb_lower *l, const pnb_node *node) {
+    tile_attributes at = tile_attributes_of(node);
+    bool texel = pnb_emit_texel(l, node->in[0]);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/conv2d_weight_grad_tiles.texel" : "ops/conv2d_weight_grad_tiles",
+                                    at.grad ? "conv2d weight grad tiles of gy" : "conv2d weight grad tiles of x");
+    pnb_emit_spec(&d, at.grad);
+    pnb_emit_spec(&d, at.sizes.width % 4 == 0);
+    pnb_emit_read(&d, node->in[0], texel);
+    pnb_emit_write(&d, node->out[0]);
+    at.sizes.count = PNB_WG_PANEL * ceil_div(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads;
+    pnb_emit_push(&d, &at.sizes, sizeof at.sizes);
+    pnb_groups_1d(pnb_lower_caps(l), at.sizes.count, d.spec[0], d.groups);
+    d.gbyte = 4e-9 * (pnb_emit_count(l, node->in[0]) + (double)pnb_emit_count(l, node->out[0]));
+    return pnb_lower_emit(l, &d);
+}
+
+/* Register tiles: large on a CPU, where the accumulators may lie in its first cache. */
+static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
+    static const char *const shader[] = {"ops/conv2d_weight_grad_product", "ops/conv2d_weight_grad_product.texel",
+                                         "ops/conv2d_weight_grad_product.spread"};
+    tile_attributes at = tile_attributes_of(node);
+    const pnb_push_conv2d_weight_grad_winograd *s = &at.sizes;
+    pnb_load load = pnb_load_choose(l, node->in[X], node->in[GY]);
+    bool cpu = pnb_lower_caps(l)->is_cpu;
+    uint32_t local = cpu ? PNB_WG_PANEL : 32, wide = cpu && s->in_channels > 4 * PNB_WG_PANEL ? 8 : 4;
+    uint32_t panels = cpu && s->out_channels > PNB_WG_PANEL ? 2 : 1;
+    pnb_dispatch d = pnb_emit_begin(l, shader[load], "conv2d weight grad product");
+    d.spec[0] = local;
+    pnb_emit_spec(&d, wide);
+    pnb_emit_spec(&d, panels);
+    pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, node->in[GY], load != PNB_LOAD_STORAGE);
+    pnb_emit_write(&d, node->out[0]);
+    pnb_emit_push(&d, s, sizeof *s);
+    d.groups[0] = ceil_div(s->in_channels, wide * local);
+    d.groups[1] = ceil_div(s->out_channels, panels * PNB_WG_PANEL);
+    d.groups[2] = PNB_WG_POINTS * s->splits;
+    d.gflop = 2e-9 * PNB_WG_POINTS * 4 * s->quads * (double)s->in_channels * s->out_channels;
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status taps_lower(pnb_lower *l, const pnb_node *node) {
+    tile_attributes at = tile_attributes_of(node);
+    bool texel = pnb_emit_texel(l, node->in[0]);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/conv2d_weight_grad_taps.texel" : "ops/conv2d_weight_grad_taps",
+                                    "conv2d weight grad taps");
+    pnb_emit_spec(&d, at.sizes.in_channels % 4 == 0);
+    pnb_emit_read(&d, node->in[0], texel);
+    pnb_emit_write(&d, node->out[0]);
+    at.sizes.count = at.sizes.out_channels * ceil_div(at.sizes.in_channels, 4);
+    pnb_emit_push(&d, &at.sizes, sizeof at.sizes);
+    pnb_groups_1d(pnb_lower_caps(l), at.sizes.count, d.spec[0], d.groups);
+    d.gbyte = 4e-9 * (pnb_emit_count(l, node->in[0]) + (double)pnb_emit_count(l, node->out[0]));
+    return pnb_lower_emit(l, &d);
+}
+
+static const pnb_op op_tiles = {.name = "conv2d_weight_grad_tiles", .lower = tiles_lower};
+static const pnb_op op_product = {.name = "conv2d_weight_grad_product", .lower = product_lower};
+static const pnb_op op_taps = {.name = "conv2d_weight_grad_taps", .lower = taps_lower};
+
+/* Sizes of the tiles and of the sums. The tiles of a small gradient are summed in several runs, to fill a device: by
+ * the shape alone, as everywhere. */
+static pnb_push_conv2d_weight_grad_winograd winograd_sizes(const pnb_push_conv2d *p) {
+    enum {
+        LEAST_RUN = 32,
+        ODD = 24
+    }; /* strides are odd multiples of 128 bytes, so that 36 streams share no cache set */
+    pnb_push_conv2d_weight_grad_winograd s = {
+        .batch = p->batch,
+        .height = p->height,
+        .width = p->width,
+        .in_channels = p->in_channels,
+        .out_channels = p->out_channels,
+        .tiles_y = ceil_div(p->height, PNB_WG_TILE),
+        .tiles_x = ceil_div(p->width, PNB_WG_TILE),
+    };
+    s.quads = ceil_div(s.batch * s.tiles_y * s.tiles_x, 4);
+    s.x_stride = ceil_div(s.in_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
+    s.gy_stride = ceil_div(s.out_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
+    s.m_stride = s.out_channels * ceil_div(s.in_channels, 4) + ODD;
+    uint32_t one = PNB_WG_POINTS * ceil_div(s.in_channels, 4) * ceil_div(s.out_channels, PNB_WG_PANEL);
+    uint32_t splits = INVOCATIONS / one, most = ceil_div(s.quads, LEAST_RUN);
+    if (splits > most) splits = most;
+    s.run = ceil_div(s.quads, splits ? splits : 1);
+    s.splits = ceil_div(s.quads, s.run);
+    return s;
+}
+
+/* Whether a device may bind the transformed operands. */
+static bool winograd_fits(const pnb_gpu_caps *caps, const pnb_push_conv2d *p) {
+    pnb_push_conv2d_weight_grad_winograd s = winograd_sizes(p);
+    uint64_t most = s.x_stride > s.gy_stride ? s.x_stride : s.gy_stride, sums = (uint64_t)s.splits * s.m_stride;
+    uint64_t bytes = 16 * PNB_WG_POINTS * (most > sums ? most : sums);
+    return bytes <= caps->max_binding_bytes && bytes <= caps->max_buffer_bytes;
+}
+
+static pnb_status build_tiles(pnb_graph *g, pnb_tensor t, tile_attributes at, pnb_tensor *out) {
+    at.sizes.channels = pnb_graph_shape(g, t).d[1];
+    pnb_shape shape = pnb_shape3(PNB_WG_POINTS, at.grad ? at.sizes.gy_stride : at.sizes.x_stride, 4);
+    return pnb_graph_add(g, &op_tiles, &t, 1, 0, &at, sizeof at, &shape, 1, out, 1);
+}
+
+static pnb_status build_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor gy, const pnb_push_conv2d *p, pnb_tensor *gw) {
+    tile_attributes at = {.sizes = winograd_sizes(p)};
+    pnb_tensor in[2], sums;
+    PNB_TRY(build_tiles(g, x, at, &in[X]));
+    at.grad = 1;
+    PNB_TRY(build_tiles(g, gy, at, &in[GY]));
+    pnb_shape shape = pnb_shape3(at.sizes.splits * PNB_WG_POINTS, at.sizes.m_stride, 4);
+    PNB_TRY(pnb_graph_add(g, &op_product, in, 2, 0, &at, sizeof at, &shape, 1, &sums, 1));
+    shape = pnb_shape4(p->out_channels, p->in_channels, 3, 3);
+    return pnb_graph_add(g, &op_taps, &sums, 1, 0, &at, sizeof at, &shape, 1, gw, 1);
+}
+
 /* ---- builder ---------------------------------------------------------------------------------------------------- */
+
+static bool prefers_winograd(pnb_graph *g, const pnb_push_conv2d *p) {
+    static const char *const ways[] = {"direct", "winograd 4x4"};
+    bool one_to_one = p->kernel_h == 3 && p->kernel_w == 3 && p->stride == 1 && p->pad == 1;
+    if (!one_to_one || !winograd_fits(pnb_graph_caps(g), p)) return false;
+    char key[96];
+    snprintf(key, sizeof key, "conv2d_weight_grad 3x3 n%u c%u o%u %ux%u", p->batch, p->in_channels, p->out_channels,
+             p->height, p->width);
+    return pnb_graph_choose(g, key, ways, 2, 1) == 1;
+}
+
+static pnb_status build_direct(pnb_graph *g, pnb_tensor x, pnb_tensor gy, attributes at, const pnb_push_conv2d *p,
+                               pnb_tensor *gw) {
+    pnb_shape shape = pnb_shape4(splits_of(p), p->out_channels, p->in_channels, p->kernel_h * p->kernel_w);
+    pnb_tensor in[] = {x, gy}, part;
+    PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_weight_grad, in, 2, 0, &at, sizeof at, &shape, 1, &part, 1));
+    if (shape.d[0] > 1) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, part, &part));
+    return pnb_graph_reshape(g, part, pnb_shape4(p->out_channels, p->in_channels, p->kernel_h, p->kernel_w), gw);
+}
 
 pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb_shape weight, uint32_t stride,
                                   uint32_t pad, pnb_tensor *gw) {
@@ -111,11 +264,7 @@ pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb
     PNB_TRY(pnb_graph_check(g, "conv2d_weight_grad", "gy", gy));
     attributes at = {stride, pad, weight.d[2], weight.d[3]};
     pnb_push_conv2d p = sizes_of(pnb_graph_shape(g, x), pnb_graph_shape(g, gy), at);
-    pnb_shape shape = pnb_shape4(splits_of(&p), p.out_channels, p.in_channels, p.kernel_h * p.kernel_w);
-    pnb_tensor in[] = {x, gy}, part;
-    PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_weight_grad, in, 2, 0, &at, sizeof at, &shape, 1, &part, 1));
-    if (shape.d[0] > 1) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, part, &part));
-    return pnb_graph_reshape(g, part, weight, gw);
+    return prefers_winograd(g, &p) ? build_winograd(g, x, gy, &p, gw) : build_direct(g, x, gy, at, &p, gw);
 }
 
 /* ---- cases: in = {x, gy}, arg = {kernel height, width, stride, pad} --------------------------------------------- */
@@ -175,6 +324,9 @@ static const pnb_op_case cases[] = {
     {.name = "n2 c4 o3 7x9 k3 s2", GRAD(2, 4, 3, 7, 9, 4, 5, 3, 3, 2, 1)},
     {.name = "n1 c2 o2 9x11 k5 s3 pad 1", GRAD(1, 2, 2, 9, 11, 3, 3, 5, 5, 3, 1)},
     {.name = "n1 c2 o3 5x6 k1x3 pad 1", GRAD(1, 2, 3, 5, 6, 7, 6, 1, 3, 1, 1)},
+    {.name = "n5 c37 o23 9x10 k3", GRAD3(5, 37, 23, 9, 10)},
+    {.name = "n1 c66 o17 33x20 k3", GRAD3(1, 66, 17, 33, 20)},
+    {.name = "n4 c3 o4 64x64 k3, in splits", GRAD3(4, 3, 4, 64, 64)},
     {.name = "bench 32 to 32, 32x32, b16", GRAD3(16, 32, 32, 32, 32), .bench = true},
     {.name = "bench 128 to 128, 64x64", GRAD3(1, 128, 128, 64, 64), .bench = true},
     {.name = "bench 256 to 256, 32x32", GRAD3(1, 256, 256, 32, 32), .bench = true},

@@ -180,6 +180,13 @@ uint32_t pnb_schedule_index_of_rho(const pnb_schedule *s, double rho) {
     return low;
 }
 
+double pnb_schedule_t_of_rho(const pnb_schedule *s, double rho) {
+    uint32_t above = pnb_schedule_index_of_rho(s, rho), below = above ? above - 1 : 0;
+    if (rho >= s->rho[above] || above == 0) return s->timestep_map[above];
+    double low = log(s->alpha_bar[below]), part = (-log1p(rho * rho) - low) / (log(s->alpha_bar[above]) - low);
+    return (1 - part) * s->timestep_map[below] + part * s->timestep_map[above];
+}
+
 /* ---- continuous views -------------------------------------------------------------------------------------------- */
 
 double pnb_vp_sigma_of_tau(double tau) {

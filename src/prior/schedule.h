@@ -25,6 +25,8 @@ pnb_status pnb_schedule_respace(pnb_error *err, const pnb_schedule *full, const 
 void pnb_schedule_finish(pnb_schedule *s);
 /* Smallest index whose rho is >= the given one (clamped to T-1). */
 uint32_t pnb_schedule_index_of_rho(const pnb_schedule *s, double rho);
+/* What the network receives for a noise level between two indices: log(alpha_bar) is linear there. Clamped to the ends. */
+double pnb_schedule_t_of_rho(const pnb_schedule *s, double rho);
 
 /* Continuous VP view (algorithms.md 1.2): tau in (0,1]. */
 double pnb_vp_sigma_of_tau(double tau);

@@ -1,9 +1,15 @@
-/* Draws from the prior itself: ancestral DDPM sampling and DDIM (algorithms.md 3.1), as a solver without a measurement.
+/* Draws from the prior itself: ancestral DDPM sampling, DDIM (algorithms.md 3.1) and EDM's Heun (3.2), as a solver without
+ * a measurement.
  *
  * DDPM: x0 = (x - sigma eps)/alpha, clamped if asked; mean = c1 x0 + c2 x; x' = mean + exp(log Sigma/2) z, none at the
  * last step. Networks with twice the channels give log Sigma = f log beta + (1-f) log beta~, f = (v+1)/2; otherwise
  * Sigma = beta~. DDIM: x' = alpha' x0 + sqrt(1 - alpha'^2 - s^2) eps + s z, with eps taken anew from the clamped x0, as
- * guided-diffusion does. Every coefficient comes from the row of the step.
+ * guided-diffusion does.
+ *
+ * Heun (Karras et al. 2022, algorithm 2, without churn), in x/alpha = x_0 + rho eps, whose slope in rho is eps: an Euler
+ * step to the next level, the slope there, and the step again with the mean of both; to level 0 the Euler step alone.
+ *
+ * Every coefficient comes from the row of the step.
  */
 #include "solve/phases.h"
 
@@ -11,7 +17,7 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* x' = a x0 + b x + c eps + d z; e, f: log beta and log beta~ for learned variances. */
 enum {
@@ -28,7 +34,19 @@ enum {
     ROW_LOG_POST,
     ROW_END
 };
-_Static_assert(ROW_END <= PNB_ROW_SIZE, "a row of the step table is too short");
+/* Heun: the level of the step, the next one, and next rho less rho. */
+enum {
+    HEUN_T = PNB_ROW_FREE,
+    HEUN_ALPHA,
+    HEUN_SIGMA,
+    HEUN_NEXT_T,
+    HEUN_NEXT_ALPHA,
+    HEUN_NEXT_SIGMA,
+    HEUN_STEP,
+    HEUN_END
+};
+_Static_assert((int)ROW_END <= PNB_ROW_SIZE && (int)HEUN_END <= PNB_ROW_SIZE, "a row of the step table is too short");
+static const double HEUN_RHO_MIN = 0.002, HEUN_RHO_MAX = 80;
 
 static bool learned(const pnb_prior *prior) {
     return pnb_prior_channels(prior) && pnb_prior_out_channels(prior) == 2 * pnb_prior_channels(prior);
@@ -43,7 +61,7 @@ static void fill_rows(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_pa
         row[ROW_SIGMA] = (float)r->sigma[t];
         row[ROW_INV_ALPHA] = (float)(1 / r->alpha[t]);
         row[ROW_RHO] = (float)r->rho[t];
-        if (q->ddim) {
+        if (q->sampler == PNB_SAMPLER_DDIM) {
             double prev = t ? r->alpha_bar[t - 1] : 1, now = r->alpha_bar[t];
             double noise = q->eta * sqrt((1 - prev) / (1 - now) * (1 - now / prev));
             row[ROW_X0] = (float)sqrt(prev);
@@ -57,6 +75,30 @@ static void fill_rows(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_pa
             row[ROW_LOG_POST] = (float)r->posterior_log_variance_clipped[t];
         }
     }
+}
+
+static void fill_level(const pnb_schedule *r, double rho, float *t_alpha_sigma) {
+    double alpha = 1 / sqrt(1 + rho * rho);
+    t_alpha_sigma[0] = (float)pnb_schedule_t_of_rho(r, rho);
+    t_alpha_sigma[1] = (float)alpha;
+    t_alpha_sigma[2] = (float)(rho * alpha);
+}
+
+/* Karras' levels, as far as the prior's schedule reaches; the largest into *rho_max. */
+static pnb_status fill_heun_rows(pnb_solver *s, const pnb_schedule *r, double *rho_max) {
+    double *rho = malloc(s->n_rows * sizeof *rho);
+    if (!rho) return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "sample: no host memory for %u noise levels", s->n_rows);
+    pnb_edm_sigmas(s->n_rows, fmax(HEUN_RHO_MIN, r->rho[0]), fmin(HEUN_RHO_MAX, r->rho[r->steps - 1]), rho);
+    for (uint32_t i = 0; i < s->n_rows; i++) {
+        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
+        double next = i + 1 < s->n_rows ? rho[i + 1] : 0;
+        fill_level(r, rho[i], row + HEUN_T);
+        fill_level(r, next, row + HEUN_NEXT_T);
+        row[HEUN_STEP] = (float)(next - rho[i]);
+    }
+    *rho_max = rho[0];
+    free(rho);
+    return PNB_OK;
 }
 
 static pnb_status column(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out) {
@@ -95,67 +137,115 @@ static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, con
                               pnb_tensor *next) {
     pnb_tensor raw, eps, x0, z, a, b, c, d, inverse, rho, mean;
     pnb_level level;
+    bool ddim = q->sampler == PNB_SAMPLER_DDIM;
     PNB_TRY(column(s, g, state, ROW_T, &level.t));
     PNB_TRY(column(s, g, state, ROW_ALPHA, &level.alpha));
     PNB_TRY(column(s, g, state, ROW_SIGMA, &level.sigma));
     PNB_TRY(column(s, g, state, ROW_INV_ALPHA, &inverse));
     PNB_TRY(column(s, g, state, ROW_RHO, &rho));
     PNB_TRY(column(s, g, state, ROW_X0, &a));
-    PNB_TRY(column(s, g, state, q->ddim ? ROW_EPS : ROW_X, &b));
+    PNB_TRY(column(s, g, state, ddim ? ROW_EPS : ROW_X, &b));
     PNB_TRY(column(s, g, state, ROW_Z, &d));
     PNB_TRY(network(s, g, x, level, &raw, &eps));
     PNB_TRY(pnb_axpby(g, 1, inverse, x, -1, rho, eps, &x0));
     if (q->clip) {
         PNB_TRY(pnb_clamp(g, x0, -1, 1, &x0));
-        if (q->ddim) { /* eps of the clamped estimate: (x - alpha x0)/sigma */
+        if (ddim) { /* eps of the clamped estimate: (x - alpha x0)/sigma */
             PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, -1, level.alpha, x0, &c));
             PNB_TRY(pnb_binary_op(g, PNB_DIV, c, level.sigma, &eps));
         }
     }
-    PNB_TRY(pnb_axpby(g, 1, a, x0, 1, b, q->ddim ? eps : x, &mean));
+    PNB_TRY(pnb_axpby(g, 1, a, x0, 1, b, ddim ? eps : x, &mean));
     PNB_TRY(pnb_noise_normal(g, s->sample, q->seed, PNB_STREAM_SAMPLER, state, PNB_STATE_DRAW, &z));
-    if (!q->ddim && learned(s->task.prior)) PNB_TRY(scale_noise(s, g, state, raw, z, &z));
+    if (!ddim && learned(s->task.prior)) PNB_TRY(scale_noise(s, g, state, raw, z, &z));
     return pnb_axpby(g, 1, PNB_NONE, mean, 1, d, z, next);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_params *q) {
+/* The slope at x (over alpha) of the level in columns t, t+1, t+2 of the row. */
+static pnb_status slope(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t t, pnb_tensor x, pnb_tensor *eps) {
+    pnb_level level;
+    pnb_tensor raw;
+    PNB_TRY(column(s, g, state, t, &level.t));
+    PNB_TRY(column(s, g, state, t + 1, &level.alpha));
+    PNB_TRY(column(s, g, state, t + 2, &level.sigma));
+    PNB_TRY(pnb_mul(g, x, level.alpha, &x));
+    return network(s, g, x, level, &raw, eps);
+}
+
+static pnb_status next_heun(pnb_solver *s, pnb_graph *g, pnb_tensor state, bool euler, pnb_tensor x, pnb_tensor *next) {
+    pnb_tensor step, here, there, both;
+    PNB_TRY(column(s, g, state, HEUN_STEP, &step));
+    PNB_TRY(slope(s, g, state, HEUN_T, x, &here));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, 1, step, here, next));
+    if (euler) return PNB_OK;
+    PNB_TRY(slope(s, g, state, HEUN_NEXT_T, *next, &there));
+    PNB_TRY(pnb_add(g, here, there, &both));
+    return pnb_axpby(g, 1, PNB_NONE, x, 0.5f, step, both, next);
+}
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_params *q, bool last) {
     pnb_tensor state, table, x, next;
+    bool heun = q->sampler == PNB_SAMPLER_HEUN;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
-    PNB_TRY(next_sample(s, g, state, q, x, &next));
+    PNB_TRY(heun ? next_heun(s, g, state, last, x, &next) : next_sample(s, g, state, q, x, &next));
     return pnb_assign(g, x, next);
 }
 
-static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_params *q) {
+static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_params *q, double scale) {
     pnb_tensor x, z;
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_noise_normal(g, s->sample, q->seed, PNB_STREAM_INIT, PNB_NONE, 0, &z));
+    if (scale != 1) PNB_TRY(pnb_affine(g, z, (float)scale, 0, &z));
     return pnb_assign(g, x, z);
 }
 
-static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_params *q) {
-    pnb_program *start, *step;
-    pnb_graph *g = NULL;
-    pnb_status status = PNB_OK;
-    fill_rows(s, r, q);
-    pnb_solver_fingerprint(s, q, sizeof *q);
-    PNB_TRY(pnb_solver_commit(s));
+static pnb_status start(pnb_solver *s, const pnb_sampler_params *q, double scale) {
+    pnb_program *program;
+    pnb_graph *g;
     PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "sampler start", &g));
-    PNB_TRY_GOTO(start_graph(s, g, q));
-    PNB_TRY(pnb_solver_program(s, &g, &start));
-    PNB_TRY(pnb_solver_run_once(s, start));
+    pnb_status status = start_graph(s, g, q, scale);
+    if (status != PNB_OK) pnb_graph_destroy(&g);
+    PNB_TRY(status);
+    PNB_TRY(pnb_solver_program(s, &g, &program));
+    return pnb_solver_run_once(s, program);
+}
+
+/* `steps` more steps of one kind as a phase. */
+static pnb_status add_phase(pnb_solver *s, const pnb_sampler_params *q, uint32_t steps, bool last) {
+    pnb_program *step;
+    pnb_graph *g;
+    if (steps == 0) return PNB_OK;
     PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "sampler step", &g));
-    PNB_TRY_GOTO(step_graph(s, g, q));
+    pnb_status status = step_graph(s, g, q, last);
+    if (status != PNB_OK) pnb_graph_destroy(&g);
+    PNB_TRY(status);
     PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] =
-        (pnb_phase){.name = "sampling", .steps = r->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
-    s->n_phases = s->finish_phase = 1;
+    uint64_t evaluations = (uint64_t)s->particles * (q->sampler == PNB_SAMPLER_HEUN && !last ? 2 : 1);
+    s->phases[s->n_phases++] =
+        (pnb_phase){.name = "sampling", .steps = steps, .n_items = 1, .items = {{step, 1, 1, evaluations}}};
+    s->finish_phase = s->n_phases;
     return PNB_OK;
-fail:
-    pnb_graph_destroy(&g);
-    return status;
+}
+
+static void fingerprint(pnb_solver *s, const pnb_sampler_params *q) {
+    double numbers[] = {q->sampler, q->steps, q->eta, q->clip, q->n, q->height, q->width};
+    pnb_solver_fingerprint(s, numbers, sizeof numbers);
+    pnb_solver_fingerprint(s, &q->seed, sizeof q->seed);
+}
+
+static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_params *q) {
+    double scale = 1;
+    bool heun = q->sampler == PNB_SAMPLER_HEUN;
+    if (heun) PNB_TRY(fill_heun_rows(s, pnb_prior_schedule(s->task.prior), &scale));
+    else fill_rows(s, r, q);
+    fingerprint(s, q);
+    PNB_TRY(pnb_solver_commit(s));
+    PNB_TRY(start(s, q, scale));
+    PNB_TRY(add_phase(s, q, heun ? s->n_rows - 1 : s->n_rows, false));
+    return heun ? add_phase(s, q, 1, true) : PNB_OK;
 }
 
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_sampler_params *q) {
@@ -173,17 +263,21 @@ static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_sample
 
 pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, const pnb_sampler_params *q,
                               pnb_solver **out) {
-    pnb_schedule respaced;
+    pnb_schedule respaced = {0};
     char spec[32];
     *out = NULL;
     PNB_TRY(check(err, prior, q));
+    bool heun = q->sampler == PNB_SAMPLER_HEUN;
     uint32_t c = pnb_prior_channels(prior), steps = q->steps ? q->steps : pnb_prior_schedule(prior)->steps;
     snprintf(spec, sizeof spec, "%u", steps);
-    PNB_TRY(pnb_schedule_respace(err, pnb_prior_schedule(prior), spec, &respaced));
+    if (!heun) {
+        PNB_TRY(pnb_schedule_respace(err, pnb_prior_schedule(prior), spec, &respaced));
+        steps = respaced.steps;
+    }
     pnb_task task = {.gpu = gpu, .prior = prior, .seed = q->seed};
     pnb_shape sample = c ? pnb_shape4(q->n, c, q->height, q->width) : pnb_shape2(q->n, pnb_prior_dim(prior));
     pnb_solver *s = NULL;
-    pnb_status status = pnb_solver_begin(err, &task, "sample", sample, respaced.steps, &s);
+    pnb_status status = pnb_solver_begin(err, &task, "sample", sample, steps, &s);
     if (status == PNB_OK) status = build(s, &respaced, q);
     pnb_schedule_finish(&respaced);
     if (status != PNB_OK) pnb_solver_destroy(&s);

@@ -68,13 +68,13 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
 pnb_status pnb_solver_save(pnb_solver *s, const char *path);
 pnb_status pnb_solver_load(pnb_solver *s, const char *path);
 
-/* ---- sampling the prior (samplers.c): DDPM (ancestral) and DDIM ---------------------------------------------------
- */
+/* ---- sampling the prior (samplers.c) ----------------------------------------------------------------------------- */
+typedef enum pnb_sampler { PNB_SAMPLER_DDPM, PNB_SAMPLER_DDIM, PNB_SAMPLER_HEUN } pnb_sampler;
 typedef struct pnb_sampler_params {
-    int ddim;       /* 0: ddpm (ancestral), 1: ddim */
-    uint32_t steps; /* respaced, uniform; 0: all */
-    double eta;     /* ddim */
-    bool clip;      /* clamp the estimate of x_0 to [-1,1] (images) */
+    pnb_sampler sampler; /* ancestral DDPM, DDIM, or EDM's Heun */
+    uint32_t steps;      /* of the schedule, evenly; heun: noise levels, two evaluations each. 0: as the schedule has */
+    double eta;          /* ddim */
+    bool clip;           /* ddpm, ddim: clamp the estimate of x_0 to [-1,1] (images) */
     uint32_t n;
     uint32_t height, width; /* image priors */
     uint64_t seed;

@@ -419,6 +419,12 @@ static void test_predict_and_sample(void **state) {
     assert_int_equal(x.shape[0], 32);
     pnb_array_free(&x);
     RUN_OK(s, "inspect draws/run.json");
+    RUN_OK(s, "sample --prior toy.json -n 2 --sampler heun --steps 6 -o heun");
+    cJSON *run = read_json("heun/run.json");
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(run, "network_evaluations")->valueint, 2 * (2 * 6 - 1));
+    cJSON_Delete(run);
+    expect_failure(s, NULL, "sample --prior toy.json --sampler heun --eta 0.5 --quiet -o no", 2, "only ddim has it");
+    expect_failure(s, NULL, "sample --prior toy.json --sampler euler --quiet -o no", 2, "ddim, ddpm or heun");
 }
 
 static void test_devices_and_selftest(void **state) {

@@ -53,6 +53,11 @@ static void test_linear_table(void **state) {
     assert_int_equal(pnb_schedule_index_of_rho(&s, s.rho[500]), 500);
     assert_int_equal(pnb_schedule_index_of_rho(&s, s.rho[500] * (1 + 1e-9)), 501);
     assert_int_equal(pnb_schedule_index_of_rho(&s, 1e9), 999);
+    CLOSE(pnb_schedule_t_of_rho(&s, 0.0), 0, 0);
+    CLOSE(pnb_schedule_t_of_rho(&s, 1e9), 999, 0);
+    CLOSE(pnb_schedule_t_of_rho(&s, s.rho[500]), 500, 1e-9);
+    double between = exp(0.75 * log(s.alpha_bar[500]) + 0.25 * log(s.alpha_bar[501]));
+    CLOSE(pnb_schedule_t_of_rho(&s, sqrt(1 / between - 1)), 500.25, 1e-9);
     pnb_schedule_finish(&s);
 }
 
