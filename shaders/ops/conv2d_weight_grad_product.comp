@@ -9,7 +9,9 @@
 //
 // Numerics: fp32, blocks of 32 quads in order, tiles in order within a block.
 //
-// Variants: as conv2d_3x3.comp; spread loads gy once for a subgroup of 8 lanes, a channel a lane, and shuffles it out.
+// Variants: plain reads storage buffers, with sizes that are known when SPIR-V is made, because SwiftShader unrolls only
+// those; texel and spread as in conv2d_3x3.comp. spread loads gy once for a subgroup of 8 lanes, a channel a lane, and
+// shuffles it out.
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -22,8 +24,12 @@
 #include "lib/vec4.glsl"
 #include "ops/conv2d_weight_grad_winograd.h"
 
-layout(constant_id = 1) const int P = 4;  // input channels: a multiple of 4
-layout(constant_id = 2) const int G = 1;  // panels of output channels
+#ifdef PNB_TEXEL
+layout(constant_id = 1) const int P = 4; // input channels: a multiple of 4
+layout(constant_id = 2) const int G = 1; // panels of output channels
+#else
+const int P = 4, G = 1;
+#endif
 const int TO = G * PNB_WG_PANEL;
 const int BLOCK = 32; // quads summed apart, so that rounding does not grow with the image
 PNB_IN(0, x)

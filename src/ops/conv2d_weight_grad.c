@@ -123,20 +123,36 @@ static tile_attributes tile_attributes_of(const pnb_node *node) {
     return at;
 }
 
+/* The transforms' variants: one tile an invocation on GPUs, four in a vec4 on CPUs. */
+typedef enum width { NARROW, WIDE, WIDE_TEXEL } width;
+
+static width width_for(const pnb_lower *l, pnb_tensor from) {
+    return !pnb_lower_caps(l)->is_cpu ? NARROW : pnb_emit_texel(l, from) ? WIDE_TEXEL : WIDE;
+}
+
+static pnb_status emit_transform(pnb_lower *l, const pnb_node *node, pnb_dispatch *d, tile_attributes *at, bool vec,
+                                 uint32_t vec4s) {
+    width w = width_for(l, node->in[0]);
+    pnb_emit_spec(d, vec);
+    pnb_emit_read(d, node->in[0], w == WIDE_TEXEL);
+    pnb_emit_write(d, node->out[0]);
+    at->sizes.count = w == NARROW ? 4 * vec4s : vec4s;
+    pnb_emit_push(d, &at->sizes, sizeof at->sizes);
+    pnb_groups_1d(pnb_lower_caps(l), at->sizes.count, d->spec[0], d->groups);
+    d->gbyte = 4e-9 * (pnb_emit_count(l, node->in[0]) + (double)pnb_emit_count(l, node->out[0]));
+    return pnb_lower_emit(l, d);
+}
+
 static pnb_status tiles_lower(pnb_lower *l, const pnb_node *node) {
+    static const char *const shader[2][3] = {
+        {"ops/conv2d_weight_grad_tiles", "ops/conv2d_weight_grad_tiles.wide", "ops/conv2d_weight_grad_tiles.texel"},
+        {"ops/conv2d_weight_grad_tiles.gy", "ops/conv2d_weight_grad_tiles.wide_gy",
+         "ops/conv2d_weight_grad_tiles.texel_gy"}};
     tile_attributes at = tile_attributes_of(node);
-    bool texel = pnb_emit_texel(l, node->in[0]);
-    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/conv2d_weight_grad_tiles.texel" : "ops/conv2d_weight_grad_tiles",
+    pnb_dispatch d = pnb_emit_begin(l, shader[at.grad][width_for(l, node->in[0])],
                                     at.grad ? "conv2d weight grad tiles of gy" : "conv2d weight grad tiles of x");
-    pnb_emit_spec(&d, at.grad);
-    pnb_emit_spec(&d, at.sizes.width % 4 == 0);
-    pnb_emit_read(&d, node->in[0], texel);
-    pnb_emit_write(&d, node->out[0]);
-    at.sizes.count = PNB_WG_PANEL * ceil_div(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads;
-    pnb_emit_push(&d, &at.sizes, sizeof at.sizes);
-    pnb_groups_1d(pnb_lower_caps(l), at.sizes.count, d.spec[0], d.groups);
-    d.gbyte = 4e-9 * (pnb_emit_count(l, node->in[0]) + (double)pnb_emit_count(l, node->out[0]));
-    return pnb_lower_emit(l, &d);
+    return emit_transform(l, node, &d, &at, at.sizes.width % 4 == 0,
+                          PNB_WG_PANEL * ceil_div(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads);
 }
 
 /* Register tiles: large on a CPU, where the accumulators may lie in its first cache. */
@@ -146,13 +162,15 @@ static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
     tile_attributes at = tile_attributes_of(node);
     const pnb_push_conv2d_weight_grad_winograd *s = &at.sizes;
     pnb_load load = pnb_load_choose(l, node->in[X], node->in[GY]);
-    bool cpu = pnb_lower_caps(l)->is_cpu;
-    uint32_t local = cpu ? PNB_WG_PANEL : 32, wide = cpu && s->in_channels > 4 * PNB_WG_PANEL ? 8 : 4;
-    uint32_t panels = cpu && s->out_channels > PNB_WG_PANEL ? 2 : 1;
+    bool cpu = pnb_lower_caps(l)->is_cpu, large = cpu && load != PNB_LOAD_STORAGE;
+    uint32_t local = cpu ? PNB_WG_PANEL : 32, wide = large && s->in_channels > 4 * PNB_WG_PANEL ? 8 : 4;
+    uint32_t panels = large && s->out_channels > PNB_WG_PANEL ? 2 : 1;
     pnb_dispatch d = pnb_emit_begin(l, shader[load], "conv2d weight grad product");
     d.spec[0] = local;
-    pnb_emit_spec(&d, wide);
-    pnb_emit_spec(&d, panels);
+    if (load != PNB_LOAD_STORAGE) {
+        pnb_emit_spec(&d, wide);
+        pnb_emit_spec(&d, panels);
+    }
     pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, node->in[GY], load != PNB_LOAD_STORAGE);
     pnb_emit_write(&d, node->out[0]);
@@ -165,18 +183,12 @@ static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
 }
 
 static pnb_status taps_lower(pnb_lower *l, const pnb_node *node) {
+    static const char *const shader[] = {"ops/conv2d_weight_grad_taps", "ops/conv2d_weight_grad_taps.wide",
+                                         "ops/conv2d_weight_grad_taps.texel"};
     tile_attributes at = tile_attributes_of(node);
-    bool texel = pnb_emit_texel(l, node->in[0]);
-    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/conv2d_weight_grad_taps.texel" : "ops/conv2d_weight_grad_taps",
-                                    "conv2d weight grad taps");
-    pnb_emit_spec(&d, at.sizes.in_channels % 4 == 0);
-    pnb_emit_read(&d, node->in[0], texel);
-    pnb_emit_write(&d, node->out[0]);
-    at.sizes.count = at.sizes.out_channels * ceil_div(at.sizes.in_channels, 4);
-    pnb_emit_push(&d, &at.sizes, sizeof at.sizes);
-    pnb_groups_1d(pnb_lower_caps(l), at.sizes.count, d.spec[0], d.groups);
-    d.gbyte = 4e-9 * (pnb_emit_count(l, node->in[0]) + (double)pnb_emit_count(l, node->out[0]));
-    return pnb_lower_emit(l, &d);
+    pnb_dispatch d = pnb_emit_begin(l, shader[width_for(l, node->in[0])], "conv2d weight grad taps");
+    return emit_transform(l, node, &d, &at, at.sizes.in_channels % 4 == 0,
+                          at.sizes.out_channels * ceil_div(at.sizes.in_channels, 4));
 }
 
 static const pnb_op op_tiles = {.name = "conv2d_weight_grad_tiles", .lower = tiles_lower};
