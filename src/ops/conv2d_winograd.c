@@ -18,7 +18,7 @@
 
 enum { X, WEIGHT, BIAS, PACKED }; /* inputs */
 enum { Y, V, M };                 /* outputs: the result, and scratch */
-enum { SCRATCH = 8 << 20 };       /* bytes of V, and of M */
+enum { SCRATCH = 2 << 20 };       /* bytes of V, and of M */
 
 typedef struct attributes {
     uint32_t tile, flip;
@@ -88,36 +88,50 @@ typedef struct chunk {
     uint32_t first, panels; /* panel of the batch, and how many */
 } chunk;
 
-static pnb_push_winograd_tiles push_of(const sizes *s, chunk c) {
-    return (pnb_push_winograd_tiles){
+/* A transform of pixels; d has its bindings, per: tiles of an invocation. */
+static pnb_status emit_tiles(pnb_lower *l, pnb_dispatch *d, const sizes *s, chunk c, uint32_t channels,
+                             uint32_t padded, uint32_t per, bool has_bias) {
+    enum { CPU_RUN = 8 };
+    pnb_push_winograd_tiles push = {
+        .channels = channels,
+        .padded = padded,
         .height = s->x.d[2],
         .width = s->x.d[3],
         .tiles_x = s->tiles_x,
         .tiles_y = s->tiles_y,
         .first = c.first * PNB_WINOGRAD_PANEL,
         .tiles = s->tiles,
+        .panels = c.panels,
+        .run = pnb_lower_caps(l)->is_cpu ? CPU_RUN : 1,
+        .has_bias = has_bias,
     };
-}
-
-static pnb_status emit_tiles(pnb_lower *l, pnb_dispatch *d, const pnb_push_winograd_tiles *push) {
-    pnb_emit_push(d, push, sizeof *push);
-    pnb_groups_1d(pnb_lower_caps(l), push->count, d->spec[0], d->groups);
+    uint32_t count = c.panels * PNB_WINOGRAD_PANEL / per;
+    pnb_emit_push(d, &push, sizeof push);
+    d->spec[0] = pnb_load_local(l, count);
+    d->groups[0] = divide_up(count, d->spec[0]);
+    d->groups[1] = divide_up(padded, push.run);
+    d->groups[2] = 1;
+    d->gbyte = 4e-9 * s->places * padded * c.panels * PNB_WINOGRAD_PANEL;
     return pnb_lower_emit(l, d);
 }
 
 static pnb_status lower_input(pnb_lower *l, const pnb_node *node, const sizes *s, chunk c) {
-    static const char *const shader[2][2] = {{"ops/conv2d_winograd_input", "ops/conv2d_winograd_input.texel"},
-                                             {"ops/conv2d_winograd_input.two", "ops/conv2d_winograd_input.two_texel"}};
-    bool texel = s->x.d[3] % 4 == 0 && pnb_emit_texel(l, node->in[X]);
-    pnb_push_winograd_tiles push = push_of(s, c);
-    push.channels = s->x.d[1];
-    push.padded = s->depth;
-    push.count = c.panels * s->depth * PNB_WINOGRAD_PANEL;
-    pnb_dispatch d = pnb_emit_begin(l, shader[s->tile == 2][texel], "winograd input");
-    pnb_emit_read(&d, node->in[X], texel);
+    enum { PLAIN, WIDE, VECTORS, TEXEL, QUADS, QUADS_TEXEL };
+    static const char *const shader[2][6] = {
+        {"ops/conv2d_winograd_input", "ops/conv2d_winograd_input.wide", "ops/conv2d_winograd_input.vectors",
+         "ops/conv2d_winograd_input.texel", "ops/conv2d_winograd_input.quads",
+         "ops/conv2d_winograd_input.quads_texel"},
+        {"ops/conv2d_winograd_input.two", "ops/conv2d_winograd_input.two_wide",
+         "ops/conv2d_winograd_input.two_vectors", "ops/conv2d_winograd_input.two_texel",
+         "ops/conv2d_winograd_input.two_quads", "ops/conv2d_winograd_input.two_quads_texel"}};
+    bool texel = s->x.d[3] % 4 == 0 && pnb_emit_texel(l, node->in[X]), quads = s->tiles_x % 4 == 0;
+    int kind = PLAIN;
+    if (pnb_lower_caps(l)->is_cpu)
+        kind = s->x.d[3] % 4 ? WIDE : quads ? (texel ? QUADS_TEXEL : QUADS) : texel ? TEXEL : VECTORS;
+    pnb_dispatch d = pnb_emit_begin(l, shader[s->tile == 2][kind], "winograd input");
+    pnb_emit_read(&d, node->in[X], kind != PLAIN && texel);
     pnb_emit_write(&d, node->out[V]);
-    d.gbyte = 4e-9 * s->places * push.count;
-    return emit_tiles(l, &d, &push);
+    return emit_tiles(l, &d, s, c, s->x.d[1], s->depth, kind == PLAIN ? 1 : 4, false);
 }
 
 static pnb_status lower_multiply(pnb_lower *l, const pnb_node *node, const sizes *s, chunk c) {
@@ -153,18 +167,12 @@ static pnb_status lower_output(pnb_lower *l, const pnb_node *node, const sizes *
          "ops/conv2d_winograd_output.two_texel"}};
     int kind = pnb_emit_texel(l, node->out[M]) ? TEXEL : pnb_lower_caps(l)->is_cpu ? WIDE : PLAIN;
     bool has_bias = node->in[BIAS] != PNB_NONE;
-    pnb_push_winograd_tiles push = push_of(s, c);
-    push.channels = s->y.d[1];
-    push.padded = s->blocks * PNB_WINOGRAD_BLOCK;
-    push.count = c.panels * push.padded * PNB_WINOGRAD_PANEL / (kind == PLAIN ? 1 : 4);
-    push.has_bias = has_bias;
     pnb_dispatch d = pnb_emit_begin(l, shader[s->tile == 2][kind], "winograd output");
     pnb_emit_read(&d, node->out[M], kind == TEXEL);
     pnb_emit_read(&d, node->in[has_bias ? BIAS : X], false); /* x: bound, never read */
     pnb_emit_write(&d, node->out[Y]);
-    pnb_emit_spec(&d, s->x.d[3] % 4 == 0);
-    d.gbyte = 4e-9 * s->places * push.count * (kind == PLAIN ? 1 : 4);
-    return emit_tiles(l, &d, &push);
+    pnb_emit_spec(&d, s->tile == 4 && s->x.d[3] % 4 == 0);
+    return emit_tiles(l, &d, s, c, s->y.d[1], s->blocks * PNB_WINOGRAD_BLOCK, kind == PLAIN ? 1 : 4, has_bias);
 }
 
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
@@ -258,6 +266,7 @@ static const pnb_op_case cases[] = {
     {.name = "F4 n1 c8 o16 6x12", CONV(4, 1, 8, 16, 6, 12)},
     {.name = "F4 n3 c4 o6 13x10", CONV(4, 3, 4, 6, 13, 10)},
     {.name = "F4 n1 c16 o2 9x36", CONV(4, 1, 16, 2, 9, 36)},
+    {.name = "F4 n1 c2 o3 6x16", CONV(4, 1, 2, 3, 6, 16)},
     {.name = "F4 n33 c2 o3 3x8", CONV(4, 33, 2, 3, 3, 8)},
     {.name = "F4 flip n2 c6 o4 5x8", FLIP(4, 2, 6, 4, 5, 8)},
     {.name = "F2 n1 c1 o1 1x1", CONV(2, 1, 1, 1, 1, 1)},
