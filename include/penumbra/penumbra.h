@@ -85,9 +85,11 @@ typedef struct pnb_context_params {
     const char *cache_dir; /* folder of compiled pipelines; NULL: the user's cache folder; "": none. Copied */
     void (*log)(void *user, int level, const char *line); /* may be NULL; level 0 error, 1 warning, 2 info, 3 debug */
     void *log_user;
+    int no_tuning; /* 1: ignore the tuning table (pnb_tune) of the cache folder: the same kernels on every machine with
+                      the same device and driver */
 } pnb_context_params;
 #define PNB_CONTEXT_DEFAULTS                                                                                           \
-    { sizeof(pnb_context_params), NULL, 0, 0, NULL, NULL, NULL }
+    { sizeof(pnb_context_params), NULL, 0, 0, NULL, NULL, NULL, 0 }
 
 /* No device is touched before something needs one, so reading files works on any machine. Fails only for want of
  * memory. */
@@ -402,6 +404,19 @@ typedef struct pnb_bench_params {
     { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0 }
 /* Times what was asked for; without step, network or ops: each op's bench cases. json as in `penumbra bench --json`. */
 PNB_API pnb_status pnb_bench(pnb_context *context, const pnb_bench_params *params, char **json);
+
+typedef struct pnb_tune_params {
+    size_t struct_size;
+    int (*progress)(void *user, uint32_t done, uint32_t all); /* after each measurement; non-zero cancels; may be NULL */
+    void *user;
+} pnb_tune_params;
+#define PNB_TUNE_DEFAULTS                                                                                              \
+    { sizeof(pnb_tune_params), NULL, NULL }
+/* Times the kernels that a problem's run can choose from, on the context's device, and keeps the winners in the cache
+ * folder, where runs made from now on find them (this context's as well). A kernel replaces the default one only where it
+ * is clearly faster; results stay within the tolerances of the ops. json: one row an op and shape. Without a cache folder, or on a device
+ * without timestamps: PNB_ERROR_USAGE. */
+PNB_API pnb_status pnb_tune(pnb_problem *problem, const pnb_tune_params *params, char **json);
 
 /* What a file is: a prior (architecture, parameters, tensors), problem, run, array or image; as text or JSON. No
  * device. */

@@ -59,7 +59,8 @@ static pnb_status run_parts(pnb_bencher *b) {
     bool ops = p->ops || p->cases || (!p->step && !p->network);
     PNB_TRY(pnb_context_gpu(b->ctx, &b->gpu));
     pnb_json_device(b->json, b->gpu);
-    if (!cJSON_AddStringToObject(b->json, "version", PNB_VERSION)) return pnb_no_memory(&b->ctx->error, "bench");
+    if (!cJSON_AddStringToObject(b->json, "version", PNB_VERSION) || !pnb_json_tuning(b->json, b->gpu))
+        return pnb_no_memory(&b->ctx->error, "bench");
     if (ops) PNB_TRY(pnb_bench_ops(b));
     if (p->network) PNB_TRY(pnb_bench_network(b));
     return p->step ? pnb_bench_step(b) : PNB_OK;

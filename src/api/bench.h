@@ -40,7 +40,6 @@ typedef struct pnb_work {
     const char *name; /* "ppm step, garments 32x32, K 8" */
     double build_seconds;
     uint64_t planned_bytes;
-    uint32_t most; /* runs of the whole that are allowed at most; 0: any number */
 } pnb_work;
 
 /* Warms up, then runs the whole, timed by the host, and once more with timestamps, in turn. Fills row and says a line

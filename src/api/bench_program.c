@@ -182,11 +182,6 @@ static pnb_status report(pnb_bencher *b, measurement *m, double first_ms, cJSON 
 
 pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row) {
     measurement m = {.work = work, .room = b->params.repeat ? b->params.repeat : MOST};
-    uint32_t most = work->most > WARM_UP + 1 ? (work->most - WARM_UP - 1) / 2 : 0; /* each repeat runs it twice */
-    if (work->most && m.room > most) m.room = most;
-    if (m.room == 0)
-        return pnb_fail(&b->ctx->error, PNB_ERROR_INPUT,
-                        "bench: %u steps are too few to be timed, at least %d are needed", work->most, WARM_UP + 3);
     double first_ms;
     m.whole = calloc(m.room, sizeof *m.whole);
     m.kernels = calloc(m.room, sizeof *m.kernels);

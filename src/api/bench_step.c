@@ -39,8 +39,7 @@ static pnb_status time_steps(pnb_bencher *b, pnb_problem *p, pnb_solver *solver,
     char name[160], image[48];
     PNB_TRY(pnb_solver_step(solver)); /* the first is longer where a method warms up */
     PNB_TRY(pnb_gpu_wait(b->gpu));
-    pnb_work work = {
-        .parts = parts, .name = name, .build_seconds = build_seconds, .most = pnb_solver_steps(solver) - 1};
+    pnb_work work = {.parts = parts, .name = name, .build_seconds = build_seconds};
     work.n_parts = pnb_solver_parts(solver, parts, ROOM);
     work.planned_bytes = pnb_solver_planned_bytes(solver);
     snprintf(name, sizeof name, "%s step, %s, K %u", p->method->name, pnb_shape_text(p->image, image),

@@ -23,6 +23,7 @@ pnb_status pnb_context_create(const pnb_context_params *given, pnb_context **out
     ctx->device = pnb_copy_string(params.device);
     ctx->cache_dir = pnb_copy_string(params.cache_dir);
     ctx->validate = params.validate != 0;
+    ctx->no_tuning = params.no_tuning != 0;
     ctx->memory_limit = params.memory_limit;
     ctx->log = params.log;
     ctx->log_user = params.log_user;
@@ -54,6 +55,7 @@ pnb_status pnb_context_gpu(pnb_context *ctx, pnb_gpu **out) {
                                  .validate = ctx->validate,
                                  .memory_limit = ctx->memory_limit,
                                  .cache_dir = ctx->cache_dir,
+                                 .no_tuning = ctx->no_tuning,
                                  .log = ctx->log,
                                  .log_user = ctx->log_user};
         PNB_TRY(pnb_gpu_create(&params, &ctx->error, &ctx->gpu));

@@ -17,7 +17,7 @@ struct pnb_context {
     pnb_error error; /* every handle below writes here */
     pnb_gpu *gpu;    /* NULL until something needs a device */
     char *device, *cache_dir;
-    bool validate;
+    bool validate, no_tuning;
     uint64_t memory_limit;
     void (*log)(void *user, int level, const char *line);
     void *log_user;
@@ -121,6 +121,8 @@ pnb_status pnb_json_take(pnb_error *err, cJSON *json, char **out);
 void pnb_json_number(cJSON *object, const char *key, double value);
 /* Adds "device": {name, vendor_id, driver, api}. */
 void pnb_json_device(cJSON *object, pnb_gpu *gpu);
+/* Adds "tuning": the hash of the tuning table in use, or "none". */
+bool pnb_json_tuning(cJSON *object, pnb_gpu *gpu);
 cJSON *pnb_json_floats(const float *values, pnb_shape shape);
 
 #endif

@@ -279,6 +279,7 @@ static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
     }
     cJSON_AddStringToObject(json, "version", PNB_VERSION);
     pnb_json_device(json, r->ctx->gpu);
+    if (!pnb_json_tuning(json, r->ctx->gpu)) return pnb_no_memory(&r->ctx->error, "run.json");
     cJSON_AddNumberToObject(json, "seed", (double)r->seed);
     cJSON_AddNumberToObject(json, "steps", pnb_solver_steps(r->solver));
     cJSON_AddNumberToObject(json, "steps_done", pnb_solver_step_index(r->solver));

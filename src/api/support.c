@@ -1,7 +1,9 @@
 /* Small helpers of this floor: texts, paths, JSON, versioned structs, shapes. */
 #include "api/handles.h"
+#include "gpu/choices.h"
 #include "io/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -162,6 +164,13 @@ static cJSON *floats_below(const float **values, pnb_shape shape, uint32_t level
         }
     }
     return list;
+}
+
+bool pnb_json_tuning(cJSON *object, pnb_gpu *gpu) {
+    char text[20] = "none";
+    uint64_t hash = pnb_choices_hash(pnb_gpu_choices(gpu));
+    if (hash) snprintf(text, sizeof text, "%016" PRIx64, hash);
+    return cJSON_AddStringToObject(object, "tuning", text) != NULL;
 }
 
 cJSON *pnb_json_floats(const float *values, pnb_shape shape) {

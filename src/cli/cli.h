@@ -50,7 +50,7 @@ typedef struct cli_option {
 typedef struct cli_common {
     const char *device, *progress, *memory;
     cli_whole seed;
-    bool quiet, validate, overwrite, help;
+    bool quiet, validate, no_tune, overwrite, help;
 } cli_common;
 
 typedef struct cli_command {
@@ -142,6 +142,6 @@ const char *cli_duration(double seconds, char *buffer, size_t bytes);
  * ------------------------------------------------------------------------------------------------------------ */
 
 extern const cli_command cli_bench, cli_devices, cli_eval, cli_figure, cli_forward, cli_inspect, cli_predict,
-    cli_sample, cli_selftest, cli_simulate, cli_solve;
+    cli_sample, cli_selftest, cli_simulate, cli_solve, cli_tune;
 
 #endif

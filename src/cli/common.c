@@ -35,6 +35,7 @@ int cli_open(const cli_args *args, pnb_context **context) {
     pnb_context_params params = PNB_CONTEXT_DEFAULTS;
     params.device = args->common.device;
     params.validate = args->common.validate;
+    params.no_tuning = args->common.no_tune;
     params.log = args->common.quiet ? NULL : on_log;
     params.log_user = (void *)args;
     if (args->common.memory && !parse_memory(args->common.memory, &params.memory_limit)) {

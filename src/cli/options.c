@@ -17,6 +17,8 @@ static const cli_option common_options[] = {
     {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, "only failures on stderr"},
     {"validate", 0, CLI_FLAG, offsetof(cli_common, validate), NULL,
      "Vulkan validation layers; their messages are failures"},
+    {"no-tune", 0, CLI_FLAG, offsetof(cli_common, no_tune), NULL,
+     "ignore what penumbra tune found: the same bytes on machines with the same driver"},
     {"overwrite", 0, CLI_FLAG, offsetof(cli_common, overwrite), NULL, "replace results in the output folder"},
     {"help", 'h', CLI_FLAG, offsetof(cli_common, help), NULL, "this text"},
 };

@@ -32,14 +32,25 @@ static char *cache_folder(const char *asked) {
     return home && home[0] == '/' ? pnb_path_join(home, ".cache/penumbra") : NULL;
 }
 
-static char *cache_file_name(const pnb_gpu_caps *caps) {
-    char uuid[33];
+char *pnb_cache_path(const char *asked, const char *name) {
+    char *folder = cache_folder(asked), *path = folder ? pnb_path_join(folder, name) : NULL;
+    free(folder);
+    return path;
+}
+
+const char *pnb_uuid_text(const uint8_t uuid[16], char text[PNB_UUID_TEXT_SIZE]) {
     for (int i = 0; i < 16; i++) {
-        uuid[2 * i] = "0123456789abcdef"[caps->uuid[i] >> 4];
-        uuid[2 * i + 1] = "0123456789abcdef"[caps->uuid[i] & 15];
+        text[2 * i] = "0123456789abcdef"[uuid[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[uuid[i] & 15];
     }
-    uuid[32] = 0;
-    return pnb_format("pipelines-%04x-%04x-%08x-%s.bin", caps->vendor_id, caps->device_id, caps->driver_version, uuid);
+    text[32] = 0;
+    return text;
+}
+
+static char *cache_file_name(const pnb_gpu_caps *caps) {
+    char uuid[PNB_UUID_TEXT_SIZE];
+    return pnb_format("pipelines-%04x-%04x-%08x-%s.bin", caps->vendor_id, caps->device_id, caps->driver_version,
+                      pnb_uuid_text(caps->uuid, uuid));
 }
 
 /* Whether the file is ours, whole and of this very device and driver. */
@@ -60,9 +71,8 @@ void pnb_cache_open(pnb_gpu *gpu, const char *cache_dir) {
     void *data = NULL;
     size_t bytes = 0;
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    char *folder = cache_folder(cache_dir), *name = cache_file_name(&gpu->caps);
-    if (folder && name) gpu->cache_path = pnb_path_join(folder, name);
-    free(folder);
+    char *name = cache_file_name(&gpu->caps);
+    gpu->cache_path = name ? pnb_cache_path(cache_dir, name) : NULL;
     free(name);
     if (gpu->cache_path && pnb_file_exists(gpu->cache_path)) {
         if (pnb_file_read(&err, gpu->cache_path, CACHE_MAX_BYTES, &data, &bytes) != PNB_OK) {

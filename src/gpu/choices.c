@@ -106,6 +106,18 @@ size_t pnb_choices_count(const pnb_choices *c) {
 pnb_choice pnb_choices_at(const pnb_choices *c, size_t i) {
     return (pnb_choice){c->rows[i].key, c->rows[i].name};
 }
+uint64_t pnb_choices_hash(const pnb_choices *c) { /* FNV-1a, the closing zeros included */
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (size_t i = 0; i < c->count; i++) {
+        const char *texts[] = {c->rows[i].key, c->rows[i].name};
+        for (int t = 0; t < 2; t++) {
+            for (size_t k = 0; k <= strlen(texts[t]); k++)
+                hash = (hash ^ (unsigned char)texts[t][k]) * 0x100000001b3ull;
+        }
+    }
+    return c->count ? hash : 0;
+}
+
 void pnb_choices_explore(pnb_choices *c, int32_t index) {
     c->explore = index;
 }

@@ -6,7 +6,7 @@
 #ifndef PNB_GPU_CHOICES_H
 #define PNB_GPU_CHOICES_H
 
-#include "base/status.h"
+#include "gpu/gpu.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +26,14 @@ void pnb_choices_clear(pnb_choices *c);
 const char *pnb_choices_find(const pnb_choices *c, const char *key); /* NULL: none */
 size_t pnb_choices_count(const pnb_choices *c);
 pnb_choice pnb_choices_at(const pnb_choices *c, size_t i); /* sorted by key */
+
+/* Of all keys and names; 0 for an empty table. */
+uint64_t pnb_choices_hash(const pnb_choices *c);
+
+/* As a file for this device, driver and library version. load fills an empty table, and leaves it empty where it fails:
+ * PNB_ERROR_INPUT with file, place and expectation. save writes atomically and makes the folder. */
+pnb_status pnb_choices_load(pnb_choices *c, const pnb_gpu_caps *caps, const char *path, pnb_error *err);
+pnb_status pnb_choices_save(const pnb_choices *c, const pnb_gpu_caps *caps, const char *path, pnb_error *err);
 
 /* While tuning: every choice takes candidate `index` modulo their number, whatever the table says; -1: back to the
  * table. */

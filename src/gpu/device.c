@@ -308,6 +308,7 @@ pnb_status pnb_gpu_create(const pnb_gpu_params *params, pnb_error *err, pnb_gpu 
     PNB_TRY_GOTO(pnb_memory_init(gpu));
     PNB_TRY_GOTO(pnb_submit_init(gpu));
     pnb_cache_open(gpu, gpu->params.cache_dir);
+    pnb_choices_open(gpu, gpu->params.cache_dir);
     gpu->params.device = gpu->params.cache_dir = NULL; /* the caller's strings end with this call */
     pnb_gpu_log(gpu, 2, "%s; driver %s", gpu->choice, gpu->caps.driver);
     *out = gpu;
@@ -330,6 +331,7 @@ void pnb_gpu_destroy(pnb_gpu **handle) {
     }
     pnb_vki_destroy(&gpu->vki);
     pnb_choices_destroy(&gpu->choices);
+    free(gpu->choices_path);
     free(gpu);
     *handle = NULL;
 }

@@ -65,6 +65,7 @@ typedef struct pnb_gpu_params {
     const char *cache_dir;   /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/penumbra or ~/.cache/penumbra; "": none */
     bool statistics;         /* keep what the driver's compiler says of each kernel (statistics.h); PNB_ERROR_NO_DEVICE without
                                 VK_KHR_pipeline_executable_properties */
+    bool no_tuning;          /* start with an empty tuning table, whatever the cache folder holds */
     void (*log)(void *user, int level, const char *line); /* may be NULL; level 0 error 1 warning 2 info 3 debug */
     void *log_user;
 } pnb_gpu_params;
@@ -76,6 +77,8 @@ const pnb_gpu_caps *pnb_gpu_get_caps(const pnb_gpu *gpu);
 pnb_error *pnb_gpu_get_error(const pnb_gpu *gpu);
 const char *pnb_gpu_choice(const pnb_gpu *gpu); /* a sentence: which device was chosen and why */
 struct pnb_choices *pnb_gpu_choices(const pnb_gpu *gpu); /* the tuner's table (gpu/choices.h); never NULL, owned by gpu */
+pnb_status pnb_gpu_save_choices(pnb_gpu *gpu);           /* to its file; PNB_ERROR_USAGE where there is no cache folder */
+const char *pnb_gpu_choices_path(const pnb_gpu *gpu);    /* that file, there or not; "" for none */
 
 /* Counters since creation, for tests and run.json. */
 typedef struct pnb_gpu_stats {

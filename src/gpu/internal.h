@@ -107,6 +107,14 @@ void pnb_kernels_finish(pnb_gpu *gpu);
 
 void pnb_cache_open(pnb_gpu *gpu, const char *cache_dir); /* failures are warnings; gpu->cache may stay VK_NULL_HANDLE */
 void pnb_cache_close(pnb_gpu *gpu);
+/* A file in the cache folder (as params.cache_dir asks), for the caller to free; NULL for none. */
+char *pnb_cache_path(const char *cache_dir, const char *name);
+enum { PNB_UUID_TEXT_SIZE = 33 };
+const char *pnb_uuid_text(const uint8_t uuid[16], char text[PNB_UUID_TEXT_SIZE]);
+
+/* ---- choices_file.c ---------------------------------------------------------------------------------------------- */
+
+void pnb_choices_open(pnb_gpu *gpu, const char *cache_dir); /* failures are warnings */
 
 /* ---- submit.c --------------------------------------------------------------------------------------------------- */
 
@@ -146,6 +154,7 @@ struct pnb_gpu {
     size_t kernel_count, kernel_slots;
 
     pnb_choices *choices;
+    char *choices_path; /* NULL: no file */
 
     VkPipelineCache cache;
     char *cache_path;  /* NULL: no file */

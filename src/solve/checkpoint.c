@@ -68,17 +68,19 @@ static pnb_status image_read(pnb_solver *s, image *im) {
 
 pnb_status pnb_solver_save(pnb_solver *s, const char *path) {
     image im;
-    char fingerprint[32], done[32], evaluations[32];
+    char fingerprint[32], choices[32], done[32], evaluations[32];
     PNB_TRY(pnb_gpu_wait(s->task.gpu));
     s->in_flight = 0;
     pnb_status status = image_read(s, &im);
     if (status == PNB_OK) {
         snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, s->fingerprint);
+        snprintf(choices, sizeof choices, "%016" PRIx64, s->choices);
         snprintf(done, sizeof done, "%" PRIu32, s->done);
         snprintf(evaluations, sizeof evaluations, "%" PRIu64, s->evaluations);
         pnb_safetensors_pair meta[] = {{"format", "penumbra checkpoint 1"},
                                        {"method", s->method},
                                        {"fingerprint", fingerprint},
+                                       {"choices", choices},
                                        {"steps_done", done},
                                        {"evaluations", evaluations}};
         status = pnb_safetensors_write(s->err, path, PNB_F32, im.items, im.n, meta, sizeof meta / sizeof *meta);
@@ -105,6 +107,21 @@ static pnb_status restore_store(pnb_solver *s, pnb_safetensors *st, pnb_store *s
     return PNB_OK;
 }
 
+/* The bytes of a run depend on which candidate of each op it took; they must be the same to the end. */
+static pnb_status check_choices(const pnb_solver *s, pnb_safetensors *st, const char *path) {
+    const char *choices = pnb_safetensors_metadata(st, "choices");
+    char expected[32];
+    snprintf(expected, sizeof expected, "%016" PRIx64, s->choices);
+    if (choices && strcmp(choices, expected) == 0) return PNB_OK;
+    return pnb_fail(
+        s->err, PNB_ERROR_INPUT,
+        "checkpoint '%s': its run took other kernels (%s) than this one would (%s), so the result would be another: "
+        "the device was "
+        "tuned in between, or the library changed; --no-tune goes on with a run that was not tuned, otherwise "
+        "run without resume",
+        path, choices ? choices : "not recorded", expected);
+}
+
 static pnb_status restore(pnb_solver *s, pnb_safetensors *st, const char *path) {
     const char *fingerprint = pnb_safetensors_metadata(st, "fingerprint"),
                *done = pnb_safetensors_metadata(st, "steps_done");
@@ -122,6 +139,7 @@ static pnb_status restore(pnb_solver *s, pnb_safetensors *st, const char *path) 
             "run without resume, or with the settings of the first run",
             path, fingerprint, expected);
     }
+    PNB_TRY(check_choices(s, st, path));
     unsigned long steps = strtoul(done, NULL, 10);
     if (steps > pnb_solver_steps(s)) {
         return pnb_fail(s->err, PNB_ERROR_INPUT, "checkpoint '%s': says %s steps are done, the run has %u", path, done,

@@ -11,9 +11,16 @@ enum { MAX_IN_FLIGHT = 4 };
 
 /* ---- making a solver ------------------------------------------------------------------------------------------- */
 
-void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n) {
+static const uint64_t fnv_start = 14695981039346656037ull;
+
+static uint64_t fnv(uint64_t hash, const void *bytes, size_t n) {
     const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++) s->fingerprint = (s->fingerprint ^ b[i]) * 1099511628211ull; /* FNV-1a */
+    for (size_t i = 0; i < n; i++) hash = (hash ^ b[i]) * 1099511628211ull;
+    return hash;
+}
+
+void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n) {
+    s->fingerprint = fnv(s->fingerprint, bytes, n);
 }
 
 static pnb_shape with_batch(uint32_t n, pnb_shape one) {
@@ -53,7 +60,7 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
     *s = (pnb_solver){
         .err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
     s->n_rows = steps;
-    s->fingerprint = 14695981039346656037ull;
+    s->fingerprint = s->choices = fnv_start;
     pnb_solver_fingerprint(s, method, strlen(method));
     pnb_solver_fingerprint(s, &sample, sizeof sample);
     pnb_solver_fingerprint(s, &task->seed, sizeof task->seed);
@@ -96,6 +103,15 @@ pnb_status pnb_solver_commit(pnb_solver *s) {
     return s->y ? upload_measurement(s) : PNB_OK;
 }
 
+static void note_choices(pnb_solver *s, const pnb_program *p) {
+    size_t count;
+    const pnb_choice_made *made = pnb_program_choices(p, &count);
+    for (size_t i = 0; i < count; i++) {
+        s->choices = fnv(s->choices, made[i].key, strlen(made[i].key) + 1);
+        s->choices = fnv(s->choices, made[i].name, strlen(made[i].name) + 1);
+    }
+}
+
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
     pnb_program_params params = {.memory_budget = s->task.memory_budget, .profile = s->task.profile};
     pnb_status status = PNB_OK;
@@ -105,8 +121,15 @@ pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
         status = pnb_program_create(*g, s->task.gpu, &params, out);
     }
     pnb_graph_destroy(g);
-    if (status == PNB_OK) s->programs[s->n_programs++] = *out;
+    if (status == PNB_OK) {
+        s->programs[s->n_programs++] = *out;
+        note_choices(s, *out);
+    }
     return status;
+}
+
+pnb_program *pnb_solver_get_program(const pnb_solver *s, uint32_t i) {
+    return i < s->n_programs ? s->programs[i] : NULL;
 }
 
 void pnb_solver_destroy(pnb_solver **solver) {

@@ -55,7 +55,7 @@ struct pnb_solver {
     pnb_phase phases[PNB_MAX_PHASES];
     uint32_t n_phases;
     uint32_t done, in_flight, finish_phase; /* finish_phase: index of the finish, or n_phases */
-    uint64_t evaluations, fingerprint;
+    uint64_t evaluations, fingerprint, choices; /* choices: a hash of which candidates the programs took */
 };
 
 /* [K, image...] for a task. */

@@ -55,6 +55,8 @@ typedef struct pnb_step_part {
     uint64_t evaluations; /* network evaluations of one run */
 } pnb_step_part;
 size_t pnb_solver_parts(const pnb_solver *s, pnb_step_part *out, size_t room);
+/* Program i of all that the solver has; NULL past the last. For tuning, which runs each by itself. */
+pnb_program *pnb_solver_get_program(const pnb_solver *s, uint32_t i);
 /* Wait and read; non-finite losses: PNB_ERROR_NUMERIC that names the step. */
 pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out);
 /* Wait and read [K, image...] floats. Non-finite values: PNB_ERROR_NUMERIC that names the step. */

@@ -103,33 +103,27 @@ static const char toy[] =
     "{\"prior\": {\"type\": \"gmm\", \"weights\": [1, 1], \"means\": [[0, 4], [0, -4]], \"covariances\":"
     " [[[0.1, 0], [0, 0.1]], [[0.1, 0], [0, 0.1]]]},"
     " \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0]]}, \"measurement\": [0.0],"
-    " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3}, \"method\": {\"type\": \"ppm\", \"particles\": 4%s}}";
+    " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3}, \"method\": {\"type\": \"ppm\", \"particles\": 4}}";
 
-static cJSON *bench_toy(pnb_context *ctx, const char *options, const char *failure) {
+static cJSON *bench_toy(pnb_context *ctx) {
     char path[] = "/tmp/penumbra-bench-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     FILE *f = fdopen(fd, "w");
-    fprintf(f, toy, options); /* the format is this file's own */
+    fputs(toy, f);
     fclose(f);
     pnb_bench_params params = PNB_BENCH_DEFAULTS;
     params.step = 1;
     params.problem = path;
     params.repeat = 2;
-    cJSON *json = NULL;
-    char *text = NULL;
-    if (!failure)
-        json = bench(ctx, &params);
-    else
-        assert_int_equal(pnb_bench(ctx, &params, &text), PNB_ERROR_INPUT);
-    if (failure && !strstr(pnb_last_error(ctx), failure)) fail_msg("%s", pnb_last_error(ctx));
+    cJSON *json = bench(ctx, &params);
     remove(path);
     return json;
 }
 
 static void test_step(void **state) {
     pnb_context *ctx = context();
-    cJSON *json = bench_toy(ctx, "", NULL), *steps = cJSON_GetObjectItem(json, "steps");
+    cJSON *json = bench_toy(ctx), *steps = cJSON_GetObjectItem(json, "steps");
     assert_int_equal(cJSON_GetArraySize(steps), 1);
     const cJSON *row = cJSON_GetArrayItem(steps, 0);
     check_word(row, "step", "ppm");
@@ -138,7 +132,6 @@ static void test_step(void **state) {
     check_work(row, pnb_gpu_get_caps(test_gpu(state))->timestamp_ns > 0);
     assert_null(cJSON_GetObjectItem(json, "rows"));
     cJSON_Delete(json);
-    bench_toy(ctx, ", \"steps\": 4", "steps are too few to be timed");
     assert_int_equal(pnb_context_validation_messages(ctx), 0);
     pnb_context_destroy(&ctx);
 }

@@ -52,7 +52,7 @@ static void assert_same_bytes(const char *a, const char *b) {
 static void test_usage(void **state) {
     shell *s = *state;
     static const char *const names[] = {"solve",  "sample",  "predict", "forward",  "simulate", "eval",
-                                        "figure", "inspect", "devices", "selftest", "bench"};
+                                        "figure", "inspect", "devices", "selftest", "bench", "tune"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char words[64];
         snprintf(words, sizeof words, "%s --help", names[i]);
@@ -440,6 +440,31 @@ static void test_devices_and_selftest(void **state) {
     assert_int_equal(run_command(s, "selftest --ops nosuchop"), 2);
 }
 
+static void test_bench_and_tune(void **state) {
+    shell *s = *state;
+    write_text("toy.json", toy);
+    RUN_OK(s, "bench --step toy.json --repeat 1 --json bench.json");
+    assert_non_null(strstr(s->out, "ppm step, [2], K 16"));
+    cJSON *json = read_json("bench.json");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "steps")), 1);
+    cJSON_Delete(json);
+    expect_failure(s, NULL, "bench toy.json", 2, "--step");
+    expect_failure(s, NULL, "bench --network garment --quiet", 2, "there are garments");
+    expect_failure(s, NULL, "tune", 2, "expected a problem.json, or --prior P");
+    expect_failure(s, NULL, "tune toy.json --prior x.safetensors", 2, "expected a problem.json, or --prior P");
+    int code = run_command(s, "tune toy.json");
+    if (code != 0) { /* a device without timestamps */
+        assert_int_equal(code, 2);
+        assert_non_null(strstr(s->err, "no timestamps"));
+        return;
+    }
+    assert_non_null(strstr(s->out, "kept in "));
+    RUN_OK(s, "solve toy.json --steps 2 -o tuned --no-tune");
+    json = read_json("tuned/run.json");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "tuning")), "none");
+    cJSON_Delete(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),
@@ -460,6 +485,7 @@ int main(void) {
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_predict_and_sample),
         cmocka_unit_test(test_devices_and_selftest),
+        cmocka_unit_test(test_bench_and_tune),
     };
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
 }
