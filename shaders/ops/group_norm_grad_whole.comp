@@ -1,6 +1,7 @@
 // The whole backward pass of group norm in one dispatch, the counterpart of group_norm_whole.comp: LANES invocations take a
 // group. First walk: the channel sums P (see group_norm_grad_sums.comp), from which the gradient of scale and shift follows;
-// second walk: gx (see group_norm_grad.comp). silu' is computed in both: a store costs more. gx may be gy.
+// second walk: gx (see group_norm_grad.comp). silu' is computed in both: a store costs more. With an ADDEND,
+// another gradient of x, gx is the sum of both. gx may be gy, x or the addend.
 // Limits: pixels % 4 = 0.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -16,6 +17,7 @@ layout(constant_id = 1) const uint LANES = 1;
 layout(constant_id = 2) const uint UNROLL = 1; // LANES * UNROLL divides pixels/4
 layout(constant_id = 3) const bool SILU = false;
 layout(constant_id = 4) const bool SCALE_SHIFT = false;
+layout(constant_id = 5) const bool ADDEND = false;
 PNB_IN(0, x)
 PNB_IN(1, gy)
 PNB_BUFFER(2, stats)
@@ -25,6 +27,7 @@ PNB_BUFFER(5, scale_shift)
 PNB_OUT(6, gx)
 PNB_OUT(7, sums)
 PNB_OUT(8, gss)
+PNB_IN(9, addend)
 PNB_GROUP_NORM_GAIN
 
 const uint BLOCK = 32u;
@@ -81,7 +84,8 @@ void main() {
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint at = base + (c - first) * units + walk_at(j, start, units) + k * LANES;
                 vec4 xh = normal(at, s), g = slope(at, xh, gain);
-                gx4_set(at, (g * (gain.x * s.z) - means.x) - xh * means.y);
+                vec4 v = (g * (gain.x * s.z) - means.x) - xh * means.y;
+                gx4_set(at, ADDEND ? v + addend4(at) : v);
             }
         }
     }

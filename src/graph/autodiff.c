@@ -73,12 +73,36 @@ static void mark_dependent(walk *w, const pnb_tensor *wrt, size_t nwrt) {
     }
 }
 
-static pnb_status accumulate(walk *w, pnb_tensor t, pnb_tensor grad) {
-    if (w->grad[t] == PNB_NONE) {
-        w->grad[t] = grad;
-        return PNB_OK;
+/* Whether nothing uses a tensor yet. */
+static bool unused(const pnb_graph *g, pnb_tensor t) {
+    for (size_t i = (size_t)g->tensors[t].node + 1; i < g->node_count; i++) {
+        for (uint32_t k = 0; k < g->nodes[i].n.n_in; k++) {
+            if (g->nodes[i].n.in[k] == t) return false;
+        }
     }
-    return pnb_add(w->g, w->grad[t], grad, &w->grad[t]);
+    for (size_t i = (size_t)t + 1; i < g->tensor_count; i++) {
+        if (g->tensors[i].root == t) return false;
+    }
+    return true;
+}
+
+/* Let the node that makes `grad` add `other` to it. Only for one of the nodes from `fresh` on, which are newer than `other`. */
+static bool fold_sum(pnb_graph *g, size_t fresh, pnb_tensor grad, pnb_tensor other) {
+    const pnb_tensor_info *t = &g->tensors[grad];
+    if (t->view != PNB_NOT_A_VIEW || t->node < 0 || (size_t)t->node < fresh) return false;
+    pnb_graph_node *n = &g->nodes[t->node];
+    uint32_t slot = n->n.op->addend;
+    if (slot == 0 || n->constant || n->n.out[0] != grad || n->n.in[slot - 1] != PNB_NONE || !unused(g, grad)) return false;
+    n->n.in[slot - 1] = other;
+    return true;
+}
+
+/* Add to what has come to t already. fresh: the nodes from there on were made for `grad` and similar ones just now. */
+static pnb_status accumulate(walk *w, pnb_tensor t, pnb_tensor grad, size_t fresh) {
+    pnb_tensor other = w->grad[t];
+    w->grad[t] = grad;
+    if (other == PNB_NONE || fold_sum(w->g, fresh, grad, other)) return PNB_OK;
+    return pnb_add(w->g, other, grad, &w->grad[t]);
 }
 
 static pnb_status accumulate_slice(walk *w, pnb_tensor parent, uint32_t begin, uint32_t count, pnb_tensor grad) {
@@ -173,11 +197,15 @@ static pnb_status visit_node(walk *w, int32_t number) {
     }
     for (uint32_t i = 0; i < PNB_NODE_MAX_IN; i++) gin[i] = PNB_NONE;
     PNB_TRY(differentiable_node(w, number, &node));
+    size_t fresh = g->node_count;
     PNB_TRY(original.op->vjp(g, &node, gout, want, gin));
     for (uint32_t i = 0; i < original.n_in; i++) {
         if (!(want >> i & 1) || gin[i] == PNB_NONE) continue;
         PNB_TRY(check_gradient(g, &node, i, gin[i]));
-        PNB_TRY(accumulate(w, original.in[i], gin[i]));
+        for (uint32_t k = 0; k < original.n_in; k++) {
+            if (k != i && gin[k] == gin[i]) fresh = g->node_count; /* one tensor for two inputs */
+        }
+        PNB_TRY(accumulate(w, original.in[i], gin[i], fresh));
     }
     return PNB_OK;
 }
@@ -190,7 +218,7 @@ static pnb_status visit(walk *w, pnb_tensor t) {
         if (grad == PNB_NONE || info.stop || !w->depends[info.parent]) return PNB_OK;
         if (info.view == PNB_VIEW_SLICE0) return accumulate_slice(w, info.parent, info.begin, info.shape.d[0], grad);
         PNB_TRY(pnb_graph_reshape(w->g, grad, w->g->tensors[info.parent].shape, &grad));
-        return accumulate(w, info.parent, grad);
+        return accumulate(w, info.parent, grad, w->g->node_count);
     }
     /* A node is visited at its first output: the gradients of the others, with higher numbers, are complete by then. */
     if (info.node >= 0 && w->g->nodes[info.node].n.out[0] == t) return visit_node(w, info.node);
@@ -223,7 +251,7 @@ pnb_status pnb_graph_grad(pnb_graph *g, const pnb_tensor *y, const pnb_tensor *c
     pnb_status status = PNB_OK;
     mark_dependent(&w, wrt, nwrt);
     for (size_t i = 0; i < ny; i++) {
-        if (w.depends[y[i]]) PNB_TRY_GOTO(accumulate(&w, y[i], cotangent[i]));
+        if (w.depends[y[i]]) PNB_TRY_GOTO(accumulate(&w, y[i], cotangent[i], g->node_count));
     }
     for (size_t t = w.count; t-- > 0;) PNB_TRY_GOTO(visit(&w, (pnb_tensor)t));
     for (size_t i = 0; i < nwrt; i++) grad[i] = w.grad[wrt[i]];

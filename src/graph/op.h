@@ -69,6 +69,8 @@ struct pnb_op {
     /* a, with scale times out[0] of this node added to its rows from `begin` on: appends one node that does both, in place on a;
      * the node itself is dropped unless something else needs it. NULL: pnb_add_rows adds what the node made. */
     pnb_status (*add_to)(pnb_graph *g, const pnb_node *node, pnb_tensor a, uint32_t begin, float scale, pnb_tensor *y);
+    uint32_t addend;   /* 1 + the number of an input that is added to out[0] where it is given; 0: there is none. Lets sums of gradients
+                          be made by the node that makes their last part */
     uint32_t inplace;  /* bit i: out[0] may share memory with in[i] if that dies here (elementwise) and their sizes are equal */
     bool impure;       /* never merged or hoisted (noise, step state) */
 };

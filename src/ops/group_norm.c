@@ -37,7 +37,7 @@ static pnb_push_group_norm push_of(const pnb_node *node) {
 static pnb_tensor or_else(pnb_tensor t, pnb_tensor other) { return t == PNB_NONE ? other : t; }
 
 enum { IN_X, IN_GAMMA, IN_BETA, IN_SS }; /* the inputs of group_norm; its gradient adds its own behind */
-enum { IN_GY = 4, IN_STATS = 5 };
+enum { IN_GY = 4, IN_STATS = 5, IN_ADDEND = 6 };
 enum { OUT_GX, OUT_SUMS, OUT_GSS }; /* of the gradient */
 
 static bool takes_whole(const pnb_lower *l, const attributes *a) {
@@ -87,6 +87,8 @@ static pnb_status grad_lower_whole(pnb_lower *l, const pnb_node *node, bool texe
     pnb_emit_write(&d, node->out[OUT_GX]);
     pnb_emit_write(&d, node->out[OUT_SUMS]);
     pnb_emit_write(&d, or_else(node->out[OUT_GSS], node->out[OUT_SUMS]));
+    pnb_emit_read(&d, or_else(node->in[IN_ADDEND], node->in[IN_X]), texel);
+    pnb_emit_spec(&d, node->in[IN_ADDEND] != PNB_NONE);
     pnb_emit_push(&d, &push, sizeof push);
     d.gbyte = gbyte_of((const attributes *)node->attr, 3);
     return pnb_lower_emit(l, &d);
@@ -125,13 +127,16 @@ static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
     read_gradient(&d, node, texel);
     pnb_emit_read(&d, node->out[OUT_SUMS], false);
     pnb_emit_write(&d, node->out[OUT_GX]);
+    pnb_emit_read(&d, or_else(node->in[IN_ADDEND], node->in[IN_X]), texel);
+    pnb_emit_spec(&d, node->in[IN_ADDEND] != PNB_NONE);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_emit_spread(&d, l, rows * push.segments);
     d.gbyte = gbyte_of(a, 3);
     return pnb_lower_emit(l, &d);
 }
 
-static const pnb_op op_grad = {.name = "group_norm_grad", .lower = grad_lower, .inplace = 1u << IN_X | 1u << IN_GY};
+static const pnb_op op_grad = {.name = "group_norm_grad", .lower = grad_lower, .addend = 1 + IN_ADDEND,
+                               .inplace = 1u << IN_X | 1u << IN_GY | 1u << IN_ADDEND};
 
 static pnb_status weight_lower(pnb_lower *l, const pnb_node *node) {
     const attributes *a = (const attributes *)node->attr;
@@ -153,10 +158,10 @@ static pnb_status group_norm_vjp(pnb_graph *g, const pnb_node *node, const pnb_t
     const attributes *a = (const attributes *)node->attr;
     if (gout[0] == PNB_NONE) return PNB_OK;
     bool ss = node->in[IN_SS] != PNB_NONE;
-    pnb_tensor in[6] = {node->in[0], node->in[1], node->in[2], node->in[3], gout[0], node->out[1]}, grad[3];
+    pnb_tensor in[7] = {node->in[0], node->in[1], node->in[2], node->in[3], gout[0], node->out[1], PNB_NONE}, grad[3];
     pnb_shape out[3] = {pnb_graph_shape(g, node->in[IN_X]), pnb_shape3(a->batch, a->channels, 2)};
     if (ss) out[OUT_GSS] = pnb_graph_shape(g, node->in[IN_SS]);
-    PNB_TRY(pnb_graph_add(g, &op_grad, in, 6, 0, a, sizeof *a, out, ss ? 3 : 2, grad, ss ? 3 : 2));
+    PNB_TRY(pnb_graph_add(g, &op_grad, in, 7, 0, a, sizeof *a, out, ss ? 3 : 2, grad, ss ? 3 : 2));
     if (want & 1u << IN_X) gin[IN_X] = grad[OUT_GX];
     if (want & 1u << IN_SS) gin[IN_SS] = grad[OUT_GSS];
     if (want & (1u << IN_GAMMA | 1u << IN_BETA)) {
@@ -273,10 +278,14 @@ pnb_status pnb_group_norm(pnb_graph *g, pnb_tensor x, pnb_tensor gamma, pnb_tens
     return pnb_graph_add(g, &pnb_op_group_norm, in, 4, 0, &a, sizeof a, out, a.chunks > 1 ? 3 : 2, y, 1);
 }
 
-/* ---- cases: arg = {groups, silu, scale_shift}, farg = {eps} ------------------------------------------------------ */
+/* ---- cases: arg = {groups, silu, scale_shift, 1: x^2 is added, so that gradients meet in x}, farg = {eps} --------- */
 
 static pnb_status build(pnb_graph *g, const pnb_op_case *c, const pnb_tensor *in, pnb_tensor *out) {
-    return pnb_group_norm(g, in[0], in[1], in[2], c->arg[2] ? in[3] : PNB_NONE, (uint32_t)c->arg[0], c->farg[0], c->arg[1] != 0, out);
+    pnb_tensor square;
+    PNB_TRY(pnb_group_norm(g, in[0], in[1], in[2], c->arg[2] ? in[3] : PNB_NONE, (uint32_t)c->arg[0], c->farg[0], c->arg[1] != 0, out));
+    if (!c->arg[3]) return PNB_OK;
+    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, in[0], &square));
+    return pnb_add(g, *out, square, out);
 }
 
 static void reference(const pnb_op_case *c, const double *const *in, double *out) {
@@ -292,7 +301,7 @@ static void reference(const pnb_op_case *c, const double *const *in, double *out
             size_t n = group / G, ch = group % G * W + i / S;
             double v = (x[i] - mean) * rstd * in[1][ch] + in[2][ch];
             if (c->arg[2]) v = v * (1 + in[3][n * 2 * C + ch]) + in[3][n * 2 * C + C + ch];
-            out[group * D + i] = c->arg[1] ? v / (1 + exp(-v)) : v;
+            out[group * D + i] = (c->arg[1] ? v / (1 + exp(-v)) : v) + c->arg[3] * x[i] * x[i];
         }
     }
 }
@@ -317,6 +326,9 @@ static const pnb_op_case cases[] = {
     {.name = "n9 c32 8x12 g32 scale-shift, groups whole", NORM_IN(9, 32, 8, 12), .arg = {32, 0, 1}, .farg = {1e-5f}},
     {.name = "n3 c24 16x20 g12 offset, groups whole", NORM_IN(3, 24, 16, 20), NO_SS, .scale = {0.01f}, .shift = {100}, .arg = {12, 1, 0}, .farg = {1e-5f}},
     {.name = "n1 c32 48x32 g32 groups whole", NORM_IN(1, 32, 48, 32), NO_SS, .shift = {-3}, .arg = {32, 1, 0}, .farg = {1e-5f}},
+    {.name = "n2 c8 6x6 g4 silu, and x^2", NORM_IN(2, 8, 6, 6), NO_SS, .arg = {4, 1, 0, 1}, .farg = {1e-5f}},
+    {.name = "n2 c8 3x5 g4 scale-shift, and x^2", NORM_IN(2, 8, 3, 5), .arg = {4, 0, 1, 1}, .farg = {1e-5f}},
+    {.name = "n9 c32 4x8 g32 scale-shift silu, and x^2", NORM_IN(9, 32, 4, 8), .arg = {32, 1, 1, 1}, .farg = {1e-5f}},
     {.name = "n1 c3 121x111 g1 in chunks", NORM_IN(1, 3, 121, 111), NO_SS, .shift = {3}, .arg = {1, 1, 0}, .farg = {1e-5f}, .bench = true},
     {.name = "n2 c4 128x160 g2 in chunks", NORM_IN(2, 4, 128, 160), .shift = {-20}, .arg = {2, 1, 1}, .farg = {1e-5f}, .bench = true},
     {.name = "n8 c64 32x32 g32 silu", NORM_IN(8, 64, 32, 32), NO_SS, .arg = {32, 1, 0}, .farg = {1e-5f}, .bench = true},

@@ -64,6 +64,19 @@ static void test_shared_input(void **state) {
     finish(&f, grad_of(&f, add(&f, mul(&f, f.x, f.x), three), f.c, f.x), shared_expected);
 }
 
+/* Two gradients meet in x: the op that makes the second adds the first, so there is no node for their sum. */
+static void test_sum_in_the_maker(void **state) {
+    fixture f = begin(state);
+    pnb_tensor norm, square, gamma = rows(&f, f.w, 0, 1);
+    TEST_OK(f.err, pnb_group_norm(f.g, f.x, gamma, gamma, PNB_NONE, 4, 1e-5f, false, &norm));
+    TEST_OK(f.err, pnb_unary_op(f.g, PNB_SQUARE, f.x, &square));
+    pnb_tensor y = add(&f, norm, square);
+    size_t before = pnb_graph_node_count(f.g);
+    (void)grad_of(&f, y, f.c, f.x);
+    assert_int_equal(pnb_graph_node_count(f.g), before + 2);
+    bench_end(&f.b);
+}
+
 static double weight_expected(uint32_t i) { return c(i) * w(i); }
 static void test_only_what_is_asked(void **state) {
     fixture f = begin(state);
@@ -216,7 +229,7 @@ static void test_errors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shared_input), cmocka_unit_test(test_only_what_is_asked),
+        cmocka_unit_test(test_shared_input), cmocka_unit_test(test_sum_in_the_maker), cmocka_unit_test(test_only_what_is_asked),
         cmocka_unit_test(test_stop),         cmocka_unit_test(test_reshape),
         cmocka_unit_test(test_halves),       cmocka_unit_test(test_part_alone),
         cmocka_unit_test(test_wrt_view),     cmocka_unit_test(test_overlapping_parts_and_whole),
