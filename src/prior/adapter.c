@@ -110,7 +110,7 @@ static pnb_status describe(pnb_adapter *a) {
     case PNB_PRIOR_ADM:
         return pnb_adm_config_tensors(&a->prior->adm, visit_tensor, &(target_visit){.adapter = a});
     case PNB_PRIOR_GMM:
-        a->mlp = (pnb_mlp_config){.dim = a->prior->gmm.dim, .hidden = a->params.hidden, .depth = a->params.depth};
+        a->mlp = (pnb_mlp_config){2 * a->prior->gmm.dim, a->prior->gmm.dim, a->params.hidden, a->params.depth};
         return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
     case PNB_PRIOR_MLP:
         a->mlp = a->prior->mlp;
@@ -259,16 +259,20 @@ static pnb_status level_rows(pnb_graph *g, pnb_level level, uint32_t begin, uint
     return pnb_graph_slice0(g, level.sigma, begin, count, &out->sigma);
 }
 
-/* Mixture: eps everywhere, plus the MLP on the adapter's rows. */
+/* Mixture: eps everywhere, plus the MLP on the adapter's rows. The MLP sees x and eps: where the mixture is one
+ * Gaussian, what the auxiliary score adds to eps is linear in the two and the same in every mode; from x alone it would
+ * have to find the modes first, and modes far smaller than the mixture come out too narrow. */
 static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
                               uint32_t rows, pnb_tensor *eps) {
     const pnb_adapter *a = params->adapter;
     pnb_level part;
-    pnb_tensor base, residual, xs;
+    pnb_tensor base, residual, parts[2], seen;
     PNB_TRY(pnb_gmm_graph_eps(p, g, x, level, &base));
-    PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &xs));
+    PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &parts[0]));
+    PNB_TRY(pnb_graph_slice0(g, base, params->adapter_begin, rows, &parts[1]));
+    PNB_TRY(pnb_concat(g, 1, parts, 2, &seen));
     PNB_TRY(level_rows(g, level, params->adapter_begin, rows, &part));
-    PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, xs, part, &residual));
+    PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, seen, part, &residual));
     return pnb_add_rows(g, base, residual, params->adapter_begin, 1.0f, eps);
 }
 

@@ -10,9 +10,9 @@
 
 #include <cjson/cJSON.h>
 
-/* A time-conditioned MLP: x [N,dim] -> [N,dim]. */
+/* A time-conditioned MLP: [N,inputs] -> [N,dim]. inputs is dim for a prior. */
 typedef struct pnb_mlp_config {
-    uint32_t dim, hidden, depth;
+    uint32_t inputs, dim, hidden, depth;
 } pnb_mlp_config;
 
 struct pnb_prior {

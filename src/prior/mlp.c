@@ -24,7 +24,7 @@ static mlp_layer layer_at(pnb_mlp_config c, uint32_t i) {
     mlp_layer l = {.in = c.hidden, .out = c.hidden};
     if (i == 0) {
         snprintf(l.name, sizeof l.name, "inp");
-        l.in = c.dim;
+        l.in = c.inputs;
     } else if (i < c.depth) {
         snprintf(l.name, sizeof l.name, "hid.%u", i - 1);
     } else if (i < 2 * c.depth) {
@@ -77,7 +77,10 @@ static pnb_status infer(pnb_prior *p, const pnb_safetensors *file) {
     }
     if (depth < 1 || depth > MAX_DEPTH)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %u layers emb.i, expected 1 to %d", depth, MAX_DEPTH);
-    p->mlp = (pnb_mlp_config){.dim = (uint32_t)inp->shape[1], .hidden = (uint32_t)inp->shape[0], .depth = depth};
+    p->mlp = (pnb_mlp_config){.inputs = (uint32_t)inp->shape[1],
+                              .dim = (uint32_t)inp->shape[1],
+                              .hidden = (uint32_t)inp->shape[0],
+                              .depth = depth};
     size_t expected =
         2 * (2 * (size_t)depth + 1) + (pnb_safetensors_find(file, "fr") != NULL); /* fr: the features' frequencies */
     if (pnb_safetensors_count(file) != expected)

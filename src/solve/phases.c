@@ -158,7 +158,10 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
     pnb_tensor zero, all, target, parts[4] = {data, prior, auxiliary, PNB_NONE};
     PNB_TRY(pnb_constant(g, pnb_shape1(1), 0, &zero));
     for (int i = 0; i < 4; i++) {
-        if (parts[i] == PNB_NONE) parts[i] = zero;
+        if (parts[i] == PNB_NONE)
+            parts[i] = zero;
+        else
+            PNB_TRY(pnb_reduce_all(g, PNB_MEAN, parts[i], &parts[i]));
     }
     PNB_TRY(pnb_concat(g, 0, parts, 4, &all));
     PNB_TRY(pnb_graph_bind(g, s->losses, &target));
@@ -167,7 +170,7 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
 
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss) {
-    pnb_tensor y, ax, r, back, sum;
+    pnb_tensor y, ax, r, back, squares;
     float inverse = (float)(1 / (sigma * sigma));
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
     PNB_TRY(pnb_operator_apply(s->task.op, g, x, &ax));
@@ -178,8 +181,8 @@ pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma
         PNB_TRY(pnb_graph_grad(g, &ax, &r, 1, &x, 1, &back));
     }
     PNB_TRY(pnb_affine(g, back, inverse, 0, gradient));
-    PNB_TRY(pnb_reduce_all(g, PNB_SQNORM, r, &sum));
-    return pnb_affine(g, sum, 0.5f * inverse / (float)s->particles, 0, loss);
+    PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &squares));
+    return pnb_affine(g, squares, 0.5f * inverse, 0, loss);
 }
 
 static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {

@@ -21,7 +21,8 @@ enum {
     PNB_STREAM_AUX_EPS,
     PNB_STREAM_FINISH,
     PNB_STREAM_SAMPLER,
-    PNB_STREAM_MEASUREMENT
+    PNB_STREAM_MEASUREMENT,
+    PNB_STREAM_EXCHANGE
 };
 
 extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_langevin;
@@ -72,7 +73,8 @@ pnb_status pnb_solver_commit(pnb_solver *s);
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out);
 /* Mixes bytes into the fingerprint that a checkpoint must match. */
 void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n);
-/* [data, prior, auxiliary] (PNB_NONE: not a number of this method, stays 0) into the losses tensor. */
+/* The means over particles of data, prior and auxiliary, [N] each (PNB_NONE: not a number of this method, stays 0),
+ * into the losses tensor. */
 pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
                                     pnb_tensor auxiliary);
 /* Runs a program once now and waits (initialisation). */
@@ -81,16 +83,16 @@ pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 /* Learning rate at step i of n: held for a fraction, then a cosine down to `end` times itself. */
 double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double end);
 
-/* r = A x - y and the data gradient A^T r / sigma^2 with its loss sum(r^2)/(2 sigma^2 K): x [K, image...], y [K,
- * measurement...] */
+/* r = A x - y and the data gradient A^T r / sigma^2 with each particle's loss |r|^2/(2 sigma^2), [K]: x [K, image...],
+ * y [K, measurement...] */
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss);
 
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 
-/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone, its noise level falling
- * from rho_start to rho (rho_start <= rho: constant). */
+/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone, its noise level
+ * falling from rho_start to rho (rho_start <= rho: constant). */
 typedef struct pnb_finish {
     uint32_t steps;
     double rho, rho_start, step_size; /* step_size: fraction of the largest stable step */

@@ -10,11 +10,15 @@
  * order = alternating: Algorithm 1 as printed; the adapter first, then the particles with the updated adapter, same
  * draw. Noise levels slide from coarse to fine in a window of rho = sigma_t/alpha_t (section 2.10): without it nothing
  * works.
+ *
+ * exchange > 0 (not in the paper): particles of larger loss may go on as copies of others (exchange.c). Gradients carry
+ * no mass between modes that the window has resolved; this does.
  */
 #include "solve/phases.h"
 
 #include "ops/ops.h"
 #include "prior/gmm_host.h"
+#include "solve/exchange.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +27,7 @@
 typedef struct ppm_options {
     int32_t particles, steps, order, weight, t_order, slide, draws;
     double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, entropy, sigma_floor, init_std, mu_noise;
+    double exchange;
     double rho_start, rho_end, rho_ratio, rho_max, anneal;
     int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
     double lora_scale, aux_lr;
@@ -66,6 +71,8 @@ static const pnb_option options[] = {
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
     REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
+    REAL(exchange, 0, 0, 1000,
+         "rate, over the run, at which particles of larger loss become copies of others: it settles modes' weights"),
     REAL(rho_start, 5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
     REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5"),
     REAL(rho_ratio, 10, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
@@ -91,6 +98,9 @@ static const pnb_option options[] = {
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
 enum { MAX_SCALE_DIM = 64 };
+
+/* Free columns of a row: the exchange's rate, and the weight of this step's losses in their running mean. */
+enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT };
 
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
 
@@ -122,7 +132,7 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
                    {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                   {"finish", 0}};
+                   {"finish", 0},        {"exchange", 8}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
@@ -158,6 +168,9 @@ static void fill_rows(pnb_solver *s, const ppm_options *o) {
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         row[PNB_ROW_LAMBDA_FINE] = (float)(-2 * log(fine));
         row[PNB_ROW_LAMBDA_COARSE] = (float)(-2 * log(fmax(coarse, fine)));
+        double rate = pnb_hold_cosine(o->exchange / o->steps, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
+        row[ROW_EXCHANGE] = (float)rate;
+        row[ROW_RECENT] = (float)fmin(1, fmax(rate, 1.0 / (i + 1)));
     }
 }
 
@@ -260,19 +273,18 @@ static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     return train_adapter(s, g, o, state, w, grad, n, d.n);
 }
 
-/* Losses, means over particles: prior w (|r_theta|^2 - |r_phi|^2), auxiliary |r_phi|^2 per element. */
-static pnb_status record(pnb_solver *s, pnb_graph *g, pnb_tensor r, const draw *d, pnb_tensor data) {
-    pnb_tensor rows, a, b, diff, weighted, prior, aux;
+/* Losses: prior w (|r_theta|^2 - entropy |r_phi|^2) of each row into `prior`, auxiliary |r_phi|^2 per element. */
+static pnb_status record(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor r, const draw *d,
+                         pnb_tensor data, pnb_tensor *prior) {
+    pnb_tensor rows, a, b, diff, aux;
     double elements = (double)pnb_shape_count(s->sample) / s->particles;
     PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &rows));
     PNB_TRY(pnb_graph_slice0(g, rows, 0, d->n, &a));
     PNB_TRY(pnb_graph_slice0(g, rows, d->n, d->n, &b));
-    PNB_TRY(pnb_sub(g, a, b, &diff));
-    PNB_TRY(pnb_mul(g, diff, d->levels.weight, &weighted));
-    PNB_TRY(pnb_reduce_all(g, PNB_MEAN, weighted, &prior));
-    PNB_TRY(pnb_reduce_all(g, PNB_MEAN, b, &aux));
-    PNB_TRY(pnb_affine(g, aux, (float)(1 / elements), 0, &aux));
-    return pnb_solver_record_losses(s, g, data, prior, aux);
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, a, -(float)o->entropy, PNB_NONE, b, &diff));
+    PNB_TRY(pnb_mul(g, diff, d->levels.weight, prior));
+    PNB_TRY(pnb_affine(g, b, (float)(1 / elements), 0, &aux));
+    return pnb_solver_record_losses(s, g, data, *prior, aux);
 }
 
 /* Sum of the draws' gradients of each particle. */
@@ -297,10 +309,41 @@ static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options 
     return pnb_adam_step(g, x, m, v, gradient, state, adam);
 }
 
+/* storage [K,...]: row i becomes row source[i]. */
+static pnb_status take_rows(pnb_graph *g, pnb_storage *storage, pnb_tensor source) {
+    pnb_tensor all, taken;
+    PNB_TRY(pnb_graph_bind(g, storage, &all));
+    pnb_shape s = pnb_graph_shape(g, all);
+    PNB_TRY(pnb_graph_reshape(g, all, pnb_shape2(s.d[0], (uint32_t)(pnb_shape_count(s) / s.d[0])), &taken));
+    PNB_TRY(pnb_lookup(g, taken, source, &taken));
+    PNB_TRY(pnb_graph_reshape(g, taken, s, &taken));
+    return pnb_assign(g, all, taken);
+}
+
+/* The running mean of each particle's loss (one step's is noise: its draws differ), then the exchange by it. */
+static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
+                                     pnb_tensor prior, pnb_tensor data) {
+    pnb_tensor loss, mean, change, recent, source;
+    uint32_t draws = (uint32_t)o->draws;
+    pnb_exchange q = {s->particles, s->task.seed, PNB_STREAM_EXCHANGE, PNB_STATE_ROW + ROW_EXCHANGE};
+    pnb_storage *kept[] = {s->x, pnb_store_find(s->store, "m.x"), pnb_store_find(s->store, "v.x"),
+                           pnb_store_find(s->store, "loss")};
+    PNB_TRY(sum_draws(s, g, prior, draws, &loss));
+    PNB_TRY(pnb_axpby(g, 1.0f / (float)draws, PNB_NONE, loss, (float)o->data_weight, PNB_NONE, data, &loss));
+    PNB_TRY(pnb_graph_bind(g, kept[3], &mean));
+    PNB_TRY(pnb_spread(g, state, PNB_STATE_ROW + ROW_RECENT, s->particles, &recent));
+    PNB_TRY(pnb_sub(g, loss, mean, &change));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, mean, 1, recent, change, &loss));
+    PNB_TRY(pnb_assign(g, mean, loss));
+    PNB_TRY(pnb_exchange_sources(g, state, mean, q, &source));
+    for (int i = 0; i < 4; i++) PNB_TRY(take_rows(g, kept[i], source));
+    return PNB_OK;
+}
+
 static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
-    pnb_tensor state, xx, ee, r, eps, x, data, loss, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
+    pnb_tensor state, xx, ee, r, eps, x, data, loss, kl, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
         grad[MAX_ADAPTER + 1];
     pnb_level level;
     uint32_t n = 0;
@@ -326,9 +369,10 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_data_term(s, g, x, data_sigma(&s->task, o), &data, &loss));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, prior, (float)o->data_weight, PNB_NONE, data, &total));
-    PNB_TRY(record(s, g, r, &d, loss));
+    PNB_TRY(record(s, g, o, r, &d, loss, &kl));
     if (fused) PNB_TRY(train_adapter(s, g, o, state, wrt + 1, grad + 1, n, d.n));
-    return move_particles(s, g, o, state, total);
+    PNB_TRY(move_particles(s, g, o, state, total));
+    return o->exchange > 0 ? exchange_particles(s, g, o, state, kl, loss) : PNB_OK;
 }
 
 static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *name,
@@ -380,6 +424,8 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o) {
     PNB_TRY(pnb_adapter_create(s->err, s->task.prior, &a, &s->adapter));
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
+    if (o->exchange > 0)
+        PNB_TRY(pnb_store_add(s->store, "loss", pnb_shape1(s->particles), PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(describe_moments(s));
     fill_rows(s, o);
     if (!o->finish) return PNB_OK;

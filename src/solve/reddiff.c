@@ -85,8 +85,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     PNB_TRY(pnb_axpby(g, 1, weight, r, 1, PNB_NONE, data, &total));
     PNB_TRY(pnb_mul(g, r, x, &product));
     PNB_TRY(pnb_mul(g, product, weight, &product));
-    PNB_TRY(pnb_reduce_all(g, PNB_SUM, product, &prior));
-    PNB_TRY(pnb_affine(g, prior, 1.0f / (float)s->particles, 0, &prior));
+    PNB_TRY(pnb_reduce_rows(g, PNB_SUM, product, &prior));
     PNB_TRY(pnb_solver_record_losses(s, g, loss, prior, PNB_NONE));
     pnb_adam adam = {.beta1 = b1, .beta2 = b2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
     return pnb_adam_step(g, x, m, v, total, state, adam);

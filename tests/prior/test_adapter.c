@@ -158,36 +158,51 @@ static void test_residual_mlp(void **state) {
     pair_close(&p);
 }
 
-/* An MLP prior made of a residual MLP's tensors: the names are the same. */
+/* The file of a small MLP prior, two layers of 16. */
+static void write_mlp(pnb_error *err, const char *path) {
+    static const struct {
+        const char *name;
+        uint64_t out, in;
+    } layers[] = {{"inp", 16, 2}, {"hid.0", 16, 16}, {"emb.0", 16, 16}, {"emb.1", 16, 16}, {"out", 2, 16}};
+    pnb_safetensors_item items[10];
+    pnb_safetensors_pair meta[] = {{"architecture", "mlp"}};
+    char names[10][16];
+    for (size_t i = 0; i < 10; i++) {
+        bool bias = i & 1;
+        snprintf(names[i], sizeof names[i], "%s.%s", layers[i / 2].name, bias ? "bias" : "weight");
+        uint64_t out = layers[i / 2].out, in = layers[i / 2].in;
+        items[i] = (pnb_safetensors_item){.name = names[i], .rank = bias ? 1 : 2, .shape = {out, bias ? 0 : in}};
+        items[i].data = rig_normal(i, bias ? out : out * in);
+    }
+    TEST_OK(err, pnb_safetensors_write(err, path, PNB_F16, items, 10, meta, 1));
+    for (size_t i = 0; i < 10; i++) free((void *)items[i].data);
+}
+
 static pnb_prior *mlp_prior(pnb_gpu *gpu, pnb_error *err) {
     char path[128];
-    pnb_prior *base = mixture(gpu, err), *prior;
-    pnb_adapter *source;
-    TEST_OK(err, pnb_adapter_create(err, base, &(pnb_adapter_params){.hidden = 16, .depth = 2, .seed = 8}, &source));
-    pnb_store *store = pnb_adapter_store(source);
-    pnb_safetensors_item items[16];
-    pnb_safetensors_pair meta[] = {{"architecture", "mlp"}};
-    size_t n = pnb_store_count(store);
-    for (size_t i = 0; i < n; i++) {
-        pnb_shape s = pnb_storage_shape(pnb_store_at(store, i));
-        items[i] = (pnb_safetensors_item){.name = pnb_storage_name(pnb_store_at(store, i)),
-                                          .rank = s.rank,
-                                          .shape = {s.d[0], s.d[1]},
-                                          .data = rig_normal(i, pnb_shape_count(s))};
-    }
-    TEST_OK(err, pnb_safetensors_write(err, temporary("copy.safetensors", path), PNB_F16, items, n, meta, 1));
+    pnb_prior *prior;
+    write_mlp(err, temporary("copy.safetensors", path));
     TEST_OK(err, pnb_prior_load(err, path, &prior));
-    TEST_OK(err, pnb_adapter_commit(source, gpu));
-    TEST_OK(err, pnb_adapter_save(source, gpu, path));
-    pnb_prior *none;
-    assert_int_equal(pnb_prior_load(err, path, &none), PNB_ERROR_MODEL); /* an adapter is no prior */
-    assert_non_null(strstr(err->message, "adapter"));
     unlink(path);
-    for (size_t i = 0; i < n; i++) free((void *)items[i].data);
-    pnb_adapter_destroy(&source, gpu);
-    pnb_prior_destroy(&base, gpu);
     TEST_OK(err, pnb_prior_commit(prior, gpu));
     return prior;
+}
+
+/* An adapter's file is no prior. */
+static void test_adapter_is_no_prior(void **state) {
+    pnb_error *err = test_err(state);
+    pnb_gpu *gpu = test_gpu(state);
+    char path[128];
+    pnb_prior *base = mixture(gpu, err), *none;
+    pnb_adapter *a;
+    TEST_OK(err, pnb_adapter_create(err, base, &(pnb_adapter_params){.hidden = 16, .depth = 2, .seed = 8}, &a));
+    TEST_OK(err, pnb_adapter_commit(a, gpu));
+    TEST_OK(err, pnb_adapter_save(a, gpu, temporary("adapter.safetensors", path)));
+    assert_int_equal(pnb_prior_load(err, path, &none), PNB_ERROR_MODEL);
+    assert_non_null(strstr(err->message, "adapter"));
+    unlink(path);
+    pnb_adapter_destroy(&a, gpu);
+    pnb_prior_destroy(&base, gpu);
 }
 
 static void test_copy(void **state) {
@@ -305,8 +320,10 @@ static void test_misuse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lora),    cmocka_unit_test(test_residual_mlp), cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_targets), cmocka_unit_test(test_files),        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_lora),    cmocka_unit_test(test_residual_mlp),
+        cmocka_unit_test(test_copy),    cmocka_unit_test(test_adapter_is_no_prior),
+        cmocka_unit_test(test_targets), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
