@@ -31,9 +31,7 @@ void main() {
         uint row = item / p.segments, group = group_of(row), n = group / p.groups;
         vec4 s = stats4(group);
         vec2 gain = gain_of(n, row - n * p.channels), means = vec2(0.0);
-        for (uint other = group * width; other < (group + 1u) * width; other++) {
-            means += gain_of(n, other - n * p.channels).x * vec2(sums1(2u * other), sums1(2u * other + 1u));
-        }
+        for (uint other = group * width; other < (group + 1u) * width; other++) means += sums4(other).zw;
         means *= s.z / float(width * p.pixels);
         for (uint j = item - row * p.segments; j < units; j += p.segments) {
             uint at = row * units + j;

@@ -1,7 +1,7 @@
 // First step of group norm's backward pass: for each channel of each sample, P = (sum gv, sum gv xh) over its pixels, where
 // gv = gy silu'(v), or gy. All other gradients follow from P:
 //   gshift = P.x;  gscale = gamma P.y + beta P.x;  gbeta = sum_n (1+scale) P.x;  ggamma = sum_n (1+scale) P.y
-// The first two are written here too. LANES invocations share a channel; fixed order.
+// The first two are written here too. sums holds (P, A P): the second pair is what means over the group are made of. LANES invocations share a channel; fixed order.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 //! variant texel PNB_TEXEL=1
@@ -46,8 +46,7 @@ void main() {
     }
     vec2 total = pnb_lanes_sum(vec2(pnb_sum4(a), pnb_sum4(b)), LANES);
     if (!live || lane != 0u) return;
-    sums1_set(2u * row, total.x);
-    sums1_set(2u * row + 1u, total.y);
+    sums4_set(row, vec4(total, gain_of(n, c).x * total));
     if (SCALE_SHIFT) {
         gss1_set(2u * n * p.channels + c, gamma1(c) * total.y + beta1(c) * total.x);
         gss1_set((2u * n + 1u) * p.channels + c, total.x);

@@ -16,8 +16,9 @@ void main() {
         float gamma = 0.0, beta = 0.0;
         for (uint n = 0u; n < p.batch; n++) {
             float m = SCALE_SHIFT ? 1.0 + scale_shift1(2u * n * p.channels + c) : 1.0;
-            beta += m * sums1(2u * (n * p.channels + c));
-            gamma += m * sums1(2u * (n * p.channels + c) + 1u);
+            vec4 P = sums4(n * p.channels + c);
+            beta += m * P.x;
+            gamma += m * P.y;
         }
         ggamma1_set(c, gamma);
         gbeta1_set(c, beta);

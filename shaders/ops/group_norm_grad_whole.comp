@@ -68,8 +68,7 @@ void main() {
         vec2 gain = gain_of(n, c), P = walk(base + (c - first) * units, start, lane, live ? units : 0u, s, gain);
         means += gain.x * P;
         if (!live || lane != 0u) continue;
-        sums1_set(2u * (n * p.channels + c), P.x);
-        sums1_set(2u * (n * p.channels + c) + 1u, P.y);
+        sums4_set(n * p.channels + c, vec4(P, gain.x * P));
         if (SCALE_SHIFT) {
             gss1_set(2u * n * p.channels + c, gamma1(c) * P.y + beta1(c) * P.x);
             gss1_set((2u * n + 1u) * p.channels + c, P.x);

@@ -2,9 +2,9 @@
  *
  * Two forms. On a software driver a group is taken whole, by one invocation or a few: one dispatch forward, one backward. On a
  * GPU, and where groups are few or pixels no multiple of four: statistics, then the result; channel sums, then the gradient.
- * The statistics are a workspace output [N,G,4] and the only thing kept for the backward pass besides x. Backward: channel sums
- * P [N,C,2]; from them everything else (derivation in the shaders' headers). All sums have a fixed order that does not depend on
- * the row, so equal samples of a batch give equal bytes.
+ * The statistics are a workspace output [N,G,4] and the only thing kept for the backward pass besides x. Backward: channel
+ * sums P, plain and times the channel's gain, [N,C,4]; from them everything else (derivation in the shaders' headers). All
+ * sums have a fixed order that does not depend on the row, so equal samples of a batch give equal bytes.
  */
 #include "graph/op.h"
 #include "ops/emit.h"
@@ -159,7 +159,7 @@ static pnb_status group_norm_vjp(pnb_graph *g, const pnb_node *node, const pnb_t
     if (gout[0] == PNB_NONE) return PNB_OK;
     bool ss = node->in[IN_SS] != PNB_NONE;
     pnb_tensor in[7] = {node->in[0], node->in[1], node->in[2], node->in[3], gout[0], node->out[1], PNB_NONE}, grad[3];
-    pnb_shape out[3] = {pnb_graph_shape(g, node->in[IN_X]), pnb_shape3(a->batch, a->channels, 2)};
+    pnb_shape out[3] = {pnb_graph_shape(g, node->in[IN_X]), pnb_shape3(a->batch, a->channels, 4)};
     if (ss) out[OUT_GSS] = pnb_graph_shape(g, node->in[IN_SS]);
     PNB_TRY(pnb_graph_add(g, &op_grad, in, 7, 0, a, sizeof *a, out, ss ? 3 : 2, grad, ss ? 3 : 2));
     if (want & 1u << IN_X) gin[IN_X] = grad[OUT_GX];
