@@ -342,8 +342,9 @@ typedef struct pnb_solve_params {
 } pnb_solve_params;
 #define PNB_SOLVE_DEFAULTS                                                                                             \
     { sizeof(pnb_solve_params), NULL, 0, 0, 30, NULL, NULL }
-/* Cancelled: results so far are written, the checkpoint stays, PNB_ERROR_CANCELLED. resume in a folder whose run was
- * complete: PNB_OK at once. */
+/* Cancelled: results so far are written, the checkpoint stays, PNB_ERROR_CANCELLED. resume in a folder whose run is
+ * complete: PNB_OK at once. resume in a folder of another run (problem, options or seed): PNB_ERROR_INPUT that names what
+ * differs. Results that cannot be written: the run is kept as a checkpoint, where that can be. */
 PNB_API pnb_status pnb_run_solve(pnb_run *run, const pnb_solve_params *params);
 /* Whether a folder holds results (complete or not) or a checkpoint. NULL pointers are allowed. */
 PNB_API pnb_status pnb_folder_state(pnb_context *context, const char *folder, int *has_results, int *has_checkpoint,

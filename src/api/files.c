@@ -54,6 +54,11 @@ pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channel
         return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': shape %s: expected rank 1 to %d and no empty dimension",
                         path, text, PNB_MAX_RANK);
     }
+    for (uint64_t i = 0; i < a.count; i++) {
+        if (isfinite(a.data[i])) continue;
+        pnb_array_free(&a);
+        return pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': element %llu is not finite", path, (unsigned long long)i);
+    }
     out->data = a.data;
     out->extent.rank = a.rank;
     for (uint32_t i = 0; i < a.rank; i++) out->extent.size[i] = (uint32_t)a.shape[i];

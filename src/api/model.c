@@ -326,9 +326,10 @@ static pnb_status build_program(prediction *s) {
 }
 
 static pnb_status check_finite(const prediction *s, const char *what, const float *values, uint64_t count) {
+    pnb_status status = values == s->params.x ? PNB_ERROR_INPUT : PNB_ERROR_NUMERIC;
     for (uint64_t i = 0; i < count; i++) {
         if (!isfinite(values[i])) {
-            return pnb_fail(error_of(s), PNB_ERROR_NUMERIC, "predict: element %llu of the %s is not finite",
+            return pnb_fail(error_of(s), status, "predict: element %llu of the %s is not finite",
                             (unsigned long long)i, what);
         }
     }

@@ -84,6 +84,9 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     if (p.steps > most)
         return pnb_fail(err, PNB_ERROR_INPUT, "steps: at most %u (the prior's schedule), found %u", most, p.steps);
     if (p.n == 0) return pnb_fail(err, PNB_ERROR_USAGE, "sample: n must be 1 or more");
+    if (dim && (given->height || given->width)) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "size: this prior makes vectors of %u, not images", dim);
+    }
     p.clip = dim == 0;
     p.height = dim ? 0 : given->height ? given->height : side;
     p.width = dim ? 0 : given->width ? given->width : side;
@@ -264,7 +267,7 @@ bool pnb_run_add_history(const pnb_run *r, cJSON *object) {
 }
 
 static pnb_status save_history(pnb_run *r, const char *path) {
-    cJSON *json = cJSON_CreateObject();
+    cJSON *json = pnb_run_identity(r);
     char *text = NULL;
     if (!cJSON_AddNumberToObject(json, "seconds", r->run_seconds) || !pnb_run_add_history(r, json)) {
         cJSON_Delete(json);
@@ -282,9 +285,7 @@ static double number_at(const cJSON *object, const char *key, int i) {
 }
 
 /* Entries past the state's step are dropped: the history is written before the state. */
-static pnb_status load_history(pnb_run *r, const char *path) {
-    cJSON *json;
-    PNB_TRY(pnb_json_load(&r->ctx->error, path, &json));
+static pnb_status load_history(pnb_run *r, const cJSON *json) {
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(json, "seconds");
     r->run_seconds = cJSON_IsNumber(seconds) ? seconds->valuedouble : 0;
     r->history.count = 0;
@@ -295,7 +296,6 @@ static pnb_status load_history(pnb_run *r, const char *path) {
         pnb_losses l = {number_at(json, "data", i), number_at(json, "prior", i), number_at(json, "auxiliary", i)};
         if (step <= pnb_solver_step_index(r->solver)) status = remember(r, step, &l);
     }
-    cJSON_Delete(json);
     return status;
 }
 
@@ -319,10 +319,14 @@ pnb_status pnb_run_save(pnb_run *r, const char *path) {
 pnb_status pnb_run_load(pnb_run *r, const char *path) {
     if (!r) return PNB_ERROR_USAGE;
     if (!path) return pnb_fail(&r->ctx->error, PNB_ERROR_USAGE, "pnb_run_load: path is NULL");
-    PNB_TRY(pnb_solver_load(r->solver, path));
     char *beside = history_path(path);
     if (!beside) return pnb_no_memory(&r->ctx->error, "checkpoint");
-    pnb_status status = load_history(r, beside);
+    cJSON *json = NULL;
+    pnb_status status = pnb_json_load(&r->ctx->error, beside, &json);
+    if (status == PNB_OK) status = pnb_run_check_same(r, json, beside);
+    if (status == PNB_OK) status = pnb_solver_load(r->solver, path);
+    if (status == PNB_OK) status = load_history(r, json);
+    cJSON_Delete(json);
     free(beside);
     return status;
 }
@@ -335,24 +339,38 @@ typedef struct pace {
     const pnb_solve_params *params;
     const char *state; /* path of the checkpoint */
     double next;
-    pnb_status saved; /* failure to save ends the run */
+    pnb_error failed; /* failure to save ends the run, with its own sentence */
 } pace;
 
 static int between_steps(void *user, const pnb_progress *progress) {
     pace *p = user;
     if (p->params->checkpoint_seconds > 0 && pnb_seconds_now() >= p->next && progress->step < progress->steps) {
-        p->saved = pnb_run_save(p->run, p->state);
-        if (p->saved) return 1;
+        if (pnb_run_save(p->run, p->state) != PNB_OK) {
+            p->failed = p->run->ctx->error;
+            return 1;
+        }
         p->next = pnb_seconds_now() + p->params->checkpoint_seconds;
     }
     return p->params->progress ? p->params->progress(p->params->user, progress) : 0;
 }
 
 static pnb_status advance_all(pnb_run *r, const pnb_solve_params *params, const char *state) {
-    pace p = {r, params, state, pnb_seconds_now() + params->checkpoint_seconds, PNB_OK};
+    pace p = {r, params, state, pnb_seconds_now() + params->checkpoint_seconds, {PNB_OK, ""}};
     if (pnb_solver_step_index(r->solver) == pnb_solver_steps(r->solver)) return PNB_OK;
     pnb_status status = pnb_run_advance(r, 0, between_steps, &p);
-    return p.saved ? p.saved : status;
+    if (p.failed.status == PNB_OK) return status;
+    r->ctx->error = p.failed;
+    return p.failed.status;
+}
+
+/* The results; where they cannot be written, a checkpoint if that can, so that the run is not lost. */
+static pnb_status write_results(pnb_run *r, const char *folder, const char *state) {
+    pnb_status status = pnb_run_write(r, folder, PNB_WRITE_OVERWRITE);
+    if (status == PNB_OK) pnb_folder_remove_checkpoint(folder);
+    if (status != PNB_ERROR_INPUT) return status;
+    pnb_error failed = r->ctx->error;
+    if (pnb_run_save(r, state) != PNB_OK) return pnb_fail(&r->ctx->error, status, "%s", failed.message);
+    return pnb_fail(&r->ctx->error, status, "%.900s; the run is kept in '%s', resume to write it", failed.message, state);
 }
 
 /* Cancelled: checkpoint first, then the results so far; the sentence of the cancellation stays. */
@@ -372,7 +390,7 @@ pnb_status pnb_run_solve(pnb_run *r, const pnb_solve_params *given) {
     if (!params.folder) return pnb_fail(err, PNB_ERROR_USAGE, "pnb_run_solve: folder is NULL");
     int results, checkpoint, complete;
     PNB_TRY(pnb_folder_state(r->ctx, params.folder, &results, &checkpoint, &complete));
-    if (params.resume && complete) return PNB_OK;
+    if (params.resume && complete) return pnb_run_check_complete(r, params.folder);
     if ((results || checkpoint) && !params.overwrite && !params.resume) {
         return pnb_fail(err, PNB_ERROR_USAGE,
                         "'%s' already holds results: choose another folder, or --overwrite, or --resume",
@@ -387,8 +405,7 @@ pnb_status pnb_run_solve(pnb_run *r, const pnb_solve_params *given) {
     if (status == PNB_ERROR_CANCELLED) {
         status = keep_cancelled(r, params.folder, state);
     } else if (status == PNB_OK) {
-        status = pnb_run_write(r, params.folder, PNB_WRITE_OVERWRITE);
-        if (status == PNB_OK) pnb_folder_remove_checkpoint(params.folder);
+        status = write_results(r, params.folder, state);
     }
 fail:
     free(state);

@@ -16,4 +16,10 @@ void pnb_folder_remove_checkpoint(const char *folder);
 /* samples.npy: samples [K, image...], for the caller to free; image: the shape of one, [C,H,W] or [D]. */
 pnb_status pnb_folder_samples(pnb_error *err, const char *folder, pnb_array *samples, pnb_shape *image);
 
+/* resume.c: the object {problem} or {sampling}, resolved, by which a run is known; NULL without memory. */
+cJSON *pnb_run_identity(pnb_run *run);
+/* Fails where `json`, read from path, has another identity; the sentence says in what. */
+pnb_status pnb_run_check_same(pnb_run *run, const cJSON *json, const char *path);
+pnb_status pnb_run_check_complete(pnb_run *run, const char *folder); /* the same with the folder's run.json */
+
 #endif

@@ -71,18 +71,22 @@ static int open_temp(pnb_file_writer *w) {
     return -1;
 }
 
+/* Whether something other than a plain file is there, such as a terminal or a pipe: that is written to, not replaced. */
+static bool is_special(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 pnb_status pnb_writer_open(pnb_error *err, const char *path, pnb_file_writer *w) {
     pnb_status status = PNB_OK;
     *w = (pnb_file_writer){.err = err, .path = pnb_copy_string(path)};
     if (!w->path) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': out of memory", path);
-    int fd = open_temp(w);
+    int fd = is_special(path) ? open(path, O_WRONLY | O_CLOEXEC) : open_temp(w);
     if (fd >= 0) w->file = fdopen(fd, "wb");
     if (!w->file) {
         status = write_failed(w);
-        if (fd >= 0) {
-            close(fd);
-            remove(w->temp);
-        }
+        if (fd >= 0) close(fd);
+        if (fd >= 0 && w->temp) remove(w->temp);
         pnb_writer_abort(w);
     }
     return status;
@@ -96,13 +100,13 @@ pnb_status pnb_writer_write(pnb_file_writer *w, const void *data, size_t bytes) 
 
 pnb_status pnb_writer_commit(pnb_file_writer *w) {
     errno = 0;
-    bool good = fflush(w->file) == 0 && fsync(fileno(w->file)) == 0;
+    bool good = fflush(w->file) == 0 && (!w->temp || fsync(fileno(w->file)) == 0);
     pnb_status status = good ? PNB_OK : write_failed(w);
     errno = 0;
     if (fclose(w->file) != 0 && good) status = write_failed(w);
     w->file = NULL;
-    if (status == PNB_OK && rename(w->temp, w->path) != 0) status = write_failed(w);
-    if (status != PNB_OK) remove(w->temp);
+    if (status == PNB_OK && w->temp && rename(w->temp, w->path) != 0) status = write_failed(w);
+    if (status != PNB_OK && w->temp) remove(w->temp);
     pnb_writer_abort(w);
     return status;
 }
@@ -110,7 +114,7 @@ pnb_status pnb_writer_commit(pnb_file_writer *w) {
 void pnb_writer_abort(pnb_file_writer *w) {
     if (w->file) {
         fclose(w->file);
-        remove(w->temp);
+        if (w->temp) remove(w->temp);
     }
     free(w->path);
     free(w->temp);

@@ -20,13 +20,14 @@
  * not there, not a plain file or longer than max_bytes: PNB_ERROR_INPUT. */
 pnb_status pnb_file_read(pnb_error *err, const char *path, uint64_t max_bytes, void **data, size_t *bytes);
 
-/* Write to a temporary name beside path, sync, rename over path. Errors: PNB_ERROR_INPUT, with the system's reason. */
+/* Write to a temporary name beside path, sync, rename over path; what is no plain file, such as /dev/stdout or a pipe, is
+ * written to as it is. Errors: PNB_ERROR_INPUT, with the system's reason. */
 pnb_status pnb_file_write(pnb_error *err, const char *path, const void *data, size_t bytes);
 
 typedef struct pnb_file_writer {
     pnb_error *err;
     FILE *file; /* NULL when closed */
-    char *path, *temp;
+    char *path, *temp; /* temp: NULL where path is written directly */
 } pnb_file_writer;
 
 pnb_status pnb_writer_open(pnb_error *err, const char *path, pnb_file_writer *w);

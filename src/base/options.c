@@ -44,8 +44,10 @@ const pnb_option *pnb_options_find(const pnb_option_table *table, const char *na
 pnb_status pnb_options_set_number(pnb_error *err, const char *where, const pnb_option *o, void *options, double value) {
     bool whole = o->kind != PNB_OPTION_REAL;
     if (!isfinite(value) || (whole && value != floor(value)) || value < o->min || value > o->max) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "%s: expected %s from %g to %g%s%s, found %g", where,
-                        whole ? "a whole number" : "a number", o->min, o->max, o->unit[0] ? " " : "", o->unit, value);
+        int digits = whole ? 15 : 6; /* 1000000, not 1e+06 */
+        return pnb_fail(err, PNB_ERROR_INPUT, "%s: expected %s from %.*g to %.*g%s%s, found %.*g", where,
+                        whole ? "a whole number" : "a number", digits, o->min, digits, o->max, o->unit[0] ? " " : "",
+                        o->unit, digits, value);
     }
     store(o, options, value);
     return PNB_OK;

@@ -43,3 +43,12 @@ bool pnb_ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
     return n >= m && memcmp(text + n - m, suffix, m) == 0;
 }
+
+const char *pnb_bytes_text(uint64_t bytes, char *buf) {
+    double b = (double)bytes;
+    if (bytes < 1024) snprintf(buf, PNB_BYTES_TEXT_SIZE, "%u bytes", (unsigned)bytes);
+    else if (b < 1048576.0) snprintf(buf, PNB_BYTES_TEXT_SIZE, "%.1f KiB", b / 1024.0);
+    else if (b < 1073741824.0) snprintf(buf, PNB_BYTES_TEXT_SIZE, "%.1f MiB", b / 1048576.0);
+    else snprintf(buf, PNB_BYTES_TEXT_SIZE, "%.2f GiB", b / 1073741824.0);
+    return buf;
+}

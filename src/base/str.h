@@ -4,10 +4,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A new string made as by printf, for the caller to free(); NULL without memory. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
+enum { PNB_BYTES_TEXT_SIZE = 32 };
+/* "512.0 MiB" into buf [PNB_BYTES_TEXT_SIZE], which is returned. */
+const char *pnb_bytes_text(uint64_t bytes, char *buf);
+
 #endif
 char *pnb_format(const char *format, ...);
 

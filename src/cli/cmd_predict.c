@@ -76,6 +76,12 @@ static int read_shape(work *w) {
                  w->info.dim ? "vectors of " : "images with channels ", w->info.dim ? w->info.dim : w->info.channels);
         return fault(w, sentence);
     }
+    uint32_t m = w->info.multiple;
+    if (!w->info.dim && m && (w->element.size[1] % m || w->element.size[2] % m)) {
+        snprintf(sentence, sizeof sentence, "'%s' has the shape %s: this prior takes heights and widths that %u divides",
+                 w->v->x, shown, m);
+        return fault(w, sentence);
+    }
     w->element_out = w->element;
     if (w->v->raw && !w->info.dim) w->element_out.size[0] = w->info.out_channels;
     w->flat = !w->info.dim && !w->batched && x->rank == 2;
@@ -183,6 +189,9 @@ static int check_values(const values *v) {
     if (!v->output && !v->grad_out && !v->grad_params) return cli_usage(&cli_predict, "-o FILE is missing");
     if ((v->grad_out || v->grad_params) && !v->cotangent) {
         return cli_usage(&cli_predict, "--grad-out and --grad-params need --cotangent FILE");
+    }
+    if (v->cotangent && !v->grad_out && !v->grad_params) {
+        return cli_usage(&cli_predict, "--cotangent needs --grad-out FILE or --grad-params DIR");
     }
     return CLI_GO_ON;
 }

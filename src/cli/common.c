@@ -47,7 +47,10 @@ int cli_open(const cli_args *args, pnb_context **context) {
 }
 
 int cli_fail(const cli_args *args, const pnb_context *context, pnb_status status) {
-    fprintf(stderr, "penumbra %s: %s\n", args->command->name, pnb_last_error(context));
+    const char *name = args->command->name, *sentence = pnb_last_error(context);
+    size_t n = strlen(name);
+    if (strncmp(sentence, name, n) == 0 && strncmp(sentence + n, ": ", 2) == 0) sentence += n + 2; /* said once */
+    fprintf(stderr, "penumbra %s: %s\n", name, sentence);
     return (int)status;
 }
 
@@ -76,18 +79,20 @@ bool cli_write_text(const char *path, const char *text) {
         printf("%s%s", text, text[0] && text[strlen(text) - 1] == '\n' ? "" : "\n");
         return true;
     }
+    struct stat info;
+    bool direct = stat(path, &info) == 0 && !S_ISREG(info.st_mode); /* a terminal or a pipe: not replaced */
     size_t bytes = strlen(path) + 5;
     char *temporary = malloc(bytes);
     if (!temporary) return false;
-    snprintf(temporary, bytes, "%s.tmp", path);
+    snprintf(temporary, bytes, "%s%s", path, direct ? "" : ".tmp");
     FILE *file = fopen(temporary, "wb");
     bool ok = file != NULL;
     if (ok) ok = fprintf(file, "%s\n", text) >= 0;
     if (file) ok = fclose(file) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
+    if (!direct) ok = ok && rename(temporary, path) == 0;
     if (!ok) {
         fprintf(stderr, "penumbra: '%s': cannot be written: %s\n", path, strerror(errno));
-        if (file) (void)unlink(temporary);
+        if (file && !direct) (void)unlink(temporary);
     }
     free(temporary);
     return ok;

@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(name, commands[i]->name) != 0) continue;
         int code = commands[i]->run(argc - 1, argv + 1);
-        if (fflush(stdout) != 0 && code == PNB_OK) {
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == PNB_OK) {
             fprintf(stderr, "penumbra: stdout cannot be written\n");
             code = PNB_ERROR_INPUT;
         }

@@ -138,7 +138,7 @@ static int set_value(const cli_command *c, const cli_option *o, char *at, const 
         cli_whole *v = (void *)at;
         v->given = true;
         if (!parse_whole(text, &v->value))
-            return cli_usage(c, "--%s: expected a whole number, found '%s'", o->name, text);
+            return cli_usage(c, "--%s: expected a whole number from 0 to 9007199254740992, found '%s'", o->name, text);
         break;
     }
     case CLI_REAL: {
@@ -220,10 +220,13 @@ static int parse_option(const cli_command *c, int argc, char **argv, int *i, cli
     }
     if (o->kind == CLI_FLAG) {
         if (value) return cli_usage(c, "--%s takes no value", o->name);
-    } else if (!value) {
+        return set_value(c, o, base + o->offset, NULL);
+    }
+    if (!value) {
         if (*i + 1 >= argc) return cli_usage(c, "--%s needs a value (%s)", o->name, o->argument);
         value = argv[++*i];
     }
+    if (!*value) return cli_usage(c, "--%s needs a value (%s), found an empty one", o->name, o->argument);
     return set_value(c, o, base + o->offset, value);
 }
 

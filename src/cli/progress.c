@@ -1,5 +1,4 @@
-/* Progress on a terminal, as lines or as JSON; and Ctrl-C: the first one finishes the step, a second one exits at once.
- */
+/* Progress on a terminal, as lines or as JSON; and Ctrl-C: the first one finishes the step, a second one exits at once. */
 #include "cli/cli.h"
 
 #include <math.h>
@@ -9,12 +8,16 @@
 #include <unistd.h>
 
 /* The only state that a signal handler may touch. */
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked, say_stop;
 
 static void on_signal(int number) {
     (void)number;
     if (stop_asked) _exit(PNB_ERROR_CANCELLED);
     stop_asked = 1;
+    if (!say_stop) return;
+    static const char text[] = "\nstopping after this step, with what there is; again to exit at once\n";
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
 }
 
 void cli_catch_signals(void) {
@@ -22,8 +25,12 @@ void cli_catch_signals(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
+    say_stop = isatty(STDERR_FILENO);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction hangup;
+    bool kept = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN; /* nohup */
+    if (!kept) sigaction(SIGHUP, &action, NULL);
 }
 
 bool cli_stopped(void) {

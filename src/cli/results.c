@@ -8,11 +8,7 @@ int cli_results_check(const cli_args *args, pnb_context *context, const cli_resu
     int has_results, has_checkpoint, complete;
     pnb_status status = pnb_folder_state(context, results->folder, &has_results, &has_checkpoint, &complete);
     if (status) return cli_fail(args, context, status);
-    if (results->resume && complete) {
-        if (!args->common.quiet) fprintf(stderr, "'%s' is complete already\n", results->folder);
-        return PNB_OK;
-    }
-    if (results->resume && !has_checkpoint && !args->common.quiet) {
+    if (results->resume && !complete && !has_checkpoint && !args->common.quiet) {
         fprintf(stderr, "'%s' has no checkpoint: starting from the beginning\n", results->folder);
     }
     if ((has_results || has_checkpoint) && !args->common.overwrite && !results->resume) {
@@ -43,7 +39,7 @@ static void say_what_came(const cli_results *results) {
         if (isfinite(number(scores, "psnr_mean")))
             fprintf(stderr, ", PSNR of the mean %.2f dB", number(scores, "psnr_mean"));
         if (isfinite(number(scores, "residual"))) {
-            fprintf(stderr, ", RMS(y - A x)/sigma %.3f", number(scores, "residual"));
+            fprintf(stderr, ", RMS(y - A x)/sigma %.4g", number(scores, "residual"));
         }
         fprintf(stderr, "\n");
     }
@@ -59,6 +55,10 @@ static void say_what_came(const cli_results *results) {
 int cli_results_run(const cli_args *args, pnb_context *context, pnb_run *run, const cli_results *results) {
     cli_progress progress;
     if (!cli_progress_init(args, &progress)) return PNB_ERROR_USAGE;
+    if (cli_stopped()) {
+        fprintf(stderr, "penumbra %s: cancelled before the first step\n", args->command->name);
+        return PNB_ERROR_CANCELLED;
+    }
     pnb_solve_params params = PNB_SOLVE_DEFAULTS;
     params.folder = results->folder;
     params.overwrite = args->common.overwrite;
@@ -66,8 +66,15 @@ int cli_results_run(const cli_args *args, pnb_context *context, pnb_run *run, co
     params.progress = cli_progress_step;
     params.user = &progress;
     if (results->checkpoint.given) params.checkpoint_seconds = results->checkpoint.value;
-    pnb_status status = pnb_run_solve(run, &params);
+    int complete = 0;
+    pnb_status status = pnb_folder_state(context, results->folder, NULL, NULL, &complete);
+    complete = complete && results->resume;
+    if (status == PNB_OK) status = pnb_run_solve(run, &params);
     cli_progress_end(&progress);
+    if (status == PNB_OK && complete) {
+        if (!args->common.quiet) fprintf(stderr, "'%s' is complete already\n", results->folder);
+        return PNB_OK;
+    }
     if (status) cli_fail(args, context, status);
     if ((status == PNB_OK || status == PNB_ERROR_CANCELLED) && !args->common.quiet) say_what_came(results);
     return (int)status;

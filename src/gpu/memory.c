@@ -1,4 +1,5 @@
 /* Device memory: buffers suballocated from large blocks, so that a driver's limit on allocations is never met. */
+#include "base/str.h"
 #include "gpu/internal.h"
 
 #include <stdio.h>
@@ -163,10 +164,11 @@ static uint64_t room_left(const pnb_gpu *gpu) {
 }
 
 static pnb_status out_of_memory(pnb_gpu *gpu, const char *name, uint64_t bytes, const char *why) {
+    char wanted[PNB_BYTES_TEXT_SIZE], used[PNB_BYTES_TEXT_SIZE];
     return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY,
-                    "buffer '%s': no %.1f MiB of device memory (%s): %.1f MiB are in use%s; use fewer particles, a smaller image or "
+                    "buffer '%s': no %s of device memory (%s), %s are in use%s; use fewer particles, a smaller image or "
                     "checkpointing",
-                    name, (double)bytes / 1048576, why, (double)gpu->stats.allocated_bytes / 1048576,
+                    name, pnb_bytes_text(bytes, wanted), why, pnb_bytes_text(gpu->stats.allocated_bytes, used),
                     gpu->params.memory_limit ? " under the limit that was set" : "");
 }
 
@@ -175,9 +177,9 @@ static pnb_status new_block(pnb_gpu *gpu, const char *name, const VkMemoryRequir
     uint64_t room = room_left(gpu), standard = gpu->caps.memory_bytes / 16;
     if (standard > BLOCK_BYTES || standard == 0) standard = BLOCK_BYTES;
     if (need->size > room) {
-        char why[96];
-        snprintf(why, sizeof why, "%.1f MiB of the limit of %.1f MiB are left", (double)room / 1048576,
-                 (double)gpu->params.memory_limit / 1048576);
+        char why[96], left[PNB_BYTES_TEXT_SIZE], limit[PNB_BYTES_TEXT_SIZE];
+        snprintf(why, sizeof why, "%s of the limit of %s are left", pnb_bytes_text(room, left),
+                 pnb_bytes_text(gpu->params.memory_limit, limit));
         return out_of_memory(gpu, name, need->size, why);
     }
     uint64_t bytes = need->size > standard / 2 || standard > room ? need->size : standard;
@@ -259,8 +261,9 @@ pnb_status pnb_gpu_buffer_create(pnb_gpu *gpu, uint64_t bytes, const char *name,
     PNB_TRY(pnb_gpu_check(gpu));
     if (bytes == 0) return pnb_fail(gpu->err, PNB_ERROR_INTERNAL, "buffer '%s': it has no bytes", name);
     if (bytes > gpu->caps.max_buffer_bytes) {
-        return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY, "buffer '%s': %.1f MiB are more than the device gives in one piece (%.1f MiB)",
-                        name, (double)bytes / 1048576, (double)gpu->caps.max_buffer_bytes / 1048576);
+        char wanted[PNB_BYTES_TEXT_SIZE], most[PNB_BYTES_TEXT_SIZE];
+        return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY, "buffer '%s': %s are more than the device gives in one piece (%s)", name,
+                        pnb_bytes_text(bytes, wanted), pnb_bytes_text(gpu->caps.max_buffer_bytes, most));
     }
     pnb_gpu_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer) return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY, "buffer '%s': out of host memory", name);

@@ -60,8 +60,6 @@ pnb_status pnb_reserve(pnb_error *err, void *array, size_t *capacity, size_t nee
 /* A copy of text, or NULL with an error. */
 char *pnb_copy_text(pnb_error *err, const char *text);
 uint64_t pnb_round_up(uint64_t value, uint64_t multiple);
-/* "812.5 MiB" into buf (at least 32 bytes); returns buf. */
-const char *pnb_bytes_text(uint64_t bytes, char *buf);
 /* Bytes of memory of a tensor: 4 an element, rounded up to 16 (one texel of a texel buffer). */
 uint64_t pnb_shape_bytes(pnb_shape s);
 /* The group that a storage is part of, and where in it (bytes); NULL: none. */

@@ -8,6 +8,7 @@
  *    of it. An op that allows it takes over
  *    the memory of an input that dies there. The rest is packing (pack.c).
  */
+#include "base/str.h"
 #include "graph/internal.h"
 
 #include <stdio.h>

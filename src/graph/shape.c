@@ -52,12 +52,3 @@ pnb_status pnb_shape_check(pnb_error *err, const char *where, pnb_shape s) {
 }
 
 uint64_t pnb_round_up(uint64_t value, uint64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-const char *pnb_bytes_text(uint64_t bytes, char *buf) {
-    double b = (double)bytes;
-    if (bytes < 1024) snprintf(buf, 32, "%u bytes", (unsigned)bytes);
-    else if (b < 1048576.0) snprintf(buf, 32, "%.1f KiB", b / 1024.0);
-    else if (b < 1073741824.0) snprintf(buf, 32, "%.1f MiB", b / 1048576.0);
-    else snprintf(buf, 32, "%.2f GiB", b / 1073741824.0);
-    return buf;
-}

@@ -1,4 +1,5 @@
 /* Persistent tensors: named, described on the host, then given memory in blocks that a device can bind. */
+#include "base/str.h"
 #include "graph/internal.h"
 
 #include <stdio.h>

@@ -16,7 +16,7 @@ static const char *clean(const char *text, size_t n, char *buf, size_t room) {
     size_t k = 0;
     while (k < n && text[k] && k + 1 < room) {
         unsigned char c = (unsigned char)text[k];
-        buf[k++] = (char)(c < 32 || c == 127 ? '?' : c);
+        buf[k++] = (char)(c < 32 || c >= 127 ? '?' : c);
     }
     buf[k] = 0;
     return buf;

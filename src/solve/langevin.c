@@ -118,7 +118,7 @@ static pnb_status build(pnb_solver *s, const langevin_options *o) {
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
     PNB_TRY(pnb_langevin_program(s, &f, NULL, &step));
     s->phases[0] =
-        (pnb_phase){.name = "langevin", .steps = f.steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+        (pnb_phase){.name = "langevin", .steps = f.steps, .losses = PNB_LOSS_DATA, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }

@@ -283,8 +283,10 @@ pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out) {
     PNB_TRY(pnb_gpu_wait(s->task.gpu));
     s->in_flight = 0;
     PNB_TRY(pnb_storage_read(s->losses, s->task.gpu, v, 4));
+    uint32_t within, terms = phase_at(s, s->done ? s->done - 1 : 0, &within)->losses;
     for (int i = 0; i < 3; i++) {
-        if (!isfinite(v[i])) {
+        if (!(terms >> i & 1)) v[i] = NAN;
+        else if (!isfinite(v[i])) {
             return pnb_fail(
                 s->err, PNB_ERROR_NUMERIC,
                 "%s: the %s loss became %f at step %u; try a smaller learning rate, or check the measurement's range",

@@ -33,9 +33,12 @@ typedef struct pnb_phase_item {
     uint64_t evaluations;          /* network evaluations of one run */
 } pnb_phase_item;
 
+enum { PNB_LOSS_DATA = 1, PNB_LOSS_PRIOR = 2, PNB_LOSS_AUXILIARY = 4 };
+
 typedef struct pnb_phase {
     const char *name;
     uint32_t steps;
+    uint32_t losses; /* those that its programs record: PNB_LOSS_... */
     uint32_t n_items;
     pnb_phase_item items[PNB_MAX_ITEMS];
 } pnb_phase;

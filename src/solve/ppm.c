@@ -446,7 +446,9 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     if (warm) PNB_TRY(make_program(s, o, "ppm adapter step", aux_graph, &aux));
     PNB_TRY(make_program(s, o, "ppm step", main_graph, &step));
     pnb_phase *p = &s->phases[s->n_phases++];
-    *p = (pnb_phase){.name = "posterior matching", .steps = (uint32_t)o->steps};
+    *p = (pnb_phase){.name = "posterior matching",
+                     .steps = (uint32_t)o->steps,
+                     .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
     if (warm) p->items[p->n_items++] = (pnb_phase_item){aux, extra, warm, n * (uint64_t)o->aux_draws};
     p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
     s->finish_phase = 1;
@@ -454,7 +456,11 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     pnb_finish f = finish_of(o);
     PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
     s->phases[s->n_phases++] = (pnb_phase){
-        .name = "langevin finish", .steps = f.steps, .n_items = 2, .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
+        .name = "langevin finish",
+        .steps = f.steps,
+        .losses = PNB_LOSS_DATA,
+        .n_items = 2,
+        .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
     return PNB_OK;
 }
 

@@ -108,7 +108,11 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
     }
     PNB_TRY(pnb_solver_program(s, &g, &step));
     s->phases[0] = (pnb_phase){
-        .name = "red-diff", .steps = (uint32_t)o->steps, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+        .name = "red-diff",
+        .steps = (uint32_t)o->steps,
+        .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR,
+        .n_items = 1,
+        .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 static char folder[] = "/tmp/pnb_test_file_XXXXXX";
 
@@ -136,10 +138,30 @@ static void test_paths(void **state) {
     assert_string_equal(pnb_path_name("b.png"), "b.png");
 }
 
+/* A pipe is written to, not replaced by a file. */
+static void test_pipe(void **state) {
+    pnb_error err = {PNB_OK, ""};
+    char *path = pnb_path_join(folder, "pipe"), got[8] = "";
+    struct stat info;
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int end = open(path, O_RDWR | O_NONBLOCK);
+    assert_true(end >= 0);
+    assert_int_equal(pnb_file_write(&err, path, "hello", 5), PNB_OK);
+    assert_int_equal(read(end, got, sizeof got), 5);
+    assert_string_equal(got, "hello");
+    close(end);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    assert_int_equal(count_files(), 1);
+    remove(path);
+    free(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_atomic), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_paths),      cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_pipe), cmocka_unit_test(test_paths),      cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -25,6 +25,9 @@ static void test_strings(void **state) {
     assert_true(pnb_contains_nocase("ababc", "abc"));
     assert_true(pnb_starts_with("conv2d", "conv") && !pnb_starts_with("co", "conv"));
     assert_true(pnb_ends_with("x.png", ".png") && !pnb_ends_with("png", ".png"));
+    char text[PNB_BYTES_TEXT_SIZE];
+    assert_string_equal(pnb_bytes_text(100, text), "100 bytes");
+    assert_string_equal(pnb_bytes_text(852492288, text), "813.0 MiB");
 }
 
 int main(void) {

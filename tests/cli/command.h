@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,8 +93,9 @@ static inline void pause_ms(long ms) {
 
 enum { MOST_WORDS = 32 };
 
-/* Starts `penumbra words`; words are separated by single spaces. icd: value of VK_ICD_FILENAMES, or NULL to keep it. */
-static inline pid_t start_command(const char *icd, const char *words) {
+/* Starts `penumbra words`, its stdout going to a file; words are separated by single spaces. icd: value of VK_ICD_FILENAMES,
+ * or NULL to keep it. */
+static inline pid_t start_command_to(const char *out_path, const char *icd, const char *words) {
     char copy[1024], *argv[MOST_WORDS + 2] = {(char *)PNB_COMMAND};
     snprintf(copy, sizeof copy, "%s", words);
     int n = 1;
@@ -106,7 +108,7 @@ static inline pid_t start_command(const char *icd, const char *words) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child > 0) return child;
-    int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666),
+    int out = open(out_path, O_WRONLY | O_CREAT | O_TRUNC, 0666),
         err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (out < 0 || err < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(99);
     if (icd) {
@@ -115,6 +117,10 @@ static inline pid_t start_command(const char *icd, const char *words) {
     }
     execv(argv[0], argv);
     _exit(98);
+}
+
+static inline pid_t start_command(const char *icd, const char *words) {
+    return start_command_to("stdout.txt", icd, words);
 }
 
 static inline int end_command(shell *s, pid_t child) {

@@ -68,11 +68,17 @@ static void test_usage(void **state) {
     write_text("toy.json", toy);
     expect_failure(s, NULL, "solve toy.json --partikles 4 -o x", 2, "did you mean --particles");
     expect_failure(s, NULL, "solve toy.json --particles four -o x", 2, "'four'");
+    expect_failure(s, NULL, "solve toy.json --seed 99999999999999999999 -o x", 2, "0 to 9007199254740992");
+    expect_failure(s, NULL, "solve toy.json --steps 4294967297 -o x", 3, "from 1 to 1000000, found 4294967297");
+    expect_failure(s, NULL, "solve toy.json --output=", 2, "needs a value (DIR), found an empty one");
+    expect_failure(s, NULL, "sample --prior toy.json --size 4294967328x32 -o x", 2, "'4294967328x32'");
+    expect_failure(s, NULL, "sample --prior toy.json --size 32x32 --quiet -o x", 3, "vectors of 2, not images");
     expect_failure(s, NULL, "solve toy.json", 2, "-o DIR");
     expect_failure(s, NULL, "solve toy.json --set nothing=1 -o x", 2, "'nothing'");
     expect_failure(s, NULL, "solve toy.json --memory much -o x", 2, "--memory");
     expect_failure(s, NULL, "forward --x x.npy -o y.npy", 2, "--operator");
     expect_failure(s, NULL, "predict --prior p.safetensors --x x.npy -o y.npy", 2, "--t or --sigma");
+    expect_failure(s, NULL, "predict --prior p.safetensors --x x.npy --t 1 --cotangent v.npy -o y.npy", 2, "--grad-out");
 }
 
 /* ---- bad input
@@ -112,6 +118,12 @@ static void test_bad_measurement(void **state) {
     write_variant("nan.json", "[0.1]", "\"nan.npy\"");
     expect_failure(s, NULL, "solve nan.json -o x", 3, "nan.npy");
     assert_non_null(strstr(s->err, "finite"));
+    write_text("toy.json", toy);
+    write_npy("nanx.npy", 2, (uint64_t[]){1, 2}, (float[]){0, INFINITY});
+    expect_failure(s, NULL, "predict --prior toy.json --x nanx.npy --t 1 -o y.npy", 3, "'nanx.npy': element 1");
+    expect_failure(s, NULL, "forward --operator identity --x nanx.npy -o y.npy", 3, "'nanx.npy': element 1");
+    expect_failure(s, NULL, "simulate --problem toy.json --x nanx.npy -o y.npy", 3, "'nanx.npy': element 1");
+    assert_false(file_exists("y.npy"));
     write_npy("three.npy", 1, (uint64_t[]){3}, values);
     write_variant("three.json", "[0.1]", "\"three.npy\"");
     expect_failure(s, NULL, "solve three.json -o x", 3, "[3]");
@@ -275,6 +287,87 @@ static void test_resume_after_kill(void **state) {
     RUN_OK(s, "solve toy.json --steps 400 --resume -o killed");
     assert_same_bytes("whole/samples.npy", "killed/samples.npy");
     assert_false(file_exists("killed/checkpoint"));
+}
+
+/* What is gone on with is the same run: a changed problem, option or seed is named, with a checkpoint or without. */
+static void test_resume_of_another(void **state) {
+    shell *s = *state;
+    write_text("toy.json", toy);
+    write_variant("matrix.json", "[[1, 0]]", "[[1, 0.5]]"); /* the measurement and its shape stay */
+    write_variant("prior.json", "[0.5, 0.5]", "[0.5, 0.25]");
+    RUN_OK(s, "solve toy.json -o whole --overwrite");
+    RUN_OK(s, "solve toy.json -o whole --resume");
+    assert_non_null(strstr(s->err, "complete already"));
+    expect_failure(s, NULL, "solve toy.json -o whole --resume --steps 41 --quiet", 3, "method.steps is 40 there and 41 here");
+    expect_failure(s, NULL, "sample --prior toy.json -o whole --resume --quiet", 3, "sampling is absent there");
+    pid_t child = start_command(NULL, "solve toy.json --steps 20000 --checkpoint 0.02 -o partly");
+    wait_for("partly/checkpoint/state", child);
+    kill(child, SIGHUP); /* as Ctrl-C */
+    assert_int_equal(end_command(s, child), 130);
+    expect_failure(s, NULL, "solve matrix.json --steps 20000 -o partly --resume --quiet", 3,
+                   "operator.matrix[0][1] is 0 there and 0.5 here");
+    expect_failure(s, NULL, "solve prior.json --steps 20000 -o partly --resume --quiet", 3, "prior.weights[1]");
+    expect_failure(s, NULL, "solve toy.json --steps 20000 --seed 8 -o partly --resume --quiet", 3, "seed is 7 there");
+}
+
+/* No file over this many bytes can be written, by this program's children too. */
+static void limit_files(rlim_t bytes) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Files that cannot be written: the sentence is about them, what was computed is kept where it fits. */
+static void test_full_disk(void **state) {
+    shell *s = *state;
+    write_text("toy.json", toy);
+    RUN_OK(s, "sample --prior toy.json -n 4 --steps 3 -o fits");
+    limit_files(4096); /* too small for the scatter plot and the state of a solver */
+    expect_failure(s, NULL, "solve toy.json --checkpoint 0.001 -o full --quiet", 3,
+                   "file 'full/checkpoint/state': cannot be written: ");
+    assert_false(file_exists("full/run.json"));
+    expect_failure(s, NULL, "sample --prior toy.json -n 4 --steps 3 -o kept --quiet", 3,
+                   "the run is kept in 'kept/checkpoint/state'");
+    assert_false(file_exists("kept/run.json"));
+    limit_files(RLIM_INFINITY);
+    RUN_OK(s, "sample --prior toy.json -n 4 --steps 3 -o kept --resume");
+    assert_same_bytes("fits/samples.npy", "kept/samples.npy");
+    assert_true(file_exists("kept/run.json"));
+    assert_false(file_exists("kept/checkpoint"));
+}
+
+/* A stdout that takes nothing is a failure, and no device is replaced by a file. */
+static void test_full_stdout(void **state) {
+    shell *s = *state;
+    struct stat info;
+    if (stat("/dev/full", &info) != 0 || !S_ISCHR(info.st_mode)) skip();
+    write_text("toy.json", toy);
+    int code = end_command(s, start_command_to("/dev/full", NULL, "solve toy.json --explain"));
+    assert_int_equal(code, 3);
+    assert_non_null(strstr(s->err, "stdout cannot be written"));
+    write_npy("x.npy", 2, (uint64_t[]){1, 2}, (float[]){0, 1});
+    expect_failure(s, NULL, "predict --prior toy.json --x x.npy --t 1 --quiet -o /dev/full", 3, "No space left");
+    assert_int_equal(stat("/dev/full", &info), 0);
+    assert_true(S_ISCHR(info.st_mode));
+}
+
+/* Before the first step there is nothing to keep. The signal may come later than wanted: then there is all of it. */
+static void test_interrupt_early(void **state) {
+    shell *s = *state;
+    char text[64];
+    write_text("toy.json", toy);
+    (void)remove("stderr.txt"); /* that of the last command */
+    pid_t child = start_command(NULL, "solve toy.json --steps 20000 -o early");
+    for (int i = 0; i < 3000 && read_text("stderr.txt", text, sizeof text) == 0; i++) pause_ms(2);
+    kill(child, SIGINT);
+    assert_int_equal(end_command(s, child), 130);
+    if (file_exists("early")) {
+        assert_true(file_exists("early/run.json"));
+    } else {
+        assert_non_null(strstr(s->err, "cancelled before the first step"));
+    }
 }
 
 static void test_interrupt(void **state) {
@@ -479,6 +572,10 @@ int main(void) {
         cmocka_unit_test(test_truth),
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_resume_after_kill),
+        cmocka_unit_test(test_resume_of_another),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_stdout),
+        cmocka_unit_test(test_interrupt_early),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_figure),
         cmocka_unit_test(test_figure_refusals),
