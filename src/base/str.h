@@ -9,10 +9,6 @@
 /* A new string made as by printf, for the caller to free(); NULL without memory. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
-enum { PNB_BYTES_TEXT_SIZE = 32 };
-/* "512.0 MiB" into buf [PNB_BYTES_TEXT_SIZE], which is returned. */
-const char *pnb_bytes_text(uint64_t bytes, char *buf);
-
 #endif
 char *pnb_format(const char *format, ...);
 
@@ -24,5 +20,9 @@ bool pnb_contains_nocase(const char *text, const char *part);
 
 bool pnb_starts_with(const char *text, const char *prefix);
 bool pnb_ends_with(const char *text, const char *suffix);
+
+enum { PNB_BYTES_TEXT_SIZE = 32 };
+/* "512.0 MiB" into buf [PNB_BYTES_TEXT_SIZE], which is returned. */
+const char *pnb_bytes_text(uint64_t bytes, char *buf);
 
 #endif
