@@ -2,7 +2,7 @@
  * ppm_highd.py, finish; annealing as Song & Ermon 2019, the likelihood widened by the level as Jalal et al. 2021).
  *
  *     x += h (s_theta(x) + A^T (y - A x)/v) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
- *     v = sigma_y^2 + rho^2 (sigma_y^2 where the level stays at its end),   h = c / (||A||^2/v + 1/rho^2)
+ *     v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),   h = c / (||A||^2/v + 1/rho^2)
  *
  * It is the finish of PPM, and a method of its own for comparison and for chains started elsewhere.
  */
@@ -17,14 +17,14 @@ enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_EPS, ROW_DATA, ROW_NOISE 
 
 void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double norm = pnb_operator_norm(s->task.op), sigma2 = s->task.sigma_y * s->task.sigma_y;
+    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm, sigma2 = s->task.sigma_y * s->task.sigma_y;
     bool anneals = f->rho_start > f->rho;
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
         double level = anneals ? f->rho_start * pow(f->rho / f->rho_start, (i + 1.0) / f->steps) : f->rho;
         uint32_t t = pnb_schedule_index_of_rho(sch, level);
-        double rho = sch->rho[t], v = sigma2 + (anneals ? rho * rho : 0);
-        double h = f->step_size / (norm * norm / v + 1 / (rho * rho));
+        double rho = sch->rho[t], v = sigma2 + (anneals ? norm2 * rho * rho : 0);
+        double h = f->step_size / (norm2 / v + 1 / (rho * rho));
         row[ROW_T] = (float)sch->timestep_map[t];
         row[ROW_ALPHA] = (float)sch->alpha[t];
         row[ROW_SIGMA] = (float)sch->sigma[t];
