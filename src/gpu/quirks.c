@@ -7,13 +7,13 @@ typedef struct quirk {
     VkDriverId driver;
     bool is_cpu;
     bool prefer_texel; /* a texelFetch is far cheaper than a vec4 from a storage buffer (lavapipe: 5.7 against 28 ns for 8 lanes) */
-    bool no_subgroups; /* reported, but slow or wrong: kernels use shared memory instead */
+    bool no_subgroup_arithmetic; /* reported, but slow: kernels use shared memory instead */
 } quirk;
 
 static const quirk quirks[] = {
     {VK_DRIVER_ID_MESA_LLVMPIPE, .is_cpu = true, .prefer_texel = true},
     /* sin, cos and log are good to 1e-3 only: shaders use tables or lib/philox.glsl's own. 65,536 texels a view. */
-    {VK_DRIVER_ID_GOOGLE_SWIFTSHADER, .is_cpu = true, .no_subgroups = true},
+    {VK_DRIVER_ID_GOOGLE_SWIFTSHADER, .is_cpu = true, .no_subgroup_arithmetic = true},
 };
 
 void pnb_quirks_apply(VkDriverId driver, pnb_gpu_caps *caps) {
@@ -23,7 +23,7 @@ void pnb_quirks_apply(VkDriverId driver, pnb_gpu_caps *caps) {
         if (quirks[i].driver != driver) continue;
         caps->is_cpu |= quirks[i].is_cpu;
         caps->prefer_texel = quirks[i].prefer_texel;
-        if (quirks[i].no_subgroups) caps->subgroup_arithmetic = caps->subgroup_shuffle = false;
+        if (quirks[i].no_subgroup_arithmetic) caps->subgroup_arithmetic = false;
     }
 }
 

@@ -8,6 +8,7 @@
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
 #include "ops/conv2d_sizes.h"
+#include "ops/conv2d_winograd.h"
 #include "ops/emit.h"
 #include "ops/load.h"
 #include "ops/ops.h"
@@ -41,13 +42,16 @@ static bool is_fast(pnb_shape x, pnb_shape w, attributes at) {
 /* Ways to make a 3x3 convolution with stride 1 and pad 1, or its input gradient; the numbers are Winograd's tiles. */
 enum { DIRECT, TILE_2, TILE_4, WAYS };
 
-/* Winograd's transforms are passes over memory that pay from some number of channels on. A software driver without texel
- * loads runs the direct kernels so slowly that it pays at once, as it does against the general kernel. */
+/* Winograd's transforms are passes over memory that pay from some number of channels on, where tiles are whole and fill the
+ * panels that they are multiplied in. Against the general kernel it always pays, and on a software driver without texel
+ * loads, which runs the direct kernel at a hundredth of its speed. */
 static uint32_t preferred_way(const pnb_gpu_caps *caps, pnb_shape x, uint32_t out_channels) {
     uint32_t channels = x.d[1] < out_channels ? x.d[1] : out_channels;
+    uint64_t tiles = (uint64_t)x.d[0] * ((x.d[2] + 3) / 4) * ((x.d[3] + 3) / 4), pixels = pnb_shape_count(x) / x.d[1];
+    uint64_t made = 16 * ((tiles + PNB_WINOGRAD_PANEL - 1) / PNB_WINOGRAD_PANEL * PNB_WINOGRAD_PANEL);
     bool slow = x.d[3] % 4 != 0 || (caps->is_cpu && !caps->prefer_texel);
     if (x.d[2] < 3 || x.d[3] < 3) return DIRECT;
-    return channels >= (slow ? 4 : 64) ? TILE_4 : DIRECT;
+    return slow || (channels >= (caps->is_cpu ? 32 : 64) && 2 * made <= 3 * pixels) ? TILE_4 : DIRECT;
 }
 
 /* The tile of Winograd's algorithm for this convolution of x (or, equally shaped, of the output's gradient); 0: none. */

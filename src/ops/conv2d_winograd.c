@@ -1,9 +1,9 @@
 /* 3x3 convolution by Winograd's algorithm: transform windows of x, multiply in every place, transform back.
  *
  * F(4x4) does a quarter of the direct kernel's multiplications, F(2x2) four ninths; both pay for it with passes over
- * memory, so they win from some number of channels on (conv2d.c chooses). The work is done in chunks of panels of tiles
- * whose transforms take SCRATCH bytes at most: so scratch is small for any image, lies in a cache, and no binding is
- * too large. Layouts: shaders/ops/conv2d_winograd.h. */
+ * memory, so they win from some number of channels on (conv2d.c chooses). The work is done in chunks of panels of tiles:
+ * so scratch is small for any image, lies in a cache on a CPU, and no binding is too large. Layouts:
+ * shaders/ops/conv2d_winograd.h. */
 #include "graph/op.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/conv2d_winograd_multiply.h"
@@ -18,7 +18,9 @@
 
 enum { X, WEIGHT, BIAS, PACKED }; /* inputs */
 enum { Y, V, M };                 /* outputs: the result, and scratch */
-enum { SCRATCH = 2 << 20 };       /* bytes of V, and of M */
+enum { NARROW_LANES = 4 };
+/* Bytes of V, and of M: what lies in a cache, or keeps a GPU busy. */
+enum { CPU_SCRATCH = 2 << 20, GPU_SCRATCH = 32 << 20 };
 
 typedef struct attributes {
     uint32_t tile, flip;
@@ -42,7 +44,7 @@ typedef struct sizes {
     uint32_t tile, places;            /* places: of a transform */
     uint32_t tiles_x, tiles_y, tiles; /* tiles: of the batch */
     uint32_t depth, blocks;           /* input channels, padded; blocks of output channels */
-    uint32_t panels, chunk;           /* of the batch; at most so many at a time */
+    uint32_t panels;                  /* of the batch */
 } sizes;
 
 static sizes sizes_of(pnb_shape x, pnb_shape y, uint32_t tile) {
@@ -53,10 +55,17 @@ static sizes sizes_of(pnb_shape x, pnb_shape y, uint32_t tile) {
     s.depth = divide_up(x.d[1], PNB_WINOGRAD_DEPTH) * PNB_WINOGRAD_DEPTH;
     s.blocks = divide_up(y.d[1], PNB_WINOGRAD_BLOCK);
     s.panels = divide_up(s.tiles, PNB_WINOGRAD_PANEL);
-    uint32_t outputs = s.blocks * PNB_WINOGRAD_BLOCK, rows = s.depth > outputs ? s.depth : outputs;
-    uint64_t most = SCRATCH / ((uint64_t)4 * s.places * rows * PNB_WINOGRAD_PANEL);
-    s.chunk = divide_up(s.panels, divide_up(s.panels, most ? (uint32_t)most : 1)); /* equal ones */
     return s;
+}
+
+/* Panels of a chunk. On a CPU a chunk can be viewed as texels, where a panel can. */
+static uint32_t chunk_of(const pnb_gpu_caps *caps, const sizes *s) {
+    uint32_t outputs = s->blocks * PNB_WINOGRAD_BLOCK, rows = s->depth > outputs ? s->depth : outputs;
+    uint64_t texels = (uint64_t)16 * caps->max_texel_elements, limit = caps->is_cpu ? CPU_SCRATCH : GPU_SCRATCH;
+    if (caps->is_cpu && texels < limit) limit = texels;
+    uint64_t most = limit / ((uint64_t)4 * s->places * rows * PNB_WINOGRAD_PANEL);
+    if (most == 0) most = 1;
+    return most >= s->panels ? s->panels : divide_up(s->panels, divide_up(s->panels, (uint32_t)most)); /* equal ones */
 }
 
 /* ---- packing of weights ----------------------------------------------------------------------------------------- */
@@ -134,25 +143,45 @@ static pnb_status lower_input(pnb_lower *l, const pnb_node *node, const sizes *s
     return emit_tiles(l, &d, s, c, s->x.d[1], s->depth, kind == PLAIN ? 1 : 4, false);
 }
 
+/* How the product is made on a device. */
+typedef struct product {
+    const char *shader;
+    bool texel_u, texel_v;
+    uint32_t wide, outputs; /* tiles and outputs of an invocation */
+} product;
+
+static product product_of(const pnb_lower *l, const pnb_node *node) {
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    pnb_shape v = pnb_lower_shape(l, node->out[V]);
+    switch (pnb_load_choose(l, node->in[PACKED], node->out[V])) {
+    case PNB_LOAD_SPREAD: return (product){"ops/conv2d_winograd_multiply.spread", true, true, 4, PNB_WINOGRAD_BLOCK};
+    case PNB_LOAD_TEXEL: return (product){"ops/conv2d_winograd_multiply.texel", true, true, 4, PNB_WINOGRAD_BLOCK};
+    default: break;
+    }
+    if (!caps->is_cpu) return (product){"ops/conv2d_winograd_multiply", false, false, 4, PNB_WINOGRAD_BLOCK / 2};
+    product p = {"ops/conv2d_winograd_multiply.narrow", false, false, 8, PNB_WINOGRAD_BLOCK};
+    if (!caps->subgroup_shuffle || caps->subgroup_size != NARROW_LANES) return p;
+    p.texel_v = pnb_shape_count(v) / 4 <= caps->max_texel_elements;
+    p.shader = p.texel_v ? "ops/conv2d_winograd_multiply.narrow_spread_texel" : "ops/conv2d_winograd_multiply.narrow_spread";
+    return p;
+}
+
 static pnb_status lower_multiply(pnb_lower *l, const pnb_node *node, const sizes *s, chunk c) {
-    static const char *const shader[] = {"ops/conv2d_winograd_multiply", "ops/conv2d_winograd_multiply.texel",
-                                         "ops/conv2d_winograd_multiply.spread"};
-    pnb_load load = pnb_load_choose(l, node->in[PACKED], node->out[V]);
-    bool narrow = load == PNB_LOAD_STORAGE && pnb_lower_caps(l)->is_cpu;
+    product p = product_of(l, node);
     pnb_push_winograd_multiply push = {
         .depth = s->depth,
         .blocks = s->blocks,
         .panels = c.panels,
-        .count = c.panels * PNB_WINOGRAD_PANEL / (narrow ? 8 : 4),
+        .count = c.panels * PNB_WINOGRAD_PANEL / p.wide,
     };
-    pnb_dispatch d =
-        pnb_emit_begin(l, narrow ? "ops/conv2d_winograd_multiply.narrow" : shader[load], "winograd multiply");
-    pnb_emit_read(&d, node->in[PACKED], load != PNB_LOAD_STORAGE);
-    pnb_emit_read(&d, node->out[V], load != PNB_LOAD_STORAGE);
+    pnb_dispatch d = pnb_emit_begin(l, p.shader, "winograd multiply");
+    pnb_emit_read(&d, node->in[PACKED], p.texel_u);
+    pnb_emit_read(&d, node->out[V], p.texel_v);
     pnb_emit_write(&d, node->out[M]);
     pnb_emit_push(&d, &push, sizeof push);
     d.spec[0] = pnb_load_local(l, push.count);
-    d.groups[0] = s->blocks;
+    if (d.spec[0] > push.count) d.spec[0] = NARROW_LANES; /* count is a multiple of it */
+    d.groups[0] = s->blocks * PNB_WINOGRAD_BLOCK / p.outputs;
     d.groups[1] = divide_up(push.count, d.spec[0]);
     d.groups[2] = s->places;
     d.gflop = 2e-9 * s->places * s->depth * s->blocks * PNB_WINOGRAD_BLOCK * c.panels * PNB_WINOGRAD_PANEL;
@@ -178,8 +207,9 @@ static pnb_status lower_output(pnb_lower *l, const pnb_node *node, const sizes *
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     sizes s =
         sizes_of(pnb_lower_shape(l, node->in[X]), pnb_lower_shape(l, node->out[Y]), attributes_of(node).tile);
-    for (uint32_t first = 0; first < s.panels; first += s.chunk) {
-        chunk c = {first, s.panels - first < s.chunk ? s.panels - first : s.chunk};
+    uint32_t most = pnb_lower_shape(l, node->out[V]).d[1];
+    for (uint32_t first = 0; first < s.panels; first += most) {
+        chunk c = {first, s.panels - first < most ? s.panels - first : most};
         PNB_TRY(lower_input(l, node, &s, c));
         PNB_TRY(lower_multiply(l, node, &s, c));
         PNB_TRY(lower_output(l, node, &s, c));
@@ -213,8 +243,9 @@ pnb_status pnb_conv2d_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pn
     pnb_tensor in[] = {x, weight, bias, PNB_NONE};
     pnb_shape packed = pnb_shape4(s.places, s.blocks, s.depth, PNB_WINOGRAD_BLOCK);
     PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_winograd_pack, &weight, 1, 0, &at, sizeof at, &packed, 1, &in[PACKED], 1));
-    pnb_shape out[] = {sy, pnb_shape4(s.places, s.chunk, s.depth, PNB_WINOGRAD_PANEL),
-                       pnb_shape4(s.places, s.chunk, s.blocks * PNB_WINOGRAD_BLOCK, PNB_WINOGRAD_PANEL)};
+    uint32_t panels = chunk_of(pnb_graph_caps(g), &s);
+    pnb_shape out[] = {sy, pnb_shape4(s.places, panels, s.depth, PNB_WINOGRAD_PANEL),
+                       pnb_shape4(s.places, panels, s.blocks * PNB_WINOGRAD_BLOCK, PNB_WINOGRAD_PANEL)};
     return pnb_graph_add(g, &pnb_op_conv2d_winograd, in, 4, 0, &at, sizeof at, out, 3, y, 1);
 }
 

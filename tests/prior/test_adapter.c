@@ -147,7 +147,8 @@ static void test_lora(void **state) {
     pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
     pnb_adapter_params params = {.rank = 4, .scale = 0.7f, .targets = PNB_ADAPT_EXTENDED, .seed = 3};
     pair p = pair_open(state, prior, pnb_shape4(N, 2, 8, 12), &params);
-    check_gradients(&p, 0.02f, 5e-3);
+    /* The differences are fp32: with half this step their rounding alone comes near the tolerance. */
+    check_gradients(&p, 0.04f, 5e-3);
     pair_close(&p);
 }
 
