@@ -81,6 +81,8 @@ const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t) {
     return n->out[0] == t ? n : NULL;
 }
 
+bool pnb_graph_constant(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].constant; }
+
 pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset) {
     *offset = g->tensors[t].offset;
     return g->tensors[t].root;

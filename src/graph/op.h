@@ -102,6 +102,9 @@ pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_t
 /* The node whose first output t is, as it is or reshaped; NULL: none. Valid until the next node is added. */
 const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t);
 
+/* Whether t depends on frozen storages alone, so that what is made of it is made once. */
+bool pnb_graph_constant(const pnb_graph *g, pnb_tensor t);
+
 /* Whose memory t lies in (itself, if it is no view), and where in it, in bytes. */
 pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset);
 

@@ -1,25 +1,29 @@
 /* Batched matrix products with all transpositions, a broadcast batch on either side, and an optional bias.
  *
- * Three kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
- * contiguous along k, and a general one. The derivatives are products again:
+ * Three direct kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
+ * contiguous along k, and a general one. Software drivers make large products, and those that only the general kernel would serve,
+ * from packed operands; constant ones are packed once. The derivatives are products again:
  *     A as stored [M,K]: dA = G op(B)^T;   [K,M]: dA = op(B) G^T
  *     B as stored [K,N]: dB = op(A)^T G;   [N,K]: dB = G^T op(A)
  * each summed over the batch where the operand was broadcast. */
 #include "ops/emit.h"
 #include "ops/load.h"
 #include "ops/matmul.h"
+#include "ops/matmul_packed.h"
 #include "ops/ops.h"
 #include "ops/product.h"
 #include "ops/suite.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { A, B, BIAS };
+enum { A, B, BIAS, PACKED_A, PACKED_B }; /* inputs; B may come unpacked beside a packed A */
 
 typedef struct attributes {
     float scale;
     bool trans_a, trans_b;
     uint8_t bias_kind; /* PNB_BIAS_* */
+    uint8_t rows, vec4s; /* of the packed kernel's tile; 0: not packed */
 } attributes;
 
 /* A product in numbers: sizes, and the batches of the operands. */
@@ -175,6 +179,99 @@ static pnb_status lower_general(pnb_lower *l, const pnb_node *node, sizes s, con
     return pnb_lower_emit(l, &d);
 }
 
+/* ---- the packed kernel --------------------------------------------------------------------------------------------- */
+
+/* Whether the columns of all matrices of a batch are one row of panels. */
+static bool is_flat(sizes s) { return s.batch_a == 1 && s.n % 4 == 0; }
+
+/* Sizes as the packed kernel sees them. */
+static pnb_push_matmul_packed packed_push(sizes s, const attributes *at) {
+    uint32_t k4 = (s.k + 3) / 4, n4 = (s.n + 3) / 4;
+    pnb_push_matmul_packed p = {
+        .m = s.m, .n = s.n, .k = s.k, .columns4 = is_flat(s) ? s.batch * n4 : n4, .bias_kind = at->bias_kind, .scale = at->scale};
+    p.a_batch4 = s.batch_a == 1 ? 0 : (s.m + at->rows - 1) / at->rows * at->rows * k4;
+    return p;
+}
+
+static uint32_t panels_of(const pnb_push_matmul_packed *p, const attributes *at) {
+    uint32_t wide = PNB_MATMUL_LANES * at->vec4s;
+    return (p->columns4 + wide - 1) / wide;
+}
+
+/* Vec4s of a packed operand. */
+static uint64_t packed_count(sizes s, const attributes *at, bool side_b) {
+    pnb_push_matmul_packed p = packed_push(s, at);
+    uint64_t k4 = (s.k + 3) / 4;
+    if (!side_b) return (uint64_t)s.batch_a * ((s.m + at->rows - 1) / at->rows) * at->rows * k4;
+    return (uint64_t)(is_flat(s) ? 1 : s.batch_b) * panels_of(&p, at) * PNB_MATMUL_LANES * at->vec4s * 4 * k4;
+}
+
+typedef struct pack_attributes {
+    attributes at;
+    sizes s;
+    uint32_t side_b;
+} pack_attributes;
+
+static pnb_status pack_lower(pnb_lower *l, const pnb_node *node) {
+    pack_attributes pa;
+    memcpy(&pa, node->attr, sizeof pa);
+    pnb_push_matmul strides = push_of(pa.s, &pa.at);
+    pnb_push_matmul_packed push = packed_push(pa.s, &pa.at);
+    push.count = pnb_emit_count(l, node->out[0]) / 4;
+    push.batch_stride = pa.side_b ? strides.b_batch : strides.a_batch;
+    push.row_stride = pa.side_b ? strides.b_n : strides.a_m;
+    push.k_stride = pa.side_b ? strides.b_k : strides.a_k;
+    push.wide = pa.side_b ? PNB_MATMUL_LANES * pa.at.vec4s : pa.at.rows;
+    bool runs = pa.side_b ? push.row_stride == 1 && pa.s.n % 4 == 0 : push.k_stride == 1 && pa.s.k % 4 == 0;
+    bool texel = runs && pnb_emit_texel(l, node->in[0]);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/matmul_pack.texel" : "ops/matmul_pack", "matmul pack");
+    pnb_emit_spec(&d, pa.side_b);
+    pnb_emit_spec(&d, runs);
+    pnb_emit_read(&d, node->in[0], texel);
+    pnb_emit_write(&d, node->out[0]);
+    pnb_emit_push(&d, &push, sizeof push);
+    pnb_emit_spread(&d, l, push.count);
+    d.gbyte = 32e-9 * push.count;
+    return pnb_lower_emit(l, &d);
+}
+
+const pnb_op pnb_op_matmul_pack = {.name = "matmul_pack", .lower = pack_lower};
+
+static pnb_status pack(pnb_graph *g, pnb_tensor x, sizes s, attributes at, bool side_b, pnb_tensor *out) {
+    pack_attributes pa;
+    memset(&pa, 0, sizeof pa);
+    pa.at = at;
+    pa.s = s;
+    pa.side_b = side_b;
+    pnb_shape shape = pnb_shape2((uint32_t)packed_count(s, &at, side_b), 4);
+    return pnb_graph_add(g, &pnb_op_matmul_pack, &x, 1, 0, &pa, sizeof pa, &shape, 1, out, 1);
+}
+
+static pnb_status lower_packed(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool *emitted) {
+    static const char *const shader[] = {"ops/matmul_packed", "ops/matmul_packed.texel", "ops/matmul_packed.spread"};
+    bool packed_b = node->in[PACKED_B] != PNB_NONE;
+    pnb_tensor a = node->in[PACKED_A], b = node->in[packed_b ? PACKED_B : B];
+    pnb_push_matmul_packed push = packed_push(s, at);
+    uint32_t panels = panels_of(&push, at);
+    uint64_t groups[3] = {(s.m + at->rows - 1) / at->rows, panels, is_flat(s) ? 1 : s.batch};
+    *emitted = pnb_load_groups_fit(l, groups);
+    if (!*emitted) return PNB_OK;
+    push.b_batch4 = s.batch_b == 1 ? 0 : packed_b ? panels * PNB_MATMUL_LANES * at->vec4s * 4 * ((s.k + 3) / 4) : s.k * s.n / 4;
+    pnb_load load = pnb_load_choose(l, a, b);
+    pnb_dispatch d = pnb_emit_begin(l, shader[load], "matmul packed");
+    pnb_emit_read(&d, a, load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, b, load != PNB_LOAD_STORAGE);
+    pnb_emit_read(&d, node->in[BIAS] != PNB_NONE ? node->in[BIAS] : a, false); /* a: bound, never read */
+    pnb_emit_write(&d, node->out[0]);
+    d.spec[0] = PNB_MATMUL_LANES;
+    const uint32_t spec[] = {at->rows, at->vec4s, packed_b, s.n % 4 == 0};
+    for (size_t i = 0; i < sizeof spec / sizeof *spec; i++) pnb_emit_spec(&d, spec[i]);
+    pnb_emit_push(&d, &push, sizeof push);
+    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
+    count_work(&d, s);
+    return pnb_lower_emit(l, &d);
+}
+
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     attributes at;
     memcpy(&at, node->attr, sizeof at);
@@ -182,11 +279,52 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     bool wide = !at.trans_b && s.n % 4 == 0 && (at.trans_a ? s.m : s.k) % 4 == 0;
     bool dot = !at.trans_a && at.trans_b && s.k % 4 == 0;
     bool emitted = false;
-    if (wide || dot) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
+    if (at.rows) PNB_TRY(lower_packed(l, node, s, &at, &emitted));
+    if (!emitted && (wide || dot)) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
     return emitted ? PNB_OK : lower_general(l, node, s, &at);
 }
 
 const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower};
+
+/* ---- the choice --------------------------------------------------------------------------------------------------- */
+
+/* Products that an element must go into before packing it pays, by what the product would be made with otherwise (measured on
+ * lavapipe: packing an element costs as much as 15 to 40 of them). */
+enum { WORTH_WIDE = 120, WORTH_DOT = 50, WORTH_GENERAL = 35, LEAST_ROWS = 8 };
+
+enum { DIRECT, PACKED_16X2, PACKED_16X4, WAYS };
+
+static uint32_t preferred_way(sizes s, const attributes *at, bool pack_b, bool constant_a, bool constant_b) {
+    uint32_t worth = WORTH_GENERAL;
+    if (!at->trans_a && at->trans_b && s.k % 4 == 0) worth = WORTH_DOT;
+    if (!at->trans_b && s.n % 4 == 0 && (at->trans_a ? s.m : s.k) % 4 == 0) worth = WORTH_WIDE;
+    double products = (double)s.batch * s.m * s.n * s.k, packed = 1;
+    if (!constant_a) packed += (double)s.batch_a * s.m * s.k;
+    if (pack_b && !constant_b) packed += (double)s.batch_b * s.n * s.k;
+    uint64_t columns = is_flat(s) ? (uint64_t)s.batch * s.n : s.n;
+    if (s.m < LEAST_ROWS || columns < 64 || s.k < 64 || products / packed < worth) return DIRECT;
+    /* against the wide kernel, short sums and few rows gain nothing even where packing is free */
+    if (worth == WORTH_WIDE && (s.m < 64 || s.k < 256)) return DIRECT;
+    return columns >= 512 ? PACKED_16X4 : PACKED_16X2;
+}
+
+/* The only place that decides how a product is made: whether packed, with which tile (into *at), and whether B is packed too.
+ * Packing is for software drivers with texel loads and subgroups of 8; the direct kernels are chosen in lower(). */
+static bool choose(pnb_graph *g, sizes s, pnb_tensor a, pnb_tensor b, attributes *at) {
+    static const char *const ways[WAYS] = {"direct", "packed 16x2", "packed 16x4"};
+    const pnb_gpu_caps *caps = pnb_graph_caps(g);
+    bool as_it_is = !at->trans_b && s.n % 4 == 0 && s.k % 4 == 0, pack_b = !as_it_is || s.m >= 64;
+    if (!caps->is_cpu || !caps->prefer_texel || !caps->subgroup_shuffle || caps->subgroup_size != PNB_MATMUL_LANES) return false;
+    char key[96];
+    snprintf(key, sizeof key, "matmul %c%c b%u,%u m%u n%u k%u", at->trans_a ? 't' : 'n', at->trans_b ? 't' : 'n', s.batch_a, s.batch_b, s.m,
+             s.n, s.k);
+    uint32_t preferred = preferred_way(s, at, pack_b, pnb_graph_constant(g, a), pnb_graph_constant(g, b));
+    uint32_t way = pnb_graph_choose(g, key, ways, WAYS, preferred);
+    if (way == DIRECT) return false;
+    at->rows = 16;
+    at->vec4s = way == PACKED_16X4 ? 4 : 2;
+    return pack_b;
+}
 
 /* ---- builders --------------------------------------------------------------------------------------------------- */
 
@@ -223,8 +361,11 @@ pnb_status pnb_matmul_bias(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_
         at.bias_kind = side == PNB_MATMUL_ROW ? PNB_BIAS_ROW : PNB_BIAS_COLUMN;
     }
     pnb_shape out = sa.rank == 3 || sb.rank == 3 ? pnb_shape3(s.batch, s.m, s.n) : pnb_shape2(s.m, s.n);
-    pnb_tensor in[] = {a, b, bias};
-    return pnb_graph_add(g, &pnb_op_matmul, in, 3, 0, &at, sizeof at, &out, 1, c, 1);
+    pnb_tensor in[] = {a, b, bias, PNB_NONE, PNB_NONE};
+    bool pack_b = choose(g, s, a, b, &at);
+    if (at.rows) PNB_TRY(pack(g, a, s, at, false, &in[PACKED_A]));
+    if (at.rows && pack_b) PNB_TRY(pack(g, b, s, at, true, &in[PACKED_B]));
+    return pnb_graph_add(g, &pnb_op_matmul, in, 5, 0, &at, sizeof at, &out, 1, c, 1);
 }
 
 pnb_status pnb_matmul(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor *c) {
@@ -279,6 +420,12 @@ static const pnb_op_case cases[] = {
     {.name = "nt 3x5x7", .n_in = 2, .in = {S2(3, 5), S2(7, 5)}, .arg = {0, 1}, .farg = {1}},
     {.name = "tt b2 k6 m5 n4", .n_in = 2, .in = {S3(2, 6, 5), S3(2, 4, 6)}, .arg = {1, 1}, .farg = {1}},
     {.name = "tt broadcast b b2 k4 m8 n8", .n_in = 2, .in = {S3(2, 4, 8), S2(8, 4)}, .arg = {1, 1}, .farg = {1}},
+    {.name = "tt k66 m72 n74", .n_in = 2, .in = {S2(66, 72), S2(74, 66)}, .arg = {1, 1}, .farg = {1}},
+    {.name = "nt b2 100x65x101 column bias", .n_in = 3, .in = {S3(2, 100, 65), S3(2, 101, 65), {1, {101, 1, 1, 1}}}, .arg = {0, 1, 2}, .no_grad = 7, .farg = {-0.5f}},
+    {.name = "nn broadcast a b3 250x256x180 row bias", .n_in = 3, .in = {S2(250, 256), S3(3, 256, 180), {1, {250, 1, 1, 1}}}, .arg = {0, 0, 1}, .no_grad = 7, .farg = {2}},
+    {.name = "tn k260 m280 n524", .n_in = 2, .in = {S2(260, 280), S2(260, 524)}, .arg = {1, 0}, .no_grad = 3, .farg = {1}},
+    {.name = "nt broadcast b b2 24x128x200", .n_in = 2, .in = {S3(2, 24, 128), S2(200, 128)}, .arg = {0, 1}, .no_grad = 3, .farg = {1}},
+    {.name = "bench nn 1024^3", .n_in = 2, .in = {S2(1024, 1024), S2(1024, 1024)}, .farg = {1}, .bench = true},
     {.name = "bench nn 256^3", .n_in = 2, .in = {S2(256, 256), S2(256, 256)}, .farg = {1}, .bench = true},
     {.name = "bench 1x1 64 to 64, 16x16, b16", .n_in = 3, .in = {S2(64, 64), S3(16, 64, 256), {1, {64, 1, 1, 1}}}, .arg = {0, 0, 1}, .farg = {1}, .bench = true},
     {.name = "bench nt 16x512x512", .n_in = 2, .in = {S2(16, 512), S2(512, 512)}, .arg = {0, 1}, .farg = {1}, .bench = true},
