@@ -1,4 +1,4 @@
-/* An MLP prior of a toy problem, trained by the engine on exact draws of its mixture: noise-prediction loss, t uniform
+/* The MLP prior of a toy problem, trained by the engine on exact draws of its mixture: noise-prediction loss, t uniform
  * in log-SNR, Adam with a cosine (the reference's train_prior in its sizes: 3 layers of 96, batches of 512). */
 #ifndef PNB_TESTS_SOLVE_MLP_PRIOR_H
 #define PNB_TESTS_SOLVE_MLP_PRIOR_H
@@ -30,18 +30,23 @@ static inline uint64_t mlp_count(const pnb_safetensors_item *item) {
     return item->rank == 2 ? item->shape[0] * item->shape[1] : item->shape[0];
 }
 
-/* Writes the file with values from `fill`, loads it as a prior, removes the file. */
-static inline pnb_prior *mlp_load(pnb_gpu *gpu, pnb_error *err, float *const *values) {
+static inline void mlp_write(pnb_error *err, const char *path, pnb_dtype dtype, float *const *values) {
     pnb_safetensors_item items[MLP_TENSORS];
-    char names[MLP_TENSORS][24], path[] = "/tmp/pnb-test-mlp-XXXXXX";
-    int file = mkstemp(path);
+    char names[MLP_TENSORS][24];
     pnb_safetensors_pair meta = {"architecture", "mlp"};
+    mlp_items(items, names);
+    for (int i = 0; i < MLP_TENSORS; i++) items[i].data = values[i];
+    TEST_OK(err, pnb_safetensors_write(err, path, dtype, items, MLP_TENSORS, &meta, 1));
+}
+
+/* A committed prior of these values, by way of a file. */
+static inline pnb_prior *mlp_load(pnb_gpu *gpu, pnb_error *err, float *const *values) {
+    char path[] = "/tmp/pnb-test-mlp-XXXXXX";
+    int file = mkstemp(path);
     pnb_prior *prior;
     assert_true(file >= 0);
     close(file);
-    mlp_items(items, names);
-    for (int i = 0; i < MLP_TENSORS; i++) items[i].data = values[i];
-    TEST_OK(err, pnb_safetensors_write(err, path, PNB_F32, items, MLP_TENSORS, &meta, 1));
+    mlp_write(err, path, PNB_F32, values);
     TEST_OK(err, pnb_prior_load(err, path, &prior));
     unlink(path);
     TEST_OK(err, pnb_prior_commit(prior, gpu));
@@ -120,21 +125,35 @@ static inline void mlp_train(mlp_trainer *m, const pnb_gmm *mixture, pnb_gpu *gp
     TEST_OK(err, pnb_gpu_wait(gpu));
 }
 
-/* A committed MLP prior of the mixture. */
-static inline pnb_prior *toy_mlp_prior(pnb_gpu *gpu, pnb_error *err, const pnb_gmm *mixture, uint32_t steps) {
-    pnb_safetensors_item items[MLP_TENSORS];
-    char names[MLP_TENSORS][24];
-    float *values[MLP_TENSORS];
-    mlp_trainer m = {0};
-    pnb_graph *g;
-    mlp_items(items, names);
-    for (int i = 0; i < MLP_TENSORS; i++) { /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the bias with its weight's fan-in */
+/* Where the tests keep the MLP prior of a toy problem. */
+static inline void toy_mlp_path(const char *name, char path[512]) {
+    snprintf(path, 512, "%s/tests/solve/priors/%s.safetensors", PNB_SOURCE_DIR, name);
+}
+
+/* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), a bias with its weight's fan-in; three times that where x enters, for modes far
+ * smaller than the mixture. */
+static inline void mlp_start(const pnb_safetensors_item *items, float **values) {
+    for (int i = 0; i < MLP_TENSORS; i++) {
         uint64_t fan_in = items[i & ~1].shape[1], n = mlp_count(&items[i]);
+        float bound = (i == 0 ? 3 : 1) / sqrtf((float)fan_in);
         values[i] = malloc(n * sizeof *values[i]);
         assert_non_null(values[i]);
         pnb_fill_uniform(5, (uint32_t)i, 0, 0, values[i], n);
-        for (uint64_t k = 0; k < n; k++) values[i][k] = (2 * values[i][k] - 1) / sqrtf((float)fan_in);
+        for (uint64_t k = 0; k < n; k++) values[i][k] = bound * (2 * values[i][k] - 1);
     }
+}
+
+/* Trains the MLP prior of a toy problem and writes its file: minutes, so the tests read what this wrote. */
+static inline void toy_mlp_train(pnb_gpu *gpu, pnb_error *err, const toy *t, uint32_t steps) {
+    pnb_safetensors_item items[MLP_TENSORS];
+    char names[MLP_TENSORS][24], path[512];
+    float *values[MLP_TENSORS];
+    mlp_trainer m = {0};
+    pnb_gmm mixture;
+    pnb_graph *g;
+    TEST_OK(err, pnb_gmm_init(err, 2, t->n, t->weights, t->means, t->covariances, &mixture));
+    mlp_items(items, names);
+    mlp_start(items, values);
     pnb_prior *start = mlp_load(gpu, err, values);
     TEST_OK(err, pnb_adapter_create(err, start, &(pnb_adapter_params){.rank = 1, .scale = 1, .hidden = 1, .depth = 1},
                                     &m.net));
@@ -144,19 +163,20 @@ static inline pnb_prior *toy_mlp_prior(pnb_gpu *gpu, pnb_error *err, const pnb_g
     mlp_step_graph(&m, start, err, g);
     TEST_OK(err, pnb_program_create(g, gpu, NULL, &m.step));
     pnb_graph_destroy(&g);
-    mlp_train(&m, mixture, gpu, err, steps);
+    mlp_train(&m, &mixture, gpu, err, steps);
     for (int i = 0; i < MLP_TENSORS; i++) {
         pnb_storage *s = pnb_store_find(pnb_adapter_store(m.net), names[i]);
         assert_non_null(s);
         TEST_OK(err, pnb_storage_read(s, gpu, values[i], mlp_count(&items[i])));
     }
-    pnb_prior *trained = mlp_load(gpu, err, values);
+    toy_mlp_path(t->name, path);
+    mlp_write(err, path, PNB_F16, values);
     for (int i = 0; i < MLP_TENSORS; i++) free(values[i]);
     pnb_program_destroy(&m.step);
     pnb_adapter_destroy(&m.net, gpu);
     pnb_store_destroy(&m.store, gpu);
     pnb_prior_destroy(&start, gpu);
-    return trained;
+    pnb_gmm_finish(&mixture);
 }
 
 #endif
