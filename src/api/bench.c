@@ -1,6 +1,8 @@
 /* The benchmark: what was asked for, one part after the other, into one JSON. */
 #include "api/bench.h"
 
+#include "base/philox.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,12 +46,20 @@ pnb_status pnb_bench_say(pnb_bencher *b, const char *format, ...) {
     return pnb_fail(&b->ctx->error, PNB_ERROR_CANCELLED, "bench: cancelled");
 }
 
-bool pnb_bench_rates(const pnb_bencher *b, cJSON *row, double ms, double gflop, double gbyte) {
-    double gflops = ms > 0 ? 1e3 * gflop / ms : 0, gbps = ms > 0 ? 1e3 * gbyte / ms : 0;
-    bool ok = cJSON_AddNumberToObject(row, "gflops", gflops) && cJSON_AddNumberToObject(row, "gbps", gbps);
-    if (ok && b->roof_gflops > 0) ok = cJSON_AddNumberToObject(row, "gflops_share", gflops / b->roof_gflops) != NULL;
-    if (ok && b->roof_gbps > 0) ok = cJSON_AddNumberToObject(row, "gbps_share", gbps / b->roof_gbps) != NULL;
-    return ok;
+pnb_status pnb_bench_fill(pnb_bencher *b, pnb_storage *s, uint32_t stream, float scale, float shift) {
+    uint64_t count = pnb_shape_count(pnb_storage_shape(s));
+    float *values = malloc(count * sizeof *values);
+    if (!values) return pnb_no_memory(&b->ctx->error, "bench");
+    pnb_fill_normal(7, stream, 0, 0, values, count);
+    for (uint64_t i = 0; i < count; i++) values[i] = values[i] * scale + shift;
+    pnb_status status = pnb_storage_write(s, b->gpu, values, count);
+    free(values);
+    return status;
+}
+
+bool pnb_bench_rates(cJSON *row, double ms, double gflop, double gbyte) {
+    double per_ms = ms > 0 ? 1e3 / ms : 0;
+    return cJSON_AddNumberToObject(row, "gflops", gflop * per_ms) && cJSON_AddNumberToObject(row, "gbps", gbyte * per_ms);
 }
 
 /* ---- the public function ----------------------------------------------------------------------------------------- */

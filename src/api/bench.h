@@ -8,8 +8,7 @@ typedef struct pnb_bencher {
     pnb_context *ctx;
     pnb_gpu *gpu;
     pnb_bench_params params;
-    cJSON *json;                   /* the whole result */
-    double roof_gflops, roof_gbps; /* of the device, measured (bench_roof.c); 0: not measured */
+    cJSON *json; /* the whole result */
 } pnb_bencher;
 
 /* ---- bench.c ----------------------------------------------------------------------------------------------------- */
@@ -28,8 +27,10 @@ __attribute__((format(printf, 2, 3)))
 #endif
 pnb_status
 pnb_bench_say(pnb_bencher *b, const char *format, ...);
-/* "gflops", "gbps" and, where the roof was measured, the shares of it. */
-bool pnb_bench_rates(const pnb_bencher *b, cJSON *row, double ms, double gflop, double gbyte);
+/* The values of a storage: scale z + shift, z ~ N(0,1) of that stream. */
+pnb_status pnb_bench_fill(pnb_bencher *b, pnb_storage *s, uint32_t stream, float scale, float shift);
+/* "gflops", "gbps" */
+bool pnb_bench_rates(cJSON *row, double ms, double gflop, double gbyte);
 
 /* ---- bench_program.c --------------------------------------------------------------------------------------------- */
 
@@ -51,6 +52,5 @@ pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row);
 pnb_status pnb_bench_ops(pnb_bencher *b);     /* "rows" */
 pnb_status pnb_bench_step(pnb_bencher *b);    /* "steps" */
 pnb_status pnb_bench_network(pnb_bencher *b); /* "networks" */
-pnb_status pnb_bench_roof(pnb_bencher *b);    /* "roof" */
 
 #endif

@@ -2,8 +2,6 @@
  * file. */
 #include "api/bench.h"
 
-#include "base/philox.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +16,6 @@ typedef struct evaluation {
     pnb_program *program;
 } evaluation;
 
-static pnb_status fill(evaluation *e, pnb_storage *s, float value) {
-    uint64_t count = pnb_shape_count(pnb_storage_shape(s));
-    float *values = malloc(count * sizeof *values);
-    if (!values) return pnb_no_memory(&e->b->ctx->error, "bench");
-    pnb_fill_normal(7, s == e->x, 0, 0, values, count);
-    for (uint64_t i = 0; value > 0 && i < count; i++) values[i] = value;
-    pnb_status status = pnb_storage_write(s, e->b->gpu, values, count);
-    free(values);
-    return status;
-}
-
 static pnb_status make_inputs(evaluation *e) {
     pnb_shape rows = pnb_shape1(e->shape.d[0]);
     PNB_TRY(pnb_store_create(&e->b->ctx->error, "bench", &e->store));
@@ -38,11 +25,11 @@ static pnb_status make_inputs(evaluation *e) {
     PNB_TRY(pnb_store_add(e->store, "alpha", rows, PNB_STORAGE_VARIABLE, &e->alpha));
     PNB_TRY(pnb_store_add(e->store, "sigma", rows, PNB_STORAGE_VARIABLE, &e->sigma));
     PNB_TRY(pnb_store_commit(e->store, e->b->gpu));
-    PNB_TRY(fill(e, e->x, 0));
-    PNB_TRY(fill(e, e->cotangent, 0));
-    PNB_TRY(fill(e, e->t, 500));
-    PNB_TRY(fill(e, e->alpha, 0.6f));
-    return fill(e, e->sigma, 0.8f);
+    PNB_TRY(pnb_bench_fill(e->b, e->x, 1, 1, 0));
+    PNB_TRY(pnb_bench_fill(e->b, e->cotangent, 0, 1, 0));
+    PNB_TRY(pnb_bench_fill(e->b, e->t, 0, 0, 500));
+    PNB_TRY(pnb_bench_fill(e->b, e->alpha, 0, 0, 0.6f));
+    return pnb_bench_fill(e->b, e->sigma, 0, 0, 0.8f);
 }
 
 static pnb_status build(evaluation *e, bool gradient) {

@@ -2,7 +2,6 @@
 #include "api/bench.h"
 
 #include "api/filter.h"
-#include "base/philox.h"
 #include "ops/suite.h"
 
 #include <stdio.h>
@@ -32,17 +31,6 @@ typedef struct bench_case {
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */
 
-static pnb_status fill(bench_case *k, pnb_storage *s, uint32_t stream, float scale, float shift) {
-    uint64_t count = pnb_shape_count(pnb_storage_shape(s));
-    float *values = malloc(count * sizeof *values);
-    if (!values) return pnb_no_memory(&k->b->ctx->error, "bench");
-    pnb_fill_normal(7, stream, 0, 0, values, count);
-    for (uint64_t i = 0; i < count; i++) values[i] = values[i] * scale + shift;
-    pnb_status status = pnb_storage_write(s, k->b->gpu, values, count);
-    free(values);
-    return status;
-}
-
 /* A network's parameters are frozen where they are not what is differentiated, as they are in use. */
 static pnb_status make_inputs(bench_case *k) {
     const pnb_op_case *c = k->c;
@@ -56,7 +44,7 @@ static pnb_status make_inputs(bench_case *k) {
     }
     PNB_TRY(pnb_store_commit(k->store, k->b->gpu));
     for (uint32_t i = 0; i < c->n_in; i++)
-        PNB_TRY(fill(k, k->in[i], i, c->scale[i] != 0 ? c->scale[i] : 1, c->shift[i]));
+        PNB_TRY(pnb_bench_fill(k->b, k->in[i], i, c->scale[i] != 0 ? c->scale[i] : 1, c->shift[i]));
     return PNB_OK;
 }
 
@@ -66,7 +54,7 @@ static pnb_status add_gradient(bench_case *k, pnb_tensor in) {
     PNB_TRY(
         pnb_store_add(k->store, "cotangent", pnb_graph_shape(k->graph, k->out), PNB_STORAGE_VARIABLE, &k->cotangent));
     PNB_TRY(pnb_store_commit(k->store, k->b->gpu));
-    PNB_TRY(fill(k, k->cotangent, STREAM, 1, 0));
+    PNB_TRY(pnb_bench_fill(k->b, k->cotangent, STREAM, 1, 0));
     PNB_TRY(pnb_graph_bind(k->graph, k->cotangent, &cotangent));
     PNB_TRY(pnb_graph_grad(k->graph, &k->out, &cotangent, 1, &in, 1, &grad));
     return pnb_graph_output(k->graph, grad);
@@ -133,7 +121,7 @@ static pnb_status report(bench_case *k, double *ms, uint32_t repeat, cJSON *rows
         !cJSON_AddStringToObject(row, "case", k->c->name) ||
         !cJSON_AddStringToObject(row, "pass", pass_names[k->pass]) ||
         !cJSON_AddStringToObject(row, "kernel", k->kernel) || !pnb_times_json(row, t) ||
-        !pnb_bench_rates(k->b, row, t.median, gflop, gbyte))
+        !pnb_bench_rates(row, t.median, gflop, gbyte))
         return pnb_no_memory(&k->b->ctx->error, "bench");
     double per_ms = t.median > 0 ? 1e3 / t.median : 0;
     return pnb_bench_say(k->b, "%-18s %-34s %-8s %9.3f ms  %8.2f GFLOP/s  %7.2f GB/s  %s", k->suite->op, k->c->name,

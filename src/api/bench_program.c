@@ -104,7 +104,7 @@ static int longer(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static bool profile_json(const pnb_bencher *b, measurement *m, cJSON *row) {
+static bool profile_json(const measurement *m, cJSON *row) {
     cJSON *list = cJSON_AddArrayToObject(row, "profile");
     for (size_t i = 0; i < m->count; i++) {
         const group *g = &m->groups[i];
@@ -116,7 +116,7 @@ static bool profile_json(const pnb_bencher *b, measurement *m, cJSON *row) {
         cJSON_AddNumberToObject(item, "ms", g->median);
         cJSON_AddNumberToObject(item, "gflop", g->gflop);
         cJSON_AddNumberToObject(item, "gbyte", g->gbyte);
-        if (!pnb_bench_rates(b, item, g->median, g->gflop, g->gbyte)) return false;
+        if (!pnb_bench_rates(item, g->median, g->gflop, g->gbyte)) return false;
     }
     return list != NULL;
 }
@@ -167,9 +167,9 @@ static pnb_status report(pnb_bencher *b, measurement *m, double first_ms, cJSON 
         ok = cJSON_AddNumberToObject(row, "dispatches", dispatches) &&
              cJSON_AddNumberToObject(row, "kernel_ms", kernels.median) &&
              cJSON_AddNumberToObject(row, "outside_kernels", 1 - kernels.median / whole.median) &&
-             cJSON_AddNumberToObject(row, "gflop", gflop) && pnb_bench_rates(b, row, whole.median, gflop, gbyte);
+             cJSON_AddNumberToObject(row, "gflop", gflop) && pnb_bench_rates(row, whole.median, gflop, gbyte);
     }
-    if (!ok || !parts_json(w, row) || !profile_json(b, m, row)) return pnb_no_memory(&b->ctx->error, "bench");
+    if (!ok || !parts_json(w, row) || !profile_json(m, row)) return pnb_no_memory(&b->ctx->error, "bench");
     PNB_TRY(pnb_bench_say(b, "%s: %.2f ms (%.2f to %.2f, %u runs), built in %.2f s, planned %.1f MiB", w->name,
                           whole.median, whole.min, whole.max, whole.repeat, w->build_seconds,
                           (double)w->planned_bytes / (1 << 20)));
@@ -182,7 +182,7 @@ static pnb_status report(pnb_bencher *b, measurement *m, double first_ms, cJSON 
 
 pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row) {
     measurement m = {.work = work, .room = b->params.repeat ? b->params.repeat : MOST};
-    double first_ms;
+    double first_ms = 0;
     m.whole = calloc(m.room, sizeof *m.whole);
     m.kernels = calloc(m.room, sizeof *m.kernels);
     pnb_status status = m.whole && m.kernels ? warm_up(b, work, &first_ms) : pnb_no_memory(&b->ctx->error, "bench");

@@ -20,19 +20,6 @@ static pnb_status builtin_problem(pnb_context *ctx, pnb_model **model, pnb_forwa
     return pnb_problem_create(ctx, &params, out);
 }
 
-static pnb_status create_solver(pnb_problem *p, pnb_gpu **gpu, pnb_solver **out) {
-    void *options = NULL;
-    PNB_TRY(pnb_model_ready(p->model, gpu));
-    PNB_TRY(pnb_forward_ready(p->forward, gpu));
-    PNB_TRY(pnb_problem_ready(p));
-    pnb_status status = pnb_problem_options(p, *gpu, &options);
-    pnb_task task = pnb_problem_task(p, *gpu);
-    task.profile = true;
-    if (status == PNB_OK) status = p->method->create(&p->ctx->error, &task, options, out);
-    free(options);
-    return status;
-}
-
 static pnb_status time_steps(pnb_bencher *b, pnb_problem *p, pnb_solver *solver, double build_seconds, cJSON *row) {
     enum { ROOM = 8 };
     pnb_step_part parts[ROOM];
@@ -56,7 +43,7 @@ static pnb_status bench_problem(pnb_bencher *b, pnb_problem *p) {
     cJSON *list = cJSON_AddArrayToObject(b->json, "steps"), *row = cJSON_CreateObject();
     if (!list || !row || !cJSON_AddItemToArray(list, row)) return pnb_no_memory(&b->ctx->error, "bench");
     double begin = pnb_seconds_now();
-    pnb_status status = create_solver(p, &b->gpu, &solver);
+    pnb_status status = pnb_problem_solver(p, true, NULL, &solver);
     if (status == PNB_OK) status = time_steps(b, p, solver, pnb_seconds_now() - begin, row);
     pnb_solver_destroy(&solver);
     return status;

@@ -88,7 +88,9 @@ pnb_status pnb_forward_ready(pnb_forward *forward, pnb_gpu **gpu);
 pnb_status pnb_problem_ready(pnb_problem *problem);
 /* Options with those that depend on the problem filled in; the caller frees. gpu may be NULL. */
 pnb_status pnb_problem_options(pnb_problem *problem, pnb_gpu *gpu, void **out);
-pnb_task pnb_problem_task(const pnb_problem *problem, pnb_gpu *gpu);
+/* All that the problem needs on the device, then its method's solver. profile: its programs can be timed kernel by kernel.
+ * options, unless NULL, receives the resolved ones for the caller to free, whatever becomes of the solver. */
+pnb_status pnb_problem_solver(pnb_problem *problem, bool profile, void **options, pnb_solver **out);
 pnb_status pnb_problem_object(pnb_problem *problem, const void *options, cJSON **out);
 /* Reads run.json or problem.json: the object to parse, "problem" of a run.json taken out. */
 pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out);

@@ -214,7 +214,7 @@ pnb_model *pnb_problem_model(pnb_problem *p) {
     return p ? p->model : NULL;
 }
 
-pnb_task pnb_problem_task(const pnb_problem *p, pnb_gpu *gpu) {
+static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
     return (pnb_task){.gpu = gpu,
                       .prior = p->model->prior,
                       .op = p->forward->op,
@@ -224,12 +224,27 @@ pnb_task pnb_problem_task(const pnb_problem *p, pnb_gpu *gpu) {
                       .memory_budget = p->ctx->memory_limit};
 }
 
+pnb_status pnb_problem_solver(pnb_problem *p, bool profile, void **options, pnb_solver **out) {
+    pnb_gpu *gpu;
+    void *resolved = NULL;
+    PNB_TRY(pnb_model_ready(p->model, &gpu));
+    PNB_TRY(pnb_forward_ready(p->forward, &gpu));
+    PNB_TRY(pnb_problem_ready(p));
+    PNB_TRY(pnb_problem_options(p, gpu, &resolved));
+    pnb_task task = task_of(p, gpu);
+    task.profile = profile;
+    pnb_status status = p->method->create(&p->ctx->error, &task, resolved, out);
+    if (options) *options = resolved;
+    else free(resolved);
+    return status;
+}
+
 pnb_status pnb_problem_options(pnb_problem *p, pnb_gpu *gpu, void **out) {
     size_t bytes = p->method->table.struct_bytes;
     *out = malloc(bytes ? bytes : 1);
     if (!*out) return pnb_no_memory(&p->ctx->error, "method");
     memcpy(*out, p->options, bytes);
-    pnb_task task = pnb_problem_task(p, gpu);
+    pnb_task task = task_of(p, gpu);
     if (p->method->resolve) p->method->resolve(&task, p->given, *out);
     return PNB_OK;
 }

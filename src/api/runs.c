@@ -17,7 +17,6 @@ static pnb_run *new_run(pnb_context *ctx) {
 }
 
 static pnb_status start(pnb_run *r, pnb_problem *p) {
-    pnb_gpu *gpu;
     r->problem = p;
     r->model = p->model;
     r->image = p->image;
@@ -28,12 +27,7 @@ static pnb_status start(pnb_run *r, pnb_problem *p) {
                         "almost without noise)",
                         p->file);
     }
-    PNB_TRY(pnb_model_ready(p->model, &gpu));
-    PNB_TRY(pnb_forward_ready(p->forward, &gpu));
-    PNB_TRY(pnb_problem_ready(p));
-    PNB_TRY(pnb_problem_options(p, gpu, &r->options));
-    pnb_task task = pnb_problem_task(p, gpu);
-    return p->method->create(&r->ctx->error, &task, r->options, &r->solver);
+    return pnb_problem_solver(p, false, &r->options, &r->solver);
 }
 
 pnb_status pnb_run_create(pnb_problem *p, pnb_run **out) {

@@ -24,17 +24,6 @@ static pnb_status say(tuning *t, uint32_t done, uint32_t all) {
 
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
 
-static pnb_status create_solver(tuning *t, pnb_solver **out) {
-    pnb_problem *p = t->problem;
-    void *options = NULL;
-    pnb_status status = pnb_problem_options(p, t->gpu, &options);
-    pnb_task task = pnb_problem_task(p, t->gpu);
-    task.profile = true;
-    if (status == PNB_OK) status = p->method->create(t->err, &task, options, out);
-    free(options);
-    return status;
-}
-
 /* Every program of the solver once: a method's phases have other shapes. The order does not matter to times. */
 static pnb_status sample(tuning *t, const pnb_solver *solver, bool counts) {
     pnb_program *p;
@@ -48,7 +37,7 @@ static pnb_status sample(tuning *t, const pnb_solver *solver, bool counts) {
 static pnb_status measure(tuning *t, uint32_t candidate) {
     pnb_solver *solver = NULL;
     pnb_choices_explore(pnb_gpu_choices(t->gpu), (int32_t)candidate);
-    pnb_status status = create_solver(t, &solver);
+    pnb_status status = pnb_problem_solver(t->problem, true, NULL, &solver);
     for (int i = 0; status == PNB_OK && i < WARM_UP + SAMPLES; i++) status = sample(t, solver, i >= WARM_UP);
     pnb_solver_destroy(&solver);
     pnb_choices_explore(pnb_gpu_choices(t->gpu), -1);
@@ -102,9 +91,7 @@ static pnb_status prepare(tuning *t) {
     pnb_problem *p = t->problem;
     if (!(p->sigma > 0))
         return pnb_fail(t->err, PNB_ERROR_INPUT, "%s: noise.sigma: tuning needs a value over 0", p->file);
-    PNB_TRY(pnb_model_ready(p->model, &t->gpu));
-    PNB_TRY(pnb_forward_ready(p->forward, &t->gpu));
-    PNB_TRY(pnb_problem_ready(p));
+    PNB_TRY(pnb_context_gpu(p->ctx, &t->gpu));
     if (!pnb_gpu_choices_path(t->gpu)[0]) {
         return pnb_fail(t->err, PNB_ERROR_USAGE, "tune: there is no cache folder to keep the result in");
     }

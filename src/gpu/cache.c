@@ -2,6 +2,7 @@
  *
  * One file a device and driver: our header, then the driver's data. A file that is foreign, torn or stale is ignored. */
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include "gpu/internal.h"
 
@@ -17,12 +18,6 @@ typedef struct cache_header {
 } cache_header;
 
 static const char magic[8] = "pnbcache";
-
-static uint64_t hash_bytes(const unsigned char *p, size_t n) { /* FNV-1a */
-    uint64_t hash = 0xcbf29ce484222325ull;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
 
 /* The folder to use, or NULL for none; the caller frees it. */
 static char *cache_folder(const char *asked) {
@@ -61,7 +56,7 @@ static bool cache_valid(const pnb_gpu_caps *caps, const unsigned char *data, siz
     memcpy(&h, data, sizeof h);
     memcpy(&v, data + sizeof h, sizeof v);
     return memcmp(h.magic, magic, sizeof magic) == 0 && h.version == 1 && h.driver_version == caps->driver_version &&
-           h.bytes == bytes - sizeof h && h.hash == hash_bytes(data + sizeof h, bytes - sizeof h) && v.headerSize >= sizeof v &&
+           h.bytes == bytes - sizeof h && h.hash == pnb_hash(PNB_HASH_START, data + sizeof h, bytes - sizeof h) && v.headerSize >= sizeof v &&
            v.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && v.vendorID == caps->vendor_id &&
            v.deviceID == caps->device_id && memcmp(v.pipelineCacheUUID, caps->uuid, sizeof caps->uuid) == 0;
 }
@@ -80,7 +75,7 @@ void pnb_cache_open(pnb_gpu *gpu, const char *cache_dir) {
         } else if (cache_valid(&gpu->caps, data, bytes)) {
             info.initialDataSize = bytes - sizeof(cache_header);
             info.pInitialData = (unsigned char *)data + sizeof(cache_header);
-            gpu->cache_loaded_hash = hash_bytes(info.pInitialData, info.initialDataSize);
+            gpu->cache_loaded_hash = pnb_hash(PNB_HASH_START, info.pInitialData, info.initialDataSize);
         } else {
             pnb_gpu_log(gpu, 1, "pipeline cache: file '%s' is damaged or of another driver and will be replaced", gpu->cache_path);
         }
@@ -106,7 +101,7 @@ static unsigned char *cache_image(pnb_gpu *gpu, size_t *bytes) {
     }
     cache_header h = {.version = 1, .driver_version = gpu->caps.driver_version, .bytes = n};
     memcpy(h.magic, magic, sizeof magic);
-    h.hash = hash_bytes(image + sizeof h, n);
+    h.hash = pnb_hash(PNB_HASH_START, image + sizeof h, n);
     memcpy(image, &h, sizeof h);
     *bytes = sizeof h + n;
     return h.hash == gpu->cache_loaded_hash ? (free(image), NULL) : image;

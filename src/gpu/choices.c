@@ -1,6 +1,7 @@
 /* The tuner's table in memory: a sorted array of keys and names. */
 #include "gpu/choices.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -106,14 +107,11 @@ size_t pnb_choices_count(const pnb_choices *c) {
 pnb_choice pnb_choices_at(const pnb_choices *c, size_t i) {
     return (pnb_choice){c->rows[i].key, c->rows[i].name};
 }
-uint64_t pnb_choices_hash(const pnb_choices *c) { /* FNV-1a, the closing zeros included */
-    uint64_t hash = 0xcbf29ce484222325ull;
+uint64_t pnb_choices_hash(const pnb_choices *c) { /* the closing zeros included */
+    uint64_t hash = PNB_HASH_START;
     for (size_t i = 0; i < c->count; i++) {
-        const char *texts[] = {c->rows[i].key, c->rows[i].name};
-        for (int t = 0; t < 2; t++) {
-            for (size_t k = 0; k <= strlen(texts[t]); k++)
-                hash = (hash ^ (unsigned char)texts[t][k]) * 0x100000001b3ull;
-        }
+        hash = pnb_hash(hash, c->rows[i].key, strlen(c->rows[i].key) + 1);
+        hash = pnb_hash(hash, c->rows[i].name, strlen(c->rows[i].name) + 1);
     }
     return c->count ? hash : 0;
 }

@@ -1,4 +1,5 @@
 /* Kernels: an embedded shader, its layouts and its pipeline, made at the first request and kept. */
+#include "base/hash.h"
 #include "gpu/internal.h"
 #include "gpu/shaders.h"
 
@@ -14,17 +15,11 @@ static const pnb_shader *find_shader(const char *name) {
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes) { /* FNV-1a */
-    const unsigned char *p = data;
-    for (size_t i = 0; i < bytes; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
-
 static uint64_t desc_hash(const pnb_gpu_kernel_desc *d) {
     uint32_t numbers[] = {d->bindings, d->texel_mask, d->push_bytes, d->spec_count};
-    uint64_t hash = mix(0xcbf29ce484222325ull, d->shader, strlen(d->shader));
-    hash = mix(hash, numbers, sizeof numbers);
-    return mix(hash, d->spec, d->spec_count * sizeof *d->spec);
+    uint64_t hash = pnb_hash(PNB_HASH_START, d->shader, strlen(d->shader));
+    hash = pnb_hash(hash, numbers, sizeof numbers);
+    return pnb_hash(hash, d->spec, d->spec_count * sizeof *d->spec);
 }
 
 static bool desc_equal(const pnb_gpu_kernel_desc *a, const pnb_gpu_kernel_desc *b) {

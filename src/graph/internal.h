@@ -4,10 +4,6 @@
 
 #include "graph/op.h"
 
-/* Memory offsets of tensors and views are multiples of this: it satisfies every device's binding alignment. */
-enum { PNB_MEMORY_ALIGNMENT = 256 };
-enum { PNB_GROUP_BYTES = 64 << 20 }; /* of a group of storages or a join of tensors: every device binds that much */
-
 typedef enum pnb_view_kind { PNB_NOT_A_VIEW, PNB_VIEW_RESHAPE, PNB_VIEW_SLICE0 } pnb_view_kind;
 
 typedef struct pnb_tensor_info {
@@ -59,7 +55,6 @@ struct pnb_graph {
 pnb_status pnb_reserve(pnb_error *err, void *array, size_t *capacity, size_t need, size_t size);
 /* A copy of text, or NULL with an error. */
 char *pnb_copy_text(pnb_error *err, const char *text);
-uint64_t pnb_round_up(uint64_t value, uint64_t multiple);
 /* Bytes of memory of a tensor: 4 an element, rounded up to 16 (one texel of a texel buffer). */
 uint64_t pnb_shape_bytes(pnb_shape s);
 /* The group that a storage is part of, and where in it (bytes); NULL: none. */

@@ -9,6 +9,12 @@
 
 #include "graph/graph.h"
 
+/* Memory offsets of tensors and views are multiples of this: it satisfies every device's binding alignment. */
+enum { PNB_MEMORY_ALIGNMENT = 256 };
+enum { PNB_GROUP_BYTES = 64 << 20 }; /* of a group of storages or a join of tensors: every device binds that much */
+uint64_t pnb_round_up(uint64_t value, uint64_t multiple);
+static inline uint32_t pnb_divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+
 enum { PNB_NODE_MAX_IN = 8, PNB_NODE_MAX_OUT = 6, PNB_NODE_ATTR_BYTES = 96 };
 
 /* One node. Attributes are a small plain struct of the op's own, copied by value. */

@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum { IN_W, IN_M, IN_V, IN_GRAD, IN_STATE };
-enum { GROUP_STEP = 256, MOST_BYTES = 64 << 20 }; /* of joined tensors: where the next begins, and all together */
 
 /* 1 - beta as the caller means it: 0.999 lies 1e-5 (relative to 0.001) off its float, so take the nearest 7-digit decimal. */
 static double rest_of(float beta) { return 1 - round((double)beta * 1e7) * 1e-7; }
@@ -86,7 +85,7 @@ static item item_of(pnb_graph *g, const pnb_tensor in[IN_GRAD + 1], uint32_t num
     memcpy(it.in, in, sizeof it.in);
     for (int k = IN_W; k <= IN_V; k++) it.root[k] = pnb_graph_root(g, in[k], &it.offset[k]);
     pnb_shape s = pnb_graph_shape(g, in[IN_W]);
-    it.bytes = (4 * pnb_shape_count(s) + GROUP_STEP - 1) / GROUP_STEP * GROUP_STEP;
+    it.bytes = pnb_round_up(4 * pnb_shape_count(s), PNB_MEMORY_ALIGNMENT);
     pnb_tensor summands = pnb_row_summands(g, in[IN_GRAD]);
     if (summands != PNB_NONE && parts_of(s, pnb_graph_shape(g, summands)) > 1) it.in[IN_GRAD] = summands;
     it.parts = parts_of(s, pnb_graph_shape(g, it.in[IN_GRAD]));
@@ -135,7 +134,7 @@ static pnb_status step_all(pnb_graph *g, const item *items, size_t n, pnb_tensor
         uint64_t bytes = items[first].bytes * items[first].parts;
         for (end = first + 1; end < n && follows(g, &items[end - 1], &items[end]); end++) {
             bytes += items[end].bytes * items[end].parts;
-            if (bytes > MOST_BYTES) break;
+            if (bytes > PNB_GROUP_BYTES) break;
         }
         PNB_TRY(step_run(g, items + first, end - first, state, params));
     }

@@ -77,8 +77,6 @@ static pnb_status emit_general(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d *p
     return pnb_lower_emit(l, d);
 }
 
-static uint64_t blocks_of(uint32_t channels) { return (channels + PNB_CONV_BLOCK - 1) / PNB_CONV_BLOCK; }
-
 /* ---- the fast 3x3 kernel: forward, and input gradient with flipped weights ------------------------------------------ */
 
 static const char *const fast_shader[] = {"ops/conv2d_3x3", "ops/conv2d_3x3.texel", "ops/conv2d_3x3.spread"};
@@ -174,7 +172,7 @@ static pnb_status input_grad_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[GRAD], false);
     pnb_emit_read(&d, node->in[GRAD_WEIGHT], false);
     pnb_emit_write(&d, node->out[0]);
-    return emit_general(l, &d, &push, blocks_of(x.d[1]) * x.d[0] * x.d[2] * x.d[3]);
+    return emit_general(l, &d, &push, pnb_conv2d_blocks(x.d[1]) * x.d[0] * x.d[2] * x.d[3]);
 }
 
 /* The input gradient is linear in both inputs, and the adjoint of the forward: <gx, t> = <gy, conv(t, w)>. */
@@ -214,7 +212,7 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[WEIGHT], false);
     pnb_emit_read(&d, node->in[push.has_bias ? BIAS : X], false); /* x: bound, never read */
     pnb_emit_write(&d, node->out[0]);
-    return emit_general(l, &d, &push, blocks_of(w.d[0]) * y.d[0] * y.d[2] * y.d[3]);
+    return emit_general(l, &d, &push, pnb_conv2d_blocks(w.d[0]) * y.d[0] * y.d[2] * y.d[3]);
 }
 
 static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {

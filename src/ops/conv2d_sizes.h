@@ -2,7 +2,7 @@
 #ifndef PNB_OPS_CONV2D_SIZES_H
 #define PNB_OPS_CONV2D_SIZES_H
 
-#include "graph/graph.h"
+#include "graph/op.h"
 #include "ops/conv2d.h"
 
 /* x [N,C,H,W], w [O,C,kh,kw], y [N,O,out_h,out_w]; the other members are 0. */
@@ -21,6 +21,9 @@ static inline pnb_push_conv2d pnb_conv2d_sizes(pnb_shape x, pnb_shape w, pnb_sha
         .pad = pad,
     };
 }
+
+/* Blocks of channels that the general kernels make. */
+static inline uint64_t pnb_conv2d_blocks(uint32_t channels) { return pnb_divide_up(channels, PNB_CONV_BLOCK); }
 
 static inline double pnb_conv2d_gflop(const pnb_push_conv2d *p) {
     return 2e-9 * p->batch * p->in_channels * p->out_channels * p->out_height * p->out_width * p->kernel_h *

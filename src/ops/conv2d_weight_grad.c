@@ -26,14 +26,6 @@ typedef struct attributes {
 
 extern const pnb_op pnb_op_conv2d_weight_grad;
 
-static uint32_t ceil_div(uint32_t a, uint32_t b) {
-    return (a + b - 1) / b;
-}
-
-static uint64_t blocks_of(uint32_t channels) {
-    return (channels + PNB_CONV_BLOCK - 1) / PNB_CONV_BLOCK;
-}
-
 static bool is_fast(const pnb_push_conv2d *p) {
     return p->kernel_h == 3 && p->kernel_w == 3 && p->stride == 1 && p->pad == 1 && p->width % 4 == 0;
 }
@@ -41,8 +33,8 @@ static bool is_fast(const pnb_push_conv2d *p) {
 /* Runs of rows to sum apart: enough invocations to fill a device, decided by the shape alone, so the same on every
  * device. */
 static uint32_t splits_of(const pnb_push_conv2d *p) {
-    uint64_t one = is_fast(p) ? (uint64_t)p->in_channels * ((p->out_channels + FAST_CHANNELS - 1) / FAST_CHANNELS)
-                              : (uint64_t)p->in_channels * p->kernel_h * p->kernel_w * blocks_of(p->out_channels);
+    uint64_t one = is_fast(p) ? (uint64_t)p->in_channels * (pnb_divide_up(p->out_channels, FAST_CHANNELS))
+                              : (uint64_t)p->in_channels * p->kernel_h * p->kernel_w * pnb_conv2d_blocks(p->out_channels);
     uint64_t rows = (uint64_t)p->batch * p->out_height, splits = INVOCATIONS / one;
     if (splits > rows) splits = rows;
     return splits ? (uint32_t)splits : 1;
@@ -56,7 +48,7 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, const pnb_push_
                                          "ops/conv2d_weight_grad_3x3.spread"};
     pnb_load load = pnb_load_choose(l, node->in[X], node->in[GY]);
     uint32_t local = pnb_load_local(l, p->in_channels);
-    uint64_t groups[3] = {(p->in_channels + local - 1) / local, (p->out_channels + FAST_CHANNELS - 1) / FAST_CHANNELS,
+    uint64_t groups[3] = {pnb_divide_up(p->in_channels, local), pnb_divide_up(p->out_channels, FAST_CHANNELS),
                           p->splits};
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
@@ -83,7 +75,7 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, const pnb_push_
 /* Any convolution. */
 static pnb_status lower_general(pnb_lower *l, const pnb_node *node, pnb_push_conv2d *p) {
     pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_weight_grad", "conv2d weight grad");
-    uint64_t count = p->splits * blocks_of(p->out_channels) * p->in_channels * p->kernel_h * p->kernel_w;
+    uint64_t count = p->splits * pnb_conv2d_blocks(p->out_channels) * p->in_channels * p->kernel_h * p->kernel_w;
     pnb_emit_read(&d, node->in[X], false);
     pnb_emit_read(&d, node->in[GY], false);
     pnb_emit_write(&d, node->out[0]);
@@ -152,7 +144,7 @@ static pnb_status tiles_lower(pnb_lower *l, const pnb_node *node) {
     pnb_dispatch d = pnb_emit_begin(l, shader[at.grad][width_for(l, node->in[0])],
                                     at.grad ? "conv2d weight grad tiles of gy" : "conv2d weight grad tiles of x");
     return emit_transform(l, node, &d, &at, at.sizes.width % 4 == 0,
-                          PNB_WG_PANEL * ceil_div(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads);
+                          PNB_WG_PANEL * pnb_divide_up(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads);
 }
 
 /* Register tiles: large on a CPU, where the accumulators may lie in its first cache. */
@@ -175,8 +167,8 @@ static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[GY], load != PNB_LOAD_STORAGE);
     pnb_emit_write(&d, node->out[0]);
     pnb_emit_push(&d, s, sizeof *s);
-    d.groups[0] = ceil_div(s->in_channels, wide * local);
-    d.groups[1] = ceil_div(s->out_channels, panels * PNB_WG_PANEL);
+    d.groups[0] = pnb_divide_up(s->in_channels, wide * local);
+    d.groups[1] = pnb_divide_up(s->out_channels, panels * PNB_WG_PANEL);
     d.groups[2] = PNB_WG_POINTS * s->splits;
     d.gflop = 2e-9 * PNB_WG_POINTS * 4 * s->quads * (double)s->in_channels * s->out_channels;
     return pnb_lower_emit(l, &d);
@@ -188,7 +180,7 @@ static pnb_status taps_lower(pnb_lower *l, const pnb_node *node) {
     tile_attributes at = tile_attributes_of(node);
     pnb_dispatch d = pnb_emit_begin(l, shader[width_for(l, node->in[0])], "conv2d weight grad taps");
     return emit_transform(l, node, &d, &at, at.sizes.in_channels % 4 == 0,
-                          at.sizes.out_channels * ceil_div(at.sizes.in_channels, 4));
+                          at.sizes.out_channels * pnb_divide_up(at.sizes.in_channels, 4));
 }
 
 static const pnb_op op_tiles = {.name = "conv2d_weight_grad_tiles", .lower = tiles_lower};
@@ -208,18 +200,18 @@ static pnb_push_conv2d_weight_grad_winograd winograd_sizes(const pnb_push_conv2d
         .width = p->width,
         .in_channels = p->in_channels,
         .out_channels = p->out_channels,
-        .tiles_y = ceil_div(p->height, PNB_WG_TILE),
-        .tiles_x = ceil_div(p->width, PNB_WG_TILE),
+        .tiles_y = pnb_divide_up(p->height, PNB_WG_TILE),
+        .tiles_x = pnb_divide_up(p->width, PNB_WG_TILE),
     };
-    s.quads = ceil_div(s.batch * s.tiles_y * s.tiles_x, 4);
-    s.x_stride = ceil_div(s.in_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
-    s.gy_stride = ceil_div(s.out_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
-    s.m_stride = s.out_channels * ceil_div(s.in_channels, 4) + ODD;
-    uint32_t one = PNB_WG_POINTS * ceil_div(s.in_channels, 4) * ceil_div(s.out_channels, PNB_WG_PANEL);
-    uint32_t splits = INVOCATIONS / one, most = ceil_div(s.quads, LEAST_RUN);
+    s.quads = pnb_divide_up(s.batch * s.tiles_y * s.tiles_x, 4);
+    s.x_stride = pnb_divide_up(s.in_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
+    s.gy_stride = pnb_divide_up(s.out_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
+    s.m_stride = s.out_channels * pnb_divide_up(s.in_channels, 4) + ODD;
+    uint32_t one = PNB_WG_POINTS * pnb_divide_up(s.in_channels, 4) * pnb_divide_up(s.out_channels, PNB_WG_PANEL);
+    uint32_t splits = INVOCATIONS / one, most = pnb_divide_up(s.quads, LEAST_RUN);
     if (splits > most) splits = most;
-    s.run = ceil_div(s.quads, splits ? splits : 1);
-    s.splits = ceil_div(s.quads, s.run);
+    s.run = pnb_divide_up(s.quads, splits ? splits : 1);
+    s.splits = pnb_divide_up(s.quads, s.run);
     return s;
 }
 

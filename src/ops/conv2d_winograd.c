@@ -34,10 +34,6 @@ static attributes attributes_of(const pnb_node *node) {
 
 extern const pnb_op pnb_op_conv2d_winograd, pnb_op_conv2d_winograd_pack;
 
-static uint32_t divide_up(uint32_t a, uint32_t b) {
-    return (a + b - 1) / b;
-}
-
 /* The sizes of one convolution in numbers. */
 typedef struct sizes {
     pnb_shape x, y;
@@ -49,12 +45,12 @@ typedef struct sizes {
 
 static sizes sizes_of(pnb_shape x, pnb_shape y, uint32_t tile) {
     sizes s = {.x = x, .y = y, .tile = tile, .places = (tile + 2) * (tile + 2)};
-    s.tiles_x = divide_up(x.d[3], tile);
-    s.tiles_y = divide_up(x.d[2], tile);
+    s.tiles_x = pnb_divide_up(x.d[3], tile);
+    s.tiles_y = pnb_divide_up(x.d[2], tile);
     s.tiles = x.d[0] * s.tiles_y * s.tiles_x;
-    s.depth = divide_up(x.d[1], PNB_WINOGRAD_DEPTH) * PNB_WINOGRAD_DEPTH;
-    s.blocks = divide_up(y.d[1], PNB_WINOGRAD_BLOCK);
-    s.panels = divide_up(s.tiles, PNB_WINOGRAD_PANEL);
+    s.depth = pnb_divide_up(x.d[1], PNB_WINOGRAD_DEPTH) * PNB_WINOGRAD_DEPTH;
+    s.blocks = pnb_divide_up(y.d[1], PNB_WINOGRAD_BLOCK);
+    s.panels = pnb_divide_up(s.tiles, PNB_WINOGRAD_PANEL);
     return s;
 }
 
@@ -65,7 +61,7 @@ static uint32_t chunk_of(const pnb_gpu_caps *caps, const sizes *s) {
     if (caps->is_cpu && texels < limit) limit = texels;
     uint64_t most = limit / ((uint64_t)4 * s->places * rows * PNB_WINOGRAD_PANEL);
     if (most == 0) most = 1;
-    return most >= s->panels ? s->panels : divide_up(s->panels, divide_up(s->panels, (uint32_t)most)); /* equal ones */
+    return most >= s->panels ? s->panels : pnb_divide_up(s->panels, pnb_divide_up(s->panels, (uint32_t)most)); /* equal ones */
 }
 
 /* ---- packing of weights ----------------------------------------------------------------------------------------- */
@@ -117,8 +113,8 @@ static pnb_status emit_tiles(pnb_lower *l, pnb_dispatch *d, const sizes *s, chun
     uint32_t count = c.panels * PNB_WINOGRAD_PANEL / per;
     pnb_emit_push(d, &push, sizeof push);
     d->spec[0] = pnb_load_local(l, count);
-    d->groups[0] = divide_up(count, d->spec[0]);
-    d->groups[1] = divide_up(padded, push.run);
+    d->groups[0] = pnb_divide_up(count, d->spec[0]);
+    d->groups[1] = pnb_divide_up(padded, push.run);
     d->groups[2] = 1;
     d->gbyte = 4e-9 * s->places * padded * c.panels * PNB_WINOGRAD_PANEL;
     return pnb_lower_emit(l, d);
@@ -182,7 +178,7 @@ static pnb_status lower_multiply(pnb_lower *l, const pnb_node *node, const sizes
     d.spec[0] = pnb_load_local(l, push.count);
     if (d.spec[0] > push.count) d.spec[0] = NARROW_LANES; /* count is a multiple of it */
     d.groups[0] = s->blocks * PNB_WINOGRAD_BLOCK / p.outputs;
-    d.groups[1] = divide_up(push.count, d.spec[0]);
+    d.groups[1] = pnb_divide_up(push.count, d.spec[0]);
     d.groups[2] = s->places;
     d.gflop = 2e-9 * s->places * s->depth * s->blocks * PNB_WINOGRAD_BLOCK * c.panels * PNB_WINOGRAD_PANEL;
     return pnb_lower_emit(l, &d);

@@ -34,10 +34,6 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     }
 }
 
-static pnb_status column(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out) {
-    return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
-}
-
 static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
     const pnb_task *task = &s->task;
     pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
@@ -46,12 +42,12 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
-    PNB_TRY(column(s, g, state, ROW_T, &level.t));
-    PNB_TRY(column(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(column(s, g, state, ROW_SIGMA, &level.sigma));
-    PNB_TRY(column(s, g, state, ROW_EPS, &by_eps));
-    PNB_TRY(column(s, g, state, ROW_DATA, &by_data));
-    PNB_TRY(column(s, g, state, ROW_NOISE, &by_noise));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_EPS, &by_eps));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_DATA, &by_data));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_NOISE, &by_noise));
     PNB_TRY(pnb_mul(g, x, level.alpha, &scaled));
     PNB_TRY(pnb_prior_eps(task->prior, g, scaled, level, NULL, &eps));
     PNB_TRY(pnb_data_term(s, g, x, task->sigma_y, &data, &loss));

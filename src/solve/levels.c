@@ -2,23 +2,18 @@
 #include "solve/step_state.h"
 
 #include "graph/op.h"
+#include "ops/emit.h"
 
 #include "solve/draw_levels.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static pnb_status lower_levels(pnb_lower *l, const pnb_node *node) {
-    const pnb_gpu_caps *caps = pnb_lower_caps(l);
-    pnb_dispatch d = {.shader = "solve/draw_levels", .n_bind = 7, .n_spec = 1};
-    for (uint32_t i = 0; i < 7; i++) {
-        d.bind[i].tensor = i < 2 ? node->in[i] : node->out[i - 2];
-        d.bind[i].access = i < 2 ? PNB_READ : PNB_WRITE;
-    }
-    d.push_bytes = sizeof(pnb_push_draw_levels);
-    memcpy(d.push, node->attr, d.push_bytes);
-    d.spec[0] = pnb_local_size(caps);
-    pnb_groups_1d(caps, pnb_shape_count(pnb_lower_shape(l, node->out[0])), d.spec[0], d.groups);
+    pnb_dispatch d = pnb_emit_begin(l, "solve/draw_levels", NULL);
+    for (uint32_t i = 0; i < node->n_in; i++) pnb_emit_read(&d, node->in[i], false);
+    for (uint32_t i = 0; i < node->n_out; i++) pnb_emit_write(&d, node->out[i]);
+    pnb_emit_push(&d, node->attr, sizeof(pnb_push_draw_levels));
+    pnb_groups_1d(pnb_lower_caps(l), pnb_emit_count(l, node->out[0]), d.spec[0], d.groups);
     return pnb_lower_emit(l, &d);
 }
 

@@ -1,6 +1,7 @@
 /* The machinery that all methods share: persistent tensors, stepping through phases, losses, samples. */
 #include "solve/phases.h"
 
+#include "base/hash.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -11,16 +12,8 @@ enum { MAX_IN_FLIGHT = 4 };
 
 /* ---- making a solver ------------------------------------------------------------------------------------------- */
 
-static const uint64_t fnv_start = 14695981039346656037ull;
-
-static uint64_t fnv(uint64_t hash, const void *bytes, size_t n) {
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ b[i]) * 1099511628211ull;
-    return hash;
-}
-
 void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n) {
-    s->fingerprint = fnv(s->fingerprint, bytes, n);
+    s->fingerprint = pnb_hash(s->fingerprint, bytes, n);
 }
 
 static pnb_shape with_batch(uint32_t n, pnb_shape one) {
@@ -60,7 +53,7 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
     *s = (pnb_solver){
         .err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
     s->n_rows = steps;
-    s->fingerprint = s->choices = fnv_start;
+    s->fingerprint = s->choices = PNB_HASH_START;
     pnb_solver_fingerprint(s, method, strlen(method));
     pnb_solver_fingerprint(s, &sample, sizeof sample);
     pnb_solver_fingerprint(s, &task->seed, sizeof task->seed);
@@ -107,8 +100,8 @@ static void note_choices(pnb_solver *s, const pnb_program *p) {
     size_t count;
     const pnb_choice_made *made = pnb_program_choices(p, &count);
     for (size_t i = 0; i < count; i++) {
-        s->choices = fnv(s->choices, made[i].key, strlen(made[i].key) + 1);
-        s->choices = fnv(s->choices, made[i].name, strlen(made[i].name) + 1);
+        s->choices = pnb_hash(s->choices, made[i].key, strlen(made[i].key) + 1);
+        s->choices = pnb_hash(s->choices, made[i].name, strlen(made[i].name) + 1);
     }
 }
 
@@ -152,6 +145,10 @@ double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double en
 }
 
 /* ---- pieces of graphs -------------------------------------------------------------------------------------------- */
+
+pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out) {
+    return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
+}
 
 pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
                                     pnb_tensor auxiliary) {

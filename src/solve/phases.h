@@ -80,6 +80,8 @@ void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n);
  * into the losses tensor. */
 pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
                                     pnb_tensor auxiliary);
+/* Column `c` of this step's row, a number for each particle: [K]. */
+pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out);
 /* Runs a program once now and waits (initialisation). */
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 

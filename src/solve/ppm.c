@@ -331,7 +331,7 @@ static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_opti
     PNB_TRY(sum_draws(s, g, prior, draws, &loss));
     PNB_TRY(pnb_axpby(g, 1.0f / (float)draws, PNB_NONE, loss, (float)o->data_weight, PNB_NONE, data, &loss));
     PNB_TRY(pnb_graph_bind(g, kept[3], &mean));
-    PNB_TRY(pnb_spread(g, state, PNB_STATE_ROW + ROW_RECENT, s->particles, &recent));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_RECENT, &recent));
     PNB_TRY(pnb_sub(g, loss, mean, &change));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, mean, 1, recent, change, &loss));
     PNB_TRY(pnb_assign(g, mean, loss));

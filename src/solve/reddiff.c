@@ -50,10 +50,6 @@ static void fill_rows(pnb_solver *s, const reddiff_options *o) {
     }
 }
 
-static pnb_status spread(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t column, pnb_tensor *out) {
-    return pnb_spread(g, state, PNB_STATE_ROW + column, s->particles, out);
-}
-
 static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x,
                                 pnb_tensor *gradient, pnb_tensor *loss) {
     double m = (double)pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
@@ -73,10 +69,10 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
     PNB_TRY(pnb_step_state_advance(
         g, state, table, (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
-    PNB_TRY(spread(s, g, state, ROW_T, &level.t));
-    PNB_TRY(spread(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(spread(s, g, state, ROW_SIGMA, &level.sigma));
-    PNB_TRY(spread(s, g, state, ROW_PRIOR, &weight));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_PRIOR, &weight));
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_EPS, state, PNB_STATE_DRAW, &noise));
     PNB_TRY(pnb_axpby(g, 1, level.alpha, x, 1, level.sigma, noise, &x_t));
     PNB_TRY(pnb_prior_eps(s->task.prior, g, x_t, level, NULL, &eps));

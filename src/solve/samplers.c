@@ -101,10 +101,6 @@ static pnb_status fill_heun_rows(pnb_solver *s, const pnb_schedule *r, double *r
     return PNB_OK;
 }
 
-static pnb_status column(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out) {
-    return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
-}
-
 /* exp(log Sigma / 2) z from the network's variance channels. */
 static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor raw, pnb_tensor z,
                               pnb_tensor *out) {
@@ -113,8 +109,8 @@ static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb
     PNB_TRY(pnb_slice(g, raw, 1, c, c, &v));
     PNB_TRY(pnb_affine(g, v, 0.5f, 0.5f, &f));
     PNB_TRY(pnb_affine(g, v, -0.5f, 0.5f, &rest));
-    PNB_TRY(column(s, g, state, ROW_LOG_BETA, &log_beta));
-    PNB_TRY(column(s, g, state, ROW_LOG_POST, &log_post));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_LOG_BETA, &log_beta));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_LOG_POST, &log_post));
     PNB_TRY(pnb_axpby(g, 1, log_beta, f, 1, log_post, rest, &log_var));
     PNB_TRY(pnb_affine(g, log_var, 0.5f, 0, &half));
     PNB_TRY(pnb_unary_op(g, PNB_EXP, half, &std));
@@ -138,14 +134,14 @@ static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, con
     pnb_tensor raw, eps, x0, z, a, b, c, d, inverse, rho, mean;
     pnb_level level;
     bool ddim = q->sampler == PNB_SAMPLER_DDIM;
-    PNB_TRY(column(s, g, state, ROW_T, &level.t));
-    PNB_TRY(column(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(column(s, g, state, ROW_SIGMA, &level.sigma));
-    PNB_TRY(column(s, g, state, ROW_INV_ALPHA, &inverse));
-    PNB_TRY(column(s, g, state, ROW_RHO, &rho));
-    PNB_TRY(column(s, g, state, ROW_X0, &a));
-    PNB_TRY(column(s, g, state, ddim ? ROW_EPS : ROW_X, &b));
-    PNB_TRY(column(s, g, state, ROW_Z, &d));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_INV_ALPHA, &inverse));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_RHO, &rho));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_X0, &a));
+    PNB_TRY(pnb_solver_column(s, g, state, ddim ? ROW_EPS : ROW_X, &b));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_Z, &d));
     PNB_TRY(network(s, g, x, level, &raw, &eps));
     PNB_TRY(pnb_axpby(g, 1, inverse, x, -1, rho, eps, &x0));
     if (q->clip) {
@@ -165,16 +161,16 @@ static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, con
 static pnb_status slope(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t t, pnb_tensor x, pnb_tensor *eps) {
     pnb_level level;
     pnb_tensor raw;
-    PNB_TRY(column(s, g, state, t, &level.t));
-    PNB_TRY(column(s, g, state, t + 1, &level.alpha));
-    PNB_TRY(column(s, g, state, t + 2, &level.sigma));
+    PNB_TRY(pnb_solver_column(s, g, state, t, &level.t));
+    PNB_TRY(pnb_solver_column(s, g, state, t + 1, &level.alpha));
+    PNB_TRY(pnb_solver_column(s, g, state, t + 2, &level.sigma));
     PNB_TRY(pnb_mul(g, x, level.alpha, &x));
     return network(s, g, x, level, &raw, eps);
 }
 
 static pnb_status next_heun(pnb_solver *s, pnb_graph *g, pnb_tensor state, bool euler, pnb_tensor x, pnb_tensor *next) {
     pnb_tensor step, here, there, both;
-    PNB_TRY(column(s, g, state, HEUN_STEP, &step));
+    PNB_TRY(pnb_solver_column(s, g, state, HEUN_STEP, &step));
     PNB_TRY(slope(s, g, state, HEUN_T, x, &here));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, 1, step, here, next));
     if (euler) return PNB_OK;

@@ -2,6 +2,7 @@
 #include "solve/step_state.h"
 
 #include "graph/op.h"
+#include "ops/emit.h"
 
 #include "solve/spread.h"
 #include "solve/step_state_push.h"
@@ -9,13 +10,12 @@
 #include <string.h>
 
 static pnb_status lower_advance(pnb_lower *l, const pnb_node *node) {
-    pnb_dispatch d = {.shader = "solve/step_state", .n_bind = 2, .n_spec = 1, .spec = {1}, .groups = {1, 1, 1}};
-    d.bind[0].tensor = node->in[0];
-    d.bind[0].access = PNB_READ_WRITE;
-    d.bind[1].tensor = node->in[1];
-    d.bind[1].access = PNB_READ;
-    d.push_bytes = sizeof(pnb_push_step_state);
-    memcpy(d.push, node->attr, d.push_bytes);
+    pnb_dispatch d = pnb_emit_begin(l, "solve/step_state", NULL);
+    d.spec[0] = 1;
+    pnb_emit_update(&d, node->in[0]);
+    pnb_emit_read(&d, node->in[1], false);
+    pnb_emit_push(&d, node->attr, sizeof(pnb_push_step_state));
+    pnb_groups_1d(pnb_lower_caps(l), 1, 1, d.groups);
     return pnb_lower_emit(l, &d);
 }
 
@@ -30,16 +30,11 @@ pnb_status pnb_step_state_advance(pnb_graph *g, pnb_tensor state, pnb_tensor tab
 }
 
 static pnb_status lower_spread(pnb_lower *l, const pnb_node *node) {
-    const pnb_gpu_caps *caps = pnb_lower_caps(l);
-    pnb_dispatch d = {.shader = "solve/spread", .n_bind = 2, .n_spec = 1};
-    d.bind[0].tensor = node->in[0];
-    d.bind[0].access = PNB_READ;
-    d.bind[1].tensor = node->out[0];
-    d.bind[1].access = PNB_WRITE;
-    d.push_bytes = sizeof(pnb_push_spread);
-    memcpy(d.push, node->attr, d.push_bytes);
-    d.spec[0] = pnb_local_size(caps);
-    pnb_groups_1d(caps, pnb_shape_count(pnb_lower_shape(l, node->out[0])), d.spec[0], d.groups);
+    pnb_dispatch d = pnb_emit_begin(l, "solve/spread", NULL);
+    pnb_emit_read(&d, node->in[0], false);
+    pnb_emit_write(&d, node->out[0]);
+    pnb_emit_push(&d, node->attr, sizeof(pnb_push_spread));
+    pnb_groups_1d(pnb_lower_caps(l), pnb_emit_count(l, node->out[0]), d.spec[0], d.groups);
     return pnb_lower_emit(l, &d);
 }
 

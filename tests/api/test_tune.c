@@ -1,5 +1,6 @@
 /* Tuning through the public API: the table that is kept and found again, results within tolerance, and resuming. */
 #include "device.h"
+#include "folder.h"
 
 #include "penumbra/penumbra.h"
 
@@ -8,16 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-static char folder[] = "/tmp/pnb_test_tune_XXXXXX";
-
 static int setup(void **state) {
-    return mkdtemp(folder) ? test_device_setup(state) : -1;
+    return folder_make() ? -1 : test_device_setup(state);
 }
 
 static int teardown(void **state) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command) ? -1 : test_device_teardown(state);
+    return folder_remove() ? -1 : test_device_teardown(state);
 }
 
 #define OK(ctx, call)                                                                                                  \

@@ -1,5 +1,6 @@
 /* Files and paths: limits, atomic writes, errors in words. */
 #include "base/file.h"
+#include "folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,18 +14,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static char folder[] = "/tmp/pnb_test_file_XXXXXX";
-
 static int setup(void **state) {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make();
 }
 
 static int teardown(void **state) {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove();
 }
 
 static int count_files(void) {

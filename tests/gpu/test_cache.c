@@ -1,23 +1,20 @@
 /* The pipeline cache on disk: written at the end, read at the start, and never the reason for a failure. */
 #include "base/file.h"
 #include "device.h"
+#include "folder.h"
 #include "gpu/fill.h"
 
 #include <dirent.h>
 #include <string.h>
 
-static char folder[] = "/tmp/pnb_test_cache_XXXXXX";
-
 static int setup(void **state) {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make();
 }
 
 static int teardown(void **state) {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove();
 }
 
 static void count_warnings(void *user, int level, const char *line) {

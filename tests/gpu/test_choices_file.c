@@ -1,20 +1,17 @@
 /* The tuner's table on disk: what is written is read, and everything else is ignored. */
 #include "base/file.h"
 #include "device.h"
+#include "folder.h"
 #include "gpu/choices.h"
 
 #include <string.h>
 
-static char folder[] = "/tmp/pnb_test_choices_XXXXXX";
-
 static int setup(void **state) {
-    return mkdtemp(folder) ? test_device_setup(state) : -1;
+    return folder_make() ? -1 : test_device_setup(state);
 }
 
 static int teardown(void **state) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command) ? -1 : test_device_teardown(state);
+    return folder_remove() ? -1 : test_device_teardown(state);
 }
 
 static pnb_choices *table(pnb_error *err) {
