@@ -113,7 +113,9 @@ static pnb_status measure(bench_case *k, double *ms, uint32_t repeat) {
 
 static pnb_status report(bench_case *k, double *ms, uint32_t repeat, cJSON *rows) {
     pnb_times t = pnb_times_of(ms, repeat);
-    bool stated = k->pass != FORWARD || !k->suite->flops; /* forward: as the case counts it */
+    /* As the case counts them, also for the gradients of a layer, each of which costs as much as its forward pass: kernels
+     * state what they really do, which Winograd's make less. Other gradients: as stated. */
+    bool stated = !k->suite->flops || (k->pass != FORWARD && !k->suite->parameters);
     double gflop = stated ? k->gflop : 1e-9 * k->suite->flops(k->c);
     double gbyte = k->gbyte > 0 ? k->gbyte : least_traffic(k);
     cJSON *row = cJSON_CreateObject();
