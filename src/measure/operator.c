@@ -1,4 +1,5 @@
 /* The registry of forward operators, and what all of them share: arguments from JSON, shapes, constants, life. */
+#include "base/hash.h"
 #include "graph/op.h"
 #include "io/json.h"
 #include "measure/operator_type.h"
@@ -173,6 +174,13 @@ pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu) {
         PNB_TRY(pnb_storage_write(s, gpu, op->constants[i].values, pnb_shape_count(pnb_storage_shape(s))));
     }
     return PNB_OK;
+}
+
+uint64_t pnb_operator_hash(const pnb_operator *op) {
+    uint64_t hash = pnb_hash(PNB_HASH_START, op->type->doc.type, strlen(op->type->doc.type));
+    for (uint32_t i = 0; i < op->n_constants; i++)
+        hash = pnb_hash_floats(hash, op->constants[i].values, pnb_shape_count(pnb_storage_shape(op->constants[i].storage)));
+    return hash;
 }
 
 pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out) {

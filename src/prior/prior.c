@@ -175,6 +175,10 @@ uint64_t pnb_prior_parameters(const pnb_prior *prior) {
     return pnb_weights_elements(&prior->weights);
 }
 
+uint64_t pnb_prior_hash(const pnb_prior *prior) {
+    return prior->weights.hash;
+}
+
 /* ---- the noise prediction -----------------------------------------------------------------------------------------
  */
 

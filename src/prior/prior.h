@@ -35,6 +35,7 @@ uint32_t pnb_prior_dim(const pnb_prior *prior);        /* vector priors; 0 for i
 uint32_t pnb_prior_size_hint(const pnb_prior *prior);  /* side that it was trained at, 0 if the file does not say */
 uint32_t pnb_prior_multiple(const pnb_prior *prior);   /* height and width must be multiples of this */
 uint64_t pnb_prior_parameters(const pnb_prior *prior); /* exact count */
+uint64_t pnb_prior_hash(const pnb_prior *prior);       /* of the weights, after commit: tells two files of one shape apart */
 uint32_t pnb_prior_out_channels(const pnb_prior *prior);
 uint32_t pnb_prior_classes(const pnb_prior *prior);     /* 0: not class-conditional */
 const char *pnb_prior_describe(const pnb_prior *prior); /* a sentence: architecture and its switches */

@@ -1,6 +1,8 @@
 /* Parameters of a network: described and filled on the host, then committed to the device. */
 #include "prior/weights.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,9 +49,12 @@ pnb_status pnb_weights_add(pnb_weights *w, const char *name, pnb_shape shape, pn
 pnb_status pnb_weights_commit(pnb_weights *w, pnb_gpu *gpu) {
     if (w->committed) return pnb_fail(w->err, PNB_ERROR_USAGE, "weights: they are on the device already");
     PNB_TRY(pnb_store_commit(w->store, gpu));
+    w->hash = PNB_HASH_START;
     for (size_t i = 0; i < w->count; i++) {
         pnb_storage *s = pnb_store_at(w->store, i);
-        PNB_TRY(pnb_storage_write(s, gpu, w->values[i], pnb_shape_count(pnb_storage_shape(s))));
+        uint64_t count = pnb_shape_count(pnb_storage_shape(s));
+        PNB_TRY(pnb_storage_write(s, gpu, w->values[i], count));
+        w->hash = pnb_hash_floats(w->hash, w->values[i], count);
     }
     free_values(w);
     w->committed = true;

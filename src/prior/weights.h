@@ -10,6 +10,7 @@ typedef struct pnb_weights {
     pnb_store *store;
     float **values; /* in the store's order, owned; NULL after commit */
     size_t count, room;
+    uint64_t hash; /* of all values, after commit */
     bool committed;
 } pnb_weights;
 

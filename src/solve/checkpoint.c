@@ -135,7 +135,7 @@ static pnb_status restore(pnb_solver *s, pnb_safetensors *st, const char *path) 
     if (strcmp(fingerprint, expected) != 0) {
         return pnb_fail(
             s->err, PNB_ERROR_INPUT,
-            "checkpoint '%s': it belongs to another problem, seed or set of options (fingerprint %s, this run has %s); "
+            "checkpoint '%s': it belongs to another problem, prior, seed or set of options (fingerprint %s, this run has %s); "
             "run without resume, or with the settings of the first run",
             path, fingerprint, expected);
     }

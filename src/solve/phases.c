@@ -57,10 +57,14 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
     pnb_solver_fingerprint(s, method, strlen(method));
     pnb_solver_fingerprint(s, &sample, sizeof sample);
     pnb_solver_fingerprint(s, &task->seed, sizeof task->seed);
+    uint64_t hash = pnb_prior_hash(task->prior);
+    pnb_solver_fingerprint(s, &hash, sizeof hash);
     if (task->y) {
         uint64_t m = pnb_shape_count(pnb_operator_measurement_shape(task->op));
         pnb_solver_fingerprint(s, task->y, m * sizeof *task->y);
         pnb_solver_fingerprint(s, &task->sigma_y, sizeof task->sigma_y);
+        hash = pnb_operator_hash(task->op);
+        pnb_solver_fingerprint(s, &hash, sizeof hash);
     }
     pnb_status status = describe(s, steps);
     if (status != PNB_OK) {

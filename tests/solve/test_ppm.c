@@ -110,6 +110,13 @@ static void run_to(pnb_error *err, pnb_solver *s, uint32_t step) {
     while (pnb_solver_step_index(s) < step) TEST_OK(err, pnb_solver_step(s));
 }
 
+static void check_refused(pnb_error *err, const pnb_task *task, const char *const *options, const char *path) {
+    pnb_solver *s = toy_solver(err, "ppm", task, options);
+    assert_int_equal(pnb_solver_load(s, path), PNB_ERROR_INPUT);
+    assert_non_null(strstr(err->message, "another problem"));
+    pnb_solver_destroy(&s);
+}
+
 static void test_same_seed_same_bytes_and_resume(void **state) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
@@ -139,11 +146,19 @@ static void test_same_seed_same_bytes_and_resume(void **state) {
     TEST_OK(err, pnb_solver_samples(s, resumed));
     assert_memory_equal(whole, resumed, sizeof whole);
     pnb_solver_destroy(&s);
-    p.task.seed++; /* another seed: the checkpoint is refused */
-    s = toy_solver(err, "ppm", &p.task, options);
-    assert_int_equal(pnb_solver_load(s, path), PNB_ERROR_INPUT);
-    assert_non_null(strstr(err->message, "another problem"));
-    pnb_solver_destroy(&s);
+    pnb_task other = p.task; /* another seed, prior of the same shape, operator of the same shape: refused */
+    other.seed++;
+    check_refused(err, &other, options, path);
+    other = p.task;
+    double one = 1, mean[2] = {0, 1e-3}, unit[4] = {1, 0, 0, 1};
+    TEST_OK(err, pnb_prior_create_gmm(err, 2, 1, &one, mean, unit, &other.prior));
+    TEST_OK(err, pnb_prior_commit(other.prior, gpu));
+    check_refused(err, &other, options, path);
+    pnb_prior_destroy(&other.prior, gpu);
+    other = p.task;
+    other.op = toy_operator(gpu, err, "matrix", "{\"matrix\": [[1, 0], [0, 1]]}", pnb_shape1(2));
+    check_refused(err, &other, options, path);
+    pnb_operator_destroy(&other.op, gpu);
     unlink(path);
     finish(&p, gpu);
 }
