@@ -1,4 +1,4 @@
-// For each of the 36 points the product of the transformed operands, summed over tiles (conv2d_weight_grad_winograd.h).
+// For each of the points (36, or 1: columns, conv2d_columns_layout.h) the product of the transformed operands, summed over tiles (conv2d_weight_grad_winograd.h).
 //
 //     m[s,point,o,c] = sum over the tiles t of split s of gy[point,o,t] x[point,c,t]
 //
@@ -72,7 +72,7 @@ void sum_tiles(bool spread, int begin, int end, int at[P], int g_at[G], out floa
 
 void main() {
     const int lane = int(gl_LocalInvocationID.x), width = int(gl_WorkGroupSize.x), channels = int(p.in_channels);
-    const int quads = int(p.quads), z = int(gl_WorkGroupID.z), point = z % PNB_WG_POINTS, split = z / PNB_WG_POINTS;
+    const int quads = int(p.quads), z = int(gl_WorkGroupID.z), point = z % int(p.points), split = z / int(p.points);
     const int panels_x = (channels + PNB_WG_PANEL - 1) / PNB_WG_PANEL;
     const int panels_g = (int(p.out_channels) + PNB_WG_PANEL - 1) / PNB_WG_PANEL;
     const int panel_g = int(gl_WorkGroupID.y) * G;

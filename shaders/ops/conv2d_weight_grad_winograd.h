@@ -17,6 +17,6 @@ PNB_PUSH_BEGIN(conv2d_weight_grad_winograd)
     u32 batch; u32 channels; u32 height; u32 width; u32 tiles_y; u32 tiles_x; u32 quads; /* tiles */
     u32 in_channels; u32 out_channels;
     u32 x_stride; u32 gy_stride; u32 m_stride; /* vec4s from one point to the next */
-    u32 run, splits;                           /* quads of a split */
+    u32 run, splits, points;                   /* run: quads of a split */
     u32 count;                                 /* tiles, taps: invocations */
 PNB_PUSH_END(conv2d_weight_grad_winograd)

@@ -3,10 +3,12 @@
  * A 1x1 convolution with stride 1 is a matrix product and is built as one. A 3x3 convolution with stride 1 and pad 1 is made by
  * Winograd's algorithm (conv2d_winograd.c) where that pays, else, with a width that is a multiple of four, by a fast kernel;
  * its weights are packed by a node of their own, so that frozen weights are packed once. Its input gradient is a convolution
- * of the same kind with channels exchanged and taps reversed. Everything else goes through general kernels, which are also
- * the reference on the device. Weight gradients: conv2d_weight_grad.c. */
+ * of the same kind with channels exchanged and taps reversed. Everything else is a product of columns (conv2d_columns.c), or if
+ * it is small goes through general kernels, which are also the reference on the device. A node with scratch outputs is made of
+ * columns. Weight gradients: conv2d_weight_grad.c. */
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
+#include "ops/conv2d_columns.h"
 #include "ops/conv2d_sizes.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/emit.h"
@@ -18,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { X, WEIGHT, BIAS, PACKED };        /* inputs of conv2d */
+enum { X, WEIGHT, BIAS, PACKED };        /* inputs of conv2d; PACKED: for the kernel that was chosen, or none */
 enum { GRAD, GRAD_WEIGHT, GRAD_PACKED }; /* inputs of the input gradient */
 
 typedef struct attributes {
@@ -163,11 +165,13 @@ static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_te
 static pnb_status input_grad_lower(pnb_lower *l, const pnb_node *node) {
     attributes at = attributes_of(node);
     bool emitted = false;
-    if (node->in[GRAD_PACKED] != PNB_NONE)
+    if (node->in[GRAD_PACKED] != PNB_NONE && node->n_out == 1)
         PNB_TRY(lower_fast(l, node->in[GRAD], node->in[GRAD_PACKED], PNB_NONE, node->out[0], &emitted));
     if (emitted) return PNB_OK;
     pnb_shape x = pnb_lower_shape(l, node->out[0]), w = pnb_lower_shape(l, node->in[GRAD_WEIGHT]);
     pnb_push_conv2d push = push_of(x, w, pnb_lower_shape(l, node->in[GRAD]), at);
+    pnb_columns_node columns = {node->in[GRAD], node->in[GRAD_PACKED], PNB_NONE, node->out[0], {node->out[1], node->out[2]}};
+    if (node->n_out > 1) return pnb_columns_input_grad(l, &push, &columns);
     pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d_input_grad", "conv2d input grad");
     pnb_emit_read(&d, node->in[GRAD], false);
     pnb_emit_read(&d, node->in[GRAD_WEIGHT], false);
@@ -192,8 +196,13 @@ static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb
     uint32_t tile = winograd_tile(g, pnb_graph_shape(g, gy), x.d[1], w, at);
     if (tile) return pnb_conv2d_winograd(g, gy, weight, PNB_NONE, true, tile, gx);
     pnb_tensor in[] = {gy, weight, PNB_NONE};
-    if (is_fast(x, w, at)) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
-    return pnb_graph_add(g, &pnb_op_conv2d_input_grad, in, 3, 0, &at, sizeof at, &x, 1, gx, 1);
+    pnb_push_conv2d sizes = push_of(x, w, pnb_graph_shape(g, gy), at);
+    pnb_shape out[3] = {x};
+    bool fast = is_fast(x, w, at), columns = !fast && pnb_columns_chosen(g, "_input_grad", &sizes);
+    if (fast) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
+    if (columns) PNB_TRY(pnb_columns_pack(g, weight, true, &in[GRAD_PACKED]));
+    if (columns) pnb_columns_scratch(&sizes, true, &out[1]);
+    return pnb_graph_add(g, &pnb_op_conv2d_input_grad, in, 3, 0, &at, sizeof at, out, columns ? 3 : 1, gx, 1);
 }
 
 /* ---- forward ---------------------------------------------------------------------------------------------------- */
@@ -201,11 +210,13 @@ static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     attributes at = attributes_of(node);
     bool emitted = false;
-    if (node->in[PACKED] != PNB_NONE)
+    if (node->in[PACKED] != PNB_NONE && node->n_out == 1)
         PNB_TRY(lower_fast(l, node->in[X], node->in[PACKED], node->in[BIAS], node->out[0], &emitted));
     if (emitted) return PNB_OK;
     pnb_shape w = pnb_lower_shape(l, node->in[WEIGHT]), y = pnb_lower_shape(l, node->out[0]);
     pnb_push_conv2d push = push_of(pnb_lower_shape(l, node->in[X]), w, y, at);
+    pnb_columns_node columns = {node->in[X], node->in[PACKED], node->in[BIAS], node->out[0], {node->out[1], node->out[2]}};
+    if (node->n_out > 1) return pnb_columns_forward(l, &push, &columns);
     push.has_bias = node->in[BIAS] != PNB_NONE;
     pnb_dispatch d = pnb_emit_begin(l, "ops/conv2d", "conv2d general");
     pnb_emit_read(&d, node->in[X], false);
@@ -267,11 +278,15 @@ static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_te
     if (w.d[2] == 1 && w.d[3] == 1 && at.stride == 1 && at.pad == 0) return pointwise(g, x, weight, bias, y);
     uint32_t tile = winograd_tile(g, s, w.d[0], w, at);
     if (tile) return pnb_conv2d_winograd(g, x, weight, bias, false, tile, y);
-    pnb_shape out = pnb_shape4(s.d[0], w.d[0], (s.d[2] + 2 * at.pad - w.d[2]) / at.stride + 1,
-                               (s.d[3] + 2 * at.pad - w.d[3]) / at.stride + 1);
+    pnb_shape out[3] = {pnb_shape4(s.d[0], w.d[0], (s.d[2] + 2 * at.pad - w.d[2]) / at.stride + 1,
+                                   (s.d[3] + 2 * at.pad - w.d[3]) / at.stride + 1)};
+    pnb_push_conv2d sizes = push_of(s, w, out[0], at);
     pnb_tensor in[] = {x, weight, bias, PNB_NONE};
-    if (is_fast(s, w, at)) PNB_TRY(pack(g, weight, false, &in[PACKED]));
-    return pnb_graph_add(g, &pnb_op_conv2d, in, 4, 0, &at, sizeof at, &out, 1, y, 1);
+    bool fast = is_fast(s, w, at), columns = !fast && pnb_columns_chosen(g, "", &sizes);
+    if (fast) PNB_TRY(pack(g, weight, false, &in[PACKED]));
+    if (columns) PNB_TRY(pnb_columns_pack(g, weight, false, &in[PACKED]));
+    if (columns) pnb_columns_scratch(&sizes, false, &out[1]);
+    return pnb_graph_add(g, &pnb_op_conv2d, in, 4, 0, &at, sizeof at, out, columns ? 3 : 1, y, 1);
 }
 
 pnb_status pnb_conv2d(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, uint32_t stride, uint32_t pad, pnb_tensor *y) {
@@ -346,6 +361,12 @@ static const pnb_op_case cases[] = {
     {.name = "n1 c2 o3 9x7 k5 pad 2", CONV(1, 2, 3, 9, 7, 5, 5, 1, 2)},
     {.name = "n1 c2 o2 9x11 k5 s3 pad 1", CONV(1, 2, 2, 9, 11, 5, 5, 3, 1)},
     {.name = "n1 c2 o3 5x6 k1x3 pad 1", CONV(1, 2, 3, 5, 6, 1, 3, 1, 1)},
+    {.name = "n1 c3 o5 8x12 k5 pad 2", CONV(1, 3, 5, 8, 12, 5, 5, 1, 2)},
+    {.name = "n2 c2 o3 16x32 k7 s4 pad 3", CONV(2, 2, 3, 16, 32, 7, 7, 4, 3)},
+    {.name = "n2 c4 o4 8x8 k2 s2 no pad", CONV(2, 4, 4, 8, 8, 2, 2, 2, 0)},
+    {.name = "n1 c3 o4 9x15 k3 s2", CONV(1, 3, 4, 9, 15, 3, 3, 2, 1)},
+    {.name = "n3 c17 o18 16x24 k3 s2", CONV(3, 17, 18, 16, 24, 3, 3, 2, 1)},
+    {.name = "n1 c2 o3 8x8 k3x1 pad 1", CONV(1, 2, 3, 8, 8, 3, 1, 1, 1)},
     {.name = "n2 c8 o12 4x4 k1", CONV(2, 8, 12, 4, 4, 1, 1, 1, 0)},
     {.name = "n3 c33 o7 3x5 k1", CONV(3, 33, 7, 3, 5, 1, 1, 1, 0)},
     {.name = "n2 c5 o4 1x1 k1", CONV(2, 5, 4, 1, 1, 1, 1, 1, 0)},

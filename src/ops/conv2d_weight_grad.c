@@ -7,6 +7,7 @@
  * over `splits` runs of image rows, which a reduction sums in a fixed order. No atomics. */
 #include "graph/op.h"
 #include "ops/conv2d_3x3.h"
+#include "ops/conv2d_columns.h"
 #include "ops/conv2d_sizes.h"
 #include "ops/conv2d_weight_grad_winograd.h"
 #include "ops/emit.h"
@@ -169,8 +170,8 @@ static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_push(&d, s, sizeof *s);
     d.groups[0] = pnb_divide_up(s->in_channels, wide * local);
     d.groups[1] = pnb_divide_up(s->out_channels, panels * PNB_WG_PANEL);
-    d.groups[2] = PNB_WG_POINTS * s->splits;
-    d.gflop = 2e-9 * PNB_WG_POINTS * 4 * s->quads * (double)s->in_channels * s->out_channels;
+    d.groups[2] = s->points * s->splits;
+    d.gflop = 2e-9 * s->points * 4 * s->quads * (double)s->in_channels * s->out_channels;
     return pnb_lower_emit(l, &d);
 }
 
@@ -202,6 +203,7 @@ static pnb_push_conv2d_weight_grad_winograd winograd_sizes(const pnb_push_conv2d
         .out_channels = p->out_channels,
         .tiles_y = pnb_divide_up(p->height, PNB_WG_TILE),
         .tiles_x = pnb_divide_up(p->width, PNB_WG_TILE),
+        .points = PNB_WG_POINTS,
     };
     s.quads = pnb_divide_up(s.batch * s.tiles_y * s.tiles_x, 4);
     s.x_stride = pnb_divide_up(s.in_channels, PNB_WG_PANEL) * PNB_WG_PANEL * s.quads + ODD;
@@ -241,6 +243,30 @@ static pnb_status build_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor gy, cons
     return pnb_graph_add(g, &op_taps, &sums, 1, 0, &at, sizeof at, &shape, 1, gw, 1);
 }
 
+/* ---- any other kernel and stride: a product of columns (conv2d_columns.h) ---------------------------------------- */
+
+static pnb_status build_columns(pnb_graph *g, pnb_tensor x, pnb_tensor gy, const pnb_push_conv2d *p, pnb_tensor *gw) {
+    enum { LEAST_RUN = 32 };
+    uint32_t k = p->in_channels * p->kernel_h * p->kernel_w, columns = pnb_divide_up(k, 4);
+    tile_attributes at = {.sizes = {.in_channels = k, .out_channels = p->out_channels, .points = 1}};
+    pnb_push_conv2d_weight_grad_winograd *s = &at.sizes;
+    s->quads = pnb_divide_up(p->batch * p->out_height * p->out_width, 4);
+    s->m_stride = p->out_channels * columns;
+    uint32_t splits = INVOCATIONS / (columns * pnb_divide_up(p->out_channels, PNB_WG_PANEL)),
+             most = pnb_divide_up(s->quads, LEAST_RUN);
+    if (splits > most) splits = most;
+    s->run = pnb_divide_up(s->quads, splits ? splits : 1);
+    s->splits = pnb_divide_up(s->quads, s->run);
+    pnb_tensor in[2], sums;
+    PNB_TRY(pnb_columns_rows(g, x, p, false, &in[X]));
+    PNB_TRY(pnb_columns_rows(g, gy, p, true, &in[GY]));
+    pnb_shape shape = pnb_shape3(s->splits, p->out_channels, 4 * columns);
+    PNB_TRY(pnb_graph_add(g, &op_product, in, 2, 0, &at, sizeof at, &shape, 1, &sums, 1));
+    if (s->splits > 1) PNB_TRY(pnb_reduce_dim0(g, PNB_SUM, sums, &sums));
+    if (k % 4) PNB_TRY(pnb_slice(g, sums, 2, 0, k, &sums));
+    return pnb_graph_reshape(g, sums, pnb_shape4(p->out_channels, p->in_channels, p->kernel_h, p->kernel_w), gw);
+}
+
 /* ---- builder ---------------------------------------------------------------------------------------------------- */
 
 static bool prefers_winograd(pnb_graph *g, const pnb_push_conv2d *p) {
@@ -268,7 +294,9 @@ pnb_status pnb_conv2d_weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor gy, pnb
     PNB_TRY(pnb_graph_check(g, "conv2d_weight_grad", "gy", gy));
     attributes at = {stride, pad, weight.d[2], weight.d[3]};
     pnb_push_conv2d p = sizes_of(pnb_graph_shape(g, x), pnb_graph_shape(g, gy), at);
-    return prefers_winograd(g, &p) ? build_winograd(g, x, gy, &p, gw) : build_direct(g, x, gy, at, &p, gw);
+    if (prefers_winograd(g, &p)) return build_winograd(g, x, gy, &p, gw);
+    if (!is_fast(&p) && pnb_columns_chosen(g, "_weight_grad", &p)) return build_columns(g, x, gy, &p, gw);
+    return build_direct(g, x, gy, at, &p, gw);
 }
 
 /* ---- cases: in = {x, gy}, arg = {kernel height, width, stride, pad} --------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "ops/emit.h"
 #include "ops/load.h"
 #include "ops/ops.h"
+#include "ops/product.h"
 #include "ops/suite.h"
 
 #include <string.h>
@@ -146,10 +147,9 @@ typedef struct product {
     uint32_t wide, outputs; /* tiles and outputs of an invocation */
 } product;
 
-static product product_of(const pnb_lower *l, const pnb_node *node) {
+static product product_of(const pnb_lower *l, pnb_tensor u, pnb_tensor v) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
-    pnb_shape v = pnb_lower_shape(l, node->out[V]);
-    switch (pnb_load_choose(l, node->in[PACKED], node->out[V])) {
+    switch (pnb_load_choose(l, u, v)) {
     case PNB_LOAD_SPREAD: return (product){"ops/conv2d_winograd_multiply.spread", true, true, 4, PNB_WINOGRAD_BLOCK};
     case PNB_LOAD_TEXEL: return (product){"ops/conv2d_winograd_multiply.texel", true, true, 4, PNB_WINOGRAD_BLOCK};
     default: break;
@@ -157,30 +157,30 @@ static product product_of(const pnb_lower *l, const pnb_node *node) {
     if (!caps->is_cpu) return (product){"ops/conv2d_winograd_multiply", false, false, 4, PNB_WINOGRAD_BLOCK / 2};
     product p = {"ops/conv2d_winograd_multiply.narrow", false, false, 8, PNB_WINOGRAD_BLOCK};
     if (!caps->subgroup_shuffle || caps->subgroup_size != NARROW_LANES) return p;
-    p.texel_v = pnb_shape_count(v) / 4 <= caps->max_texel_elements;
+    p.texel_v = pnb_shape_count(pnb_lower_shape(l, v)) / 4 <= caps->max_texel_elements;
     p.shader = p.texel_v ? "ops/conv2d_winograd_multiply.narrow_spread_texel" : "ops/conv2d_winograd_multiply.narrow_spread";
     return p;
 }
 
-static pnb_status lower_multiply(pnb_lower *l, const pnb_node *node, const sizes *s, chunk c) {
-    product p = product_of(l, node);
+pnb_status pnb_emit_panel_product(pnb_lower *l, const pnb_panel_product *p) {
+    product how = product_of(l, p->u, p->v);
     pnb_push_winograd_multiply push = {
-        .depth = s->depth,
-        .blocks = s->blocks,
-        .panels = c.panels,
-        .count = c.panels * PNB_WINOGRAD_PANEL / p.wide,
+        .depth = p->depth,
+        .blocks = p->blocks,
+        .panels = p->panels,
+        .count = p->panels * PNB_WINOGRAD_PANEL / how.wide,
     };
-    pnb_dispatch d = pnb_emit_begin(l, p.shader, "winograd multiply");
-    pnb_emit_read(&d, node->in[PACKED], p.texel_u);
-    pnb_emit_read(&d, node->out[V], p.texel_v);
-    pnb_emit_write(&d, node->out[M]);
+    pnb_dispatch d = pnb_emit_begin(l, how.shader, p->label);
+    pnb_emit_read(&d, p->u, how.texel_u);
+    pnb_emit_read(&d, p->v, how.texel_v);
+    pnb_emit_write(&d, p->m);
     pnb_emit_push(&d, &push, sizeof push);
     d.spec[0] = pnb_load_local(l, push.count);
     if (d.spec[0] > push.count) d.spec[0] = NARROW_LANES; /* count is a multiple of it */
-    d.groups[0] = s->blocks * PNB_WINOGRAD_BLOCK / p.outputs;
+    d.groups[0] = p->blocks * PNB_WINOGRAD_BLOCK / how.outputs;
     d.groups[1] = pnb_divide_up(push.count, d.spec[0]);
-    d.groups[2] = s->places;
-    d.gflop = 2e-9 * s->places * s->depth * s->blocks * PNB_WINOGRAD_BLOCK * c.panels * PNB_WINOGRAD_PANEL;
+    d.groups[2] = p->places;
+    d.gflop = 2e-9 * p->places * p->depth * p->blocks * PNB_WINOGRAD_BLOCK * p->panels * PNB_WINOGRAD_PANEL;
     return pnb_lower_emit(l, &d);
 }
 
@@ -207,7 +207,14 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     for (uint32_t first = 0; first < s.panels; first += most) {
         chunk c = {first, s.panels - first < most ? s.panels - first : most};
         PNB_TRY(lower_input(l, node, &s, c));
-        PNB_TRY(lower_multiply(l, node, &s, c));
+        PNB_TRY(pnb_emit_panel_product(l, &(pnb_panel_product){.u = node->in[PACKED],
+                                                               .v = node->out[V],
+                                                               .m = node->out[M],
+                                                               .label = "winograd multiply",
+                                                               .places = s.places,
+                                                               .depth = s.depth,
+                                                               .blocks = s.blocks,
+                                                               .panels = c.panels}));
         PNB_TRY(lower_output(l, node, &s, c));
     }
     return PNB_OK;
