@@ -1,5 +1,5 @@
 /* penumbra bench: times of the ops on this device. */
-#include "cli/cli.h"
+#include "cli/bench_table.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    const char *ops, *cases, *network, *json;
+    const char *ops, *cases, *network, *json, *csv, *markdown;
     bool step;
     cli_whole repeat, batch;
 } values;
@@ -21,17 +21,20 @@ static const cli_option options[] = {
      "the step of a method, with a profile: of problem.json, or of 8 garments of 32 x 32 with random weights"},
     {"repeat", 0, CLI_WHOLE, offsetof(values, repeat), "R", "timed runs of each case after a first one (10)"},
     {"json", 0, CLI_TEXT, offsetof(values, json), "FILE", "write the rows as JSON too; - for stdout instead"},
+    {"csv", 0, CLI_TEXT, offsetof(values, csv), "FILE", "the same rows as CSV; - for stdout instead"},
+    {"markdown", 0, CLI_TEXT, offsetof(values, markdown), "FILE", "the same rows as Markdown; - for stdout instead"},
 };
-const cli_command cli_bench = {"bench",
-                               "time ops, networks and steps on this device",
-                               "[--ops REGEX] [--network P] [--step [problem.json]] [--repeat R] [--json FILE]",
-                               "Without --ops, --network and --step: every op. Times are medians; those of ops and kernels are the\n"
-                               "device's own, where it has a clock, those of networks and steps the host's.\n",
-                               options,
-                               sizeof options / sizeof *options,
-                               0,
-                               1,
-                               run};
+const cli_command cli_bench = {
+    "bench",
+    "time ops, networks and steps on this device",
+    "[--ops REGEX] [--network P] [--step [problem.json]] [--repeat R] [--json|--csv|--markdown FILE]",
+    "Without --ops, --network and --step: every op. Times are medians; those of ops and kernels are the\n"
+    "device's own, where it has a clock, those of networks and steps the host's.\n",
+    options,
+    sizeof options / sizeof *options,
+    0,
+    1,
+    run};
 
 static int on_row(void *user, const char *row) {
     if (*(const bool *)user) {
@@ -39,6 +42,16 @@ static int on_row(void *user, const char *row) {
         fflush(stdout);
     }
     return cli_stopped();
+}
+
+static bool is_stdout(const char *path) {
+    return path && strcmp(path, "-") == 0;
+}
+
+static bool write_results(const values *v, const char *json) {
+    if (v->json && !cli_write_text(v->json, json)) return false;
+    if (v->csv && !cli_bench_table(v->csv, json, CLI_TABLE_CSV)) return false;
+    return !v->markdown || cli_bench_table(v->markdown, json, CLI_TABLE_MARKDOWN);
 }
 
 static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
@@ -49,7 +62,9 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     if (v->batch.given && (v->batch.value == 0 || v->batch.value > 4096)) {
         return cli_usage(&cli_bench, "--batch: expected 1 to 4096");
     }
-    bool show = !(v->json && strcmp(v->json, "-") == 0);
+    int to_stdout = is_stdout(v->json) + is_stdout(v->csv) + is_stdout(v->markdown);
+    if (to_stdout > 1) return cli_usage(&cli_bench, "only one of --json, --csv and --markdown can be -");
+    bool show = !to_stdout;
     pnb_status status = cli_say_device(args, ctx);
     if (status) return cli_fail(args, ctx, status);
     pnb_bench_params params = PNB_BENCH_DEFAULTS;
@@ -65,9 +80,9 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     char *json = NULL;
     status = pnb_bench(ctx, &params, &json);
     if (status) return cli_fail(args, ctx, status);
-    int code = v->json && !cli_write_text(v->json, json) ? PNB_ERROR_INPUT : PNB_OK;
+    bool ok = write_results(v, json);
     pnb_free(json);
-    return code;
+    return ok ? PNB_OK : PNB_ERROR_INPUT;
 }
 
 static int run(int argc, char **argv) {
