@@ -377,6 +377,8 @@ static const pnb_op_case cases[] = {
     {.name = "bench 128 to 128, 8x8, b16", CONV(16, 128, 128, 8, 8, 3, 3, 1, 1), .bench = true},
     {.name = "bench 128 to 128, 64x64", CONV(1, 128, 128, 64, 64, 3, 3, 1, 1), .bench = true},
     {.name = "bench 256 to 256, 32x32", CONV(1, 256, 256, 32, 32, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 64 to 64, 128x128", CONV(1, 64, 64, 128, 128, 3, 3, 1, 1), .bench = true},
+    {.name = "bench 128 to 128, 256x256", CONV(1, 128, 128, 256, 256, 3, 3, 1, 1), .bench = true, .timed_only = true},
     {.name = "bench 64 to 64, 32x32, s2, b16", CONV(16, 64, 64, 32, 32, 3, 3, 2, 1), .bench = true},
 };
 

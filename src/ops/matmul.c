@@ -426,6 +426,7 @@ static const pnb_op_case cases[] = {
     {.name = "tn k260 m280 n524", .n_in = 2, .in = {S2(260, 280), S2(260, 524)}, .arg = {1, 0}, .no_grad = 3, .farg = {1}},
     {.name = "nt broadcast b b2 24x128x200", .n_in = 2, .in = {S3(2, 24, 128), S2(200, 128)}, .arg = {0, 1}, .no_grad = 3, .farg = {1}},
     {.name = "bench nn 1024^3", .n_in = 2, .in = {S2(1024, 1024), S2(1024, 1024)}, .farg = {1}, .bench = true},
+    {.name = "bench nn 512^3", .n_in = 2, .in = {S2(512, 512), S2(512, 512)}, .farg = {1}, .bench = true},
     {.name = "bench nn 256^3", .n_in = 2, .in = {S2(256, 256), S2(256, 256)}, .farg = {1}, .bench = true},
     {.name = "bench 1x1 64 to 64, 16x16, b16", .n_in = 3, .in = {S2(64, 64), S3(16, 64, 256), {1, {64, 1, 1, 1}}}, .arg = {0, 0, 1}, .farg = {1}, .bench = true},
     {.name = "bench nt 16x512x512", .n_in = 2, .in = {S2(16, 512), S2(512, 512)}, .arg = {0, 1}, .farg = {1}, .bench = true},

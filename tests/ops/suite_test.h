@@ -12,6 +12,7 @@ static inline void test_suite_cases(void **state) {
     const pnb_op_suite *suite = test_suite_current;
     size_t failed = 0;
     for (size_t i = 0; i < suite->count; i++) {
+        if (suite->cases[i].timed_only) continue;
         pnb_case_result result;
         TEST_OK(test_err(state), pnb_op_case_run(test_gpu(state), test_err(state), suite, &suite->cases[i], &result));
         printf("%-20s %-44s forward %.2e gradient %.2e %s\n", result.op, result.name, result.forward_error, result.gradient_error,
