@@ -400,10 +400,13 @@ typedef struct pnb_bench_params {
     const char *network; /* time a network, forward and with its input gradient: a safetensors file, or a name as for
                             pnb_model_create_random; NULL: none */
     uint32_t batch;      /* of the network; 0: 1 */
+    int scaling;         /* time PPM's step against image size, particles and the network's width */
+    double longest_step; /* of the scaling: a series ends before a step that would take more seconds; 0: 20 */
+    const char *figure;  /* of the scaling: its curves as PNG; NULL: none */
 } pnb_bench_params;
 #define PNB_BENCH_DEFAULTS                                                                                             \
-    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0 }
-/* Times what was asked for; without step, network or ops: each op's bench cases. json as in `penumbra bench --json`. */
+    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, 0, 0, NULL }
+/* Times what was asked for; with none of step, network, scaling, ops: each op's bench cases. json as in `penumbra bench --json`. */
 PNB_API pnb_status pnb_bench(pnb_context *context, const pnb_bench_params *params, char **json);
 
 typedef struct pnb_tune_params {

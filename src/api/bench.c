@@ -59,21 +59,23 @@ pnb_status pnb_bench_fill(pnb_bencher *b, pnb_storage *s, uint32_t stream, float
 
 bool pnb_bench_rates(cJSON *row, double ms, double gflop, double gbyte) {
     double per_ms = ms > 0 ? 1e3 / ms : 0;
-    return cJSON_AddNumberToObject(row, "gflops", gflop * per_ms) && cJSON_AddNumberToObject(row, "gbps", gbyte * per_ms);
+    return cJSON_AddNumberToObject(row, "gflops", gflop * per_ms) &&
+           cJSON_AddNumberToObject(row, "gbps", gbyte * per_ms);
 }
 
 /* ---- the public function ----------------------------------------------------------------------------------------- */
 
 static pnb_status run_parts(pnb_bencher *b) {
     const pnb_bench_params *p = &b->params;
-    bool ops = p->ops || p->cases || (!p->step && !p->network);
+    bool ops = p->ops || p->cases || (!p->step && !p->network && !p->scaling);
     PNB_TRY(pnb_context_gpu(b->ctx, &b->gpu));
     pnb_json_device(b->json, b->gpu);
     if (!cJSON_AddStringToObject(b->json, "version", PNB_VERSION) || !pnb_json_tuning(b->json, b->gpu))
         return pnb_no_memory(&b->ctx->error, "bench");
     if (ops) PNB_TRY(pnb_bench_ops(b));
     if (p->network) PNB_TRY(pnb_bench_network(b));
-    return p->step ? pnb_bench_step(b) : PNB_OK;
+    if (p->step) PNB_TRY(pnb_bench_step(b));
+    return p->scaling ? pnb_bench_scaling(b) : PNB_OK;
 }
 
 pnb_status pnb_bench(pnb_context *ctx, const pnb_bench_params *given, char **json) {

@@ -39,6 +39,7 @@ typedef struct pnb_work {
     pnb_step_part *parts;
     size_t n_parts;
     const char *name; /* "ppm step, garments 32x32, K 8" */
+    bool whole_only;  /* not taken apart by kernel */
     double build_seconds;
     uint64_t planned_bytes;
 } pnb_work;
@@ -52,5 +53,20 @@ pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row);
 pnb_status pnb_bench_ops(pnb_bencher *b);     /* "rows" */
 pnb_status pnb_bench_step(pnb_bencher *b);    /* "steps" */
 pnb_status pnb_bench_network(pnb_bencher *b); /* "networks" */
+pnb_status pnb_bench_scaling(pnb_bencher *b); /* "scaling", "notes" */
+
+/* ---- bench_step.c, for bench_scaling.c --------------------------------------------------------------------------- */
+
+/* A garment of side x side behind a box, in proportion to that of assets/demo.json; the prior: the garments' network
+ * with `width` times its channels and random weights. */
+typedef struct pnb_bench_garment {
+    pnb_model *model;
+    pnb_forward *forward;
+    pnb_problem *problem;
+} pnb_bench_garment;
+pnb_status pnb_bench_garment_create(pnb_context *ctx, uint32_t side, uint32_t width, pnb_bench_garment *out);
+void pnb_bench_garment_finish(pnb_bench_garment *g);
+/* Times the step of the problem's method; before says what stands in front of the step's name. */
+pnb_status pnb_bench_problem(pnb_bencher *b, pnb_problem *problem, const char *before, bool whole_only, cJSON *row);
 
 #endif

@@ -89,10 +89,11 @@ static pnb_status measure(pnb_bencher *b, measurement *m) {
     bool timestamps = pnb_gpu_get_caps(b->gpu)->timestamp_ns > 0;
     double begin = pnb_seconds_now();
     for (; m->done < m->room; m->done++) {
-        bool enough = !b->params.repeat && m->done >= LEAST && pnb_seconds_now() - begin > ENOUGH_SECONDS;
+        uint32_t least = m->work->whole_only ? 1 : LEAST;
+        bool enough = !b->params.repeat && m->done >= least && pnb_seconds_now() - begin > ENOUGH_SECONDS;
         if (enough) break;
         PNB_TRY(run_whole(b, m->work, &m->whole[m->done]));
-        if (timestamps) PNB_TRY(run_profiled(b, m));
+        if (timestamps && !m->work->whole_only) PNB_TRY(run_profiled(b, m));
     }
     return PNB_OK;
 }

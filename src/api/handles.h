@@ -83,6 +83,8 @@ struct pnb_run {
 pnb_status pnb_context_gpu(pnb_context *ctx, pnb_gpu **out);
 /* Weights to the device, once. */
 pnb_status pnb_model_ready(pnb_model *model, pnb_gpu **gpu);
+/* pnb_model_create_random with `width` times the channels. */
+pnb_status pnb_model_create_wide(pnb_context *ctx, const char *network, uint32_t width, pnb_model **out);
 pnb_status pnb_forward_ready(pnb_forward *forward, pnb_gpu **gpu);
 /* The measurement, simulated first where it comes from the truth. */
 pnb_status pnb_problem_ready(pnb_problem *problem);

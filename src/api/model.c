@@ -90,8 +90,12 @@ pnb_status pnb_model_create_random(pnb_context *ctx, const char *network, pnb_mo
     if (!network || !out) {
         return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_model_create_random: network and out may not be NULL");
     }
+    return pnb_model_create_wide(ctx, network, 1, out);
+}
+
+pnb_status pnb_model_create_wide(pnb_context *ctx, const char *network, uint32_t width, pnb_model **out) {
     pnb_prior *prior = NULL;
-    PNB_TRY(pnb_prior_create_preset(&ctx->error, network, 1, &prior));
+    PNB_TRY(pnb_prior_create_preset(&ctx->error, network, width, 1, &prior));
     cJSON *source = cJSON_CreateObject();
     if (!cJSON_AddStringToObject(source, "type", "random") || !cJSON_AddStringToObject(source, "network", network)) {
         cJSON_Delete(source);

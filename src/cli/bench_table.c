@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const lists[] = {"rows", "networks", "steps"};
+static const char *const lists[] = {"rows", "networks", "steps", "scaling"};
 /* Where the values stand in a row; a title has '_' for '.'. A row has those that apply to it. */
-static const char *const columns[] = {"op",     "network",   "step",       "case",      "input",
-                                      "image",  "particles", "pass",       "kernel",    "ms.median",
-                                      "ms.min", "ms.q1",     "ms.q3",      "ms.max",    "repeat",
-                                      "gflops", "gbps",      "dispatches", "kernel_ms", "planned_bytes"};
+static const char *const columns[] = {
+    "op",     "network",   "scaling",    "step",      "case",         "input",
+    "image",  "particles", "channels",   "pass",      "kernel",       "ms.median",
+    "ms.min", "ms.q1",     "ms.q3",      "ms.max",    "repeat",       "us_per_pixel_particle",
+    "gflops", "gbps",      "dispatches", "kernel_ms", "planned_bytes"};
 enum { LISTS = sizeof lists / sizeof *lists, COLUMNS = sizeof columns / sizeof *columns, KEY_ROOM = 32 };
 
 static const cJSON *value_of(const cJSON *row, const char *path) {
@@ -109,12 +110,17 @@ static void markdown_list(FILE *f, const cJSON *list) {
 }
 
 static void write_markdown(FILE *f, const cJSON *bench) {
-    const cJSON *device = cJSON_GetObjectItemCaseSensitive(bench, "device");
+    const cJSON *device = cJSON_GetObjectItemCaseSensitive(bench, "device"), *note;
     markdown_text(f, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(device, "name")));
     fprintf(f, ", penumbra %s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(bench, "version")));
     for (size_t i = 0; i < LISTS; i++) {
         const cJSON *list = cJSON_GetObjectItemCaseSensitive(bench, lists[i]);
         if (cJSON_GetArraySize(list)) markdown_list(f, list);
+    }
+    cJSON_ArrayForEach(note, cJSON_GetObjectItemCaseSensitive(bench, "notes")) {
+        fprintf(f, "\n");
+        markdown_text(f, note->valuestring);
+        fprintf(f, "\n");
     }
 }
 

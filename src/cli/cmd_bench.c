@@ -7,9 +7,10 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    const char *ops, *cases, *network, *json, *csv, *markdown;
-    bool step;
+    const char *ops, *cases, *network, *json, *csv, *markdown, *figure;
+    bool step, scaling;
     cli_whole repeat, batch;
+    cli_real longest;
 } values;
 static const cli_option options[] = {
     {"ops", 0, CLI_TEXT, offsetof(values, ops), "REGEX", "only the ops whose names match"},
@@ -19,6 +20,11 @@ static const cli_option options[] = {
     {"batch", 0, CLI_WHOLE, offsetof(values, batch), "N", "images that the network sees at once (1)"},
     {"step", 0, CLI_FLAG, offsetof(values, step), NULL,
      "the step of a method, with a profile: of problem.json, or of 8 garments of 32 x 32 with random weights"},
+    {"scaling", 0, CLI_FLAG, offsetof(values, scaling), NULL,
+     "the step against image size, particles and the network's width, random weights"},
+    {"longest", 0, CLI_REAL, offsetof(values, longest), "SECONDS",
+     "scaling: a series ends before a step that would take longer (20)"},
+    {"figure", 0, CLI_TEXT, offsetof(values, figure), "FILE", "scaling: its curves as PNG"},
     {"repeat", 0, CLI_WHOLE, offsetof(values, repeat), "R", "timed runs of each case after a first one (10)"},
     {"json", 0, CLI_TEXT, offsetof(values, json), "FILE", "write the rows as JSON too; - for stdout instead"},
     {"csv", 0, CLI_TEXT, offsetof(values, csv), "FILE", "the same rows as CSV; - for stdout instead"},
@@ -27,8 +33,8 @@ static const cli_option options[] = {
 const cli_command cli_bench = {
     "bench",
     "time ops, networks and steps on this device",
-    "[--ops REGEX] [--network P] [--step [problem.json]] [--repeat R] [--json|--csv|--markdown FILE]",
-    "Without --ops, --network and --step: every op. Times are medians; those of ops and kernels are the\n"
+    "[--ops REGEX] [--network P] [--step [problem.json]] [--scaling] [--repeat R] [--json|--csv|--markdown FILE]",
+    "Without --ops, --network, --step and --scaling: every op. Times are medians; those of ops and kernels are the\n"
     "device's own, where it has a clock, those of networks and steps the host's.\n",
     options,
     sizeof options / sizeof *options,
@@ -62,6 +68,10 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     if (v->batch.given && (v->batch.value == 0 || v->batch.value > 4096)) {
         return cli_usage(&cli_bench, "--batch: expected 1 to 4096");
     }
+    if ((v->figure || v->longest.given) && !v->scaling)
+        return cli_usage(&cli_bench, "--figure and --longest are for --scaling, which is not given");
+    if (v->longest.given && !(v->longest.value > 0))
+        return cli_usage(&cli_bench, "--longest: expected seconds, more than 0");
     int to_stdout = is_stdout(v->json) + is_stdout(v->csv) + is_stdout(v->markdown);
     if (to_stdout > 1) return cli_usage(&cli_bench, "only one of --json, --csv and --markdown can be -");
     bool show = !to_stdout;
@@ -74,6 +84,9 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     params.batch = (uint32_t)v->batch.value;
     params.step = v->step;
     params.problem = args->positional_count ? args->positional[0] : NULL;
+    params.scaling = v->scaling;
+    params.longest_step = v->longest.value;
+    params.figure = v->figure;
     params.repeat = (uint32_t)v->repeat.value;
     params.report = on_row;
     params.user = &show;

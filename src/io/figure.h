@@ -143,4 +143,16 @@ typedef struct pnb_scatter {
  * one that is not finite is PNB_ERROR_NUMERIC, and nothing is written. */
 pnb_status pnb_figure_scatter(pnb_error *err, const char *path, const pnb_scatter *scatter);
 
+/* Measured points joined by lines, on logarithmic axes of their own. */
+typedef struct pnb_curve {
+    const char *x_label, *y_label;
+    const double *x, *y; /* [n], above 0; x ascending; borrowed */
+    size_t n;
+    pnb_rgb color;
+} pnb_curve;
+
+/* Panels in rows of `columns`, a curve in each; a vertical axis spans a factor of ten at least, so that what is flat looks
+ * flat. A value that is not finite and above 0 is PNB_ERROR_NUMERIC, and nothing is written. */
+pnb_status pnb_figure_curves(pnb_error *err, const char *path, const pnb_curve *curves, size_t n, size_t columns);
+
 #endif

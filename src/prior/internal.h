@@ -63,7 +63,7 @@ typedef struct pnb_preset {
 } pnb_preset;
 const pnb_preset *pnb_presets(size_t *count);
 const pnb_preset *pnb_preset_find(const char *name); /* NULL: there is none */
-pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint64_t seed);
+pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint32_t width, uint64_t seed);
 
 /* adm.c */
 pnb_status pnb_adm_load(pnb_prior *p, pnb_safetensors *file);

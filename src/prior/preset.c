@@ -82,8 +82,10 @@ static pnb_status fill(void *user, const char *name, pnb_shape shape) {
     return PNB_OK;
 }
 
-pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint64_t seed) {
+pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint32_t width, uint64_t seed) {
     p->adm = preset->config;
+    p->adm.model_channels *= width;
+    for (uint32_t i = 0; i < p->adm.levels; i++) p->adm.channels[i] *= width;
     p->size_hint = preset->size;
     PNB_TRY(pnb_adm_config_lay_out(p->err, &p->adm));
     PNB_TRY(pnb_adm_config_tensors(&p->adm, fill, &(filler){p, seed, 0}));

@@ -56,12 +56,12 @@ static pnb_status unknown_preset(pnb_error *err, const char *name) {
     return pnb_fail(err, PNB_ERROR_USAGE, "there is no network preset '%.100s'; there are %s", name, names);
 }
 
-pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint64_t seed, pnb_prior **out) {
+pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t width, uint64_t seed, pnb_prior **out) {
     *out = NULL;
     const pnb_preset *preset = pnb_preset_find(name);
     if (!preset) return unknown_preset(err, name);
     pnb_status status = create(err, PNB_PRIOR_ADM, PNB_SCHEDULE_LINEAR, 1000, out);
-    if (status == PNB_OK) status = pnb_preset_fill(*out, preset, seed);
+    if (status == PNB_OK) status = pnb_preset_fill(*out, preset, width, seed);
     if (status != PNB_OK) pnb_prior_destroy(out, NULL);
     return status;
 }

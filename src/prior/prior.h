@@ -21,9 +21,9 @@ pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out);
 /* Exact Gaussian mixture in any dimension: weights [n] (normalised here), means [n,D], covariances [n,D,D]. */
 pnb_status pnb_prior_create_gmm(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
                                 const double *covariances, pnb_prior **out);
-/* A network of a published shape ("garments", "ffhq256", "imagenet256") with random weights. Another name: PNB_ERROR_USAGE
- * with those that there are. */
-pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint64_t seed, pnb_prior **out);
+/* A network of a published shape ("garments", "ffhq256", "imagenet256") with `width` times its channels and random weights.
+ * Another name: PNB_ERROR_USAGE with those that there are. */
+pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t width, uint64_t seed, pnb_prior **out);
 void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu);
 pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the device; once */
 

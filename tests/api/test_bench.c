@@ -163,8 +163,37 @@ static void test_network(void **state) {
     pnb_context_destroy(&ctx);
 }
 
+/* Series of one point each, as no step is to take longer than a microsecond. */
+static void test_scaling(void **state) {
+    pnb_context *ctx = context();
+    pnb_bench_params params = PNB_BENCH_DEFAULTS;
+    params.scaling = 1;
+    params.longest_step = 1e-6;
+    params.repeat = 1;
+    params.figure = "/tmp/penumbra-test-scaling.png";
+    cJSON *json = bench(ctx, &params), *rows = cJSON_GetObjectItem(json, "scaling");
+    static const char *const names[] = {"size", "particles", "width"};
+    assert_int_equal(cJSON_GetArraySize(rows), 3);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "notes")), 3);
+    for (int i = 0; i < 3; i++) {
+        const cJSON *row = cJSON_GetArrayItem(rows, i);
+        double pixels = 32 * 32 * number(row, "particles"), ms = number(cJSON_GetObjectItem(row, "ms"), "median");
+        check_word(row, "scaling", names[i]);
+        check_word(row, "image", "[1,32,32]");
+        assert_true(number(row, "channels") == 32 && number(row, "particles") == (i == 2 ? 8 : 1));
+        assert_true(number(row, "planned_bytes") > 1e6);
+        assert_float_equal(number(row, "us_per_pixel_particle"), 1e3 * ms / pixels, 1e-6 * ms);
+    }
+    assert_null(cJSON_GetObjectItem(json, "rows"));
+    cJSON_Delete(json);
+    assert_int_equal(remove(params.figure), 0);
+    assert_int_equal(pnb_context_validation_messages(ctx), 0);
+    pnb_context_destroy(&ctx);
+    (void)state;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_step),
-                                       cmocka_unit_test(test_network)};
+                                       cmocka_unit_test(test_network), cmocka_unit_test(test_scaling)};
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }

@@ -546,12 +546,13 @@ static void test_bench_and_tune(void **state) {
     assert_non_null(strstr(s->out, "\n| linear | bench n16 128 to 512 | weight |"));
     char text[4096];
     read_text("ops.csv", text, sizeof text);
-    assert_int_equal(strncmp(text, "op,network,step,case,", 21), 0);
-    assert_non_null(strstr(text, "\nlinear,,,bench n16 128 to 512,,,,forward,"));
+    assert_int_equal(strncmp(text, "op,network,scaling,step,case,", 29), 0);
+    assert_non_null(strstr(text, "\nlinear,,,,bench n16 128 to 512,,,,,forward,"));
     RUN_OK(s, "bench --step toy.json --repeat 1 --csv - --quiet");
-    assert_non_null(strstr(s->out, "\n,,ppm,,,[2],16,,,"));
+    assert_non_null(strstr(s->out, "\n,,,ppm,,,[2],16,,,"));
     assert_null(strstr(s->out, "GFLOP/s"));
     expect_failure(s, NULL, "bench --json - --csv -", 2, "only one of");
+    expect_failure(s, NULL, "bench --figure x.png", 2, "for --scaling");
     expect_failure(s, NULL, "bench toy.json", 2, "--step");
     expect_failure(s, NULL, "bench --network garment --quiet", 2, "there are garments");
     expect_failure(s, NULL, "tune", 2, "expected a problem.json, or --prior P");
