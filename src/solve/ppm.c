@@ -132,7 +132,7 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
                    {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                   {"finish", 0},        {"exchange", 12}};
+                   {"finish", 0},        {"exchange", 8}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
         return;
     }
