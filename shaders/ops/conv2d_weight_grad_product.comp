@@ -1,4 +1,5 @@
-// For each of the points (36, or 1: columns, conv2d_columns_layout.h) the product of the transformed operands, summed over tiles (conv2d_weight_grad_winograd.h).
+// For each of the points (36, or 1: columns, conv2d_columns_layout.h) the product of the transformed operands, summed over tiles
+// (conv2d_weight_grad_winograd.h).
 //
 //     m[s,point,o,c] = sum over the tiles t of split s of gy[point,o,t] x[point,c,t]
 //

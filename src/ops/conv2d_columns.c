@@ -12,10 +12,6 @@
 
 enum { SCRATCH = 8 << 20 }; /* bytes of the forward's columns, and of its result */
 
-static uint32_t round_up(uint32_t a, uint32_t b) {
-    return pnb_divide_up(a, b) * b;
-}
-
 static uint32_t weights_of_output(const pnb_push_conv2d *p) {
     return p->in_channels * p->kernel_h * p->kernel_w;
 }
@@ -35,7 +31,7 @@ static sizes sizes_of(const pnb_push_conv2d *p, bool input_grad) {
     uint32_t k = weights_of_output(p), rows = input_grad ? p->out_channels : k,
              outputs = input_grad ? k : p->out_channels;
     sizes s = {
-        .depth = round_up(rows, PNB_WINOGRAD_DEPTH),
+        .depth = (uint32_t)pnb_round_up(rows, PNB_WINOGRAD_DEPTH),
         .blocks = pnb_divide_up(outputs, PNB_WINOGRAD_BLOCK),
         .panels = pnb_divide_up(pixels_of(p), PNB_WINOGRAD_PANEL),
     };
@@ -56,8 +52,8 @@ void pnb_columns_scratch(const pnb_push_conv2d *p, bool input_grad, pnb_shape ou
 bool pnb_columns_chosen(pnb_graph *g, const char *pass, const pnb_push_conv2d *p) {
     static const char *const ways[] = {"general", "columns"};
     const pnb_gpu_caps *caps = pnb_graph_caps(g);
-    uint64_t rows = round_up(weights_of_output(p), PNB_WINOGRAD_BLOCK),
-             bytes = 4 * rows * round_up(pixels_of(p), PNB_WINOGRAD_PANEL);
+    uint64_t rows = pnb_round_up(weights_of_output(p), PNB_WINOGRAD_BLOCK),
+             bytes = 4 * rows * pnb_round_up(pixels_of(p), PNB_WINOGRAD_PANEL);
     if (bytes > caps->max_binding_bytes || bytes > caps->max_buffer_bytes) return false;
     char key[96];
     snprintf(key, sizeof key, "conv2d%s k%ux%u s%u n%u c%u o%u %ux%u", pass, p->kernel_h, p->kernel_w, p->stride,
@@ -228,7 +224,8 @@ pnb_status pnb_columns_pack(pnb_graph *g, pnb_tensor weight, bool input_grad, pn
     pnb_shape w = pnb_graph_shape(g, weight);
     uint32_t k = w.d[1] * w.d[2] * w.d[3], outputs = input_grad ? k : w.d[0], rows = input_grad ? w.d[0] : k;
     pnb_shape shape =
-        pnb_shape3(pnb_divide_up(outputs, PNB_WINOGRAD_BLOCK), round_up(rows, PNB_WINOGRAD_DEPTH), PNB_WINOGRAD_BLOCK);
+        pnb_shape3(pnb_divide_up(outputs, PNB_WINOGRAD_BLOCK), (uint32_t)pnb_round_up(rows, PNB_WINOGRAD_DEPTH),
+                   PNB_WINOGRAD_BLOCK);
     unsigned char attr = input_grad;
     return pnb_graph_add(g, &op_pack, &weight, 1, 0, &attr, sizeof attr, &shape, 1, packed, 1);
 }
@@ -243,7 +240,7 @@ static const pnb_op op_rows = {.name = "conv2d_weight_grad_rows", .lower = rows_
 
 pnb_status pnb_columns_rows(pnb_graph *g, pnb_tensor t, const pnb_push_conv2d *p, bool of_gy, pnb_tensor *out) {
     pnb_push_conv2d_columns push = of_gy ? push_of_gy(p) : push_of(p);
-    push.rows = round_up(push.channels * push.kernel_h * push.kernel_w, 8);
+    push.rows = (uint32_t)pnb_round_up(push.channels * push.kernel_h * push.kernel_w, 8);
     push.quads = pnb_divide_up(push.pixels, 4);
     pnb_shape shape = pnb_shape3(push.rows / 8, push.quads, 32);
     return pnb_graph_add(g, &op_rows, &t, 1, 0, &push, sizeof push, &shape, 1, out, 1);

@@ -25,9 +25,7 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
         uint32_t t = pnb_schedule_index_of_rho(sch, level);
         double rho = sch->rho[t], v = sigma2 + (anneals ? norm2 * rho * rho : 0);
         double h = f->step_size / (norm2 / v + 1 / (rho * rho));
-        row[ROW_T] = (float)sch->timestep_map[t];
-        row[ROW_ALPHA] = (float)sch->alpha[t];
-        row[ROW_SIGMA] = (float)sch->sigma[t];
+        pnb_row_set_level(row, ROW_T, sch, t);
         row[ROW_EPS] = (float)(-h / rho);
         row[ROW_DATA] = (float)(-h * sigma2 / v);
         row[ROW_NOISE] = (float)sqrt(2 * h);
@@ -42,9 +40,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_level(s, g, state, ROW_T, &level));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_EPS, &by_eps));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_DATA, &by_data));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_NOISE, &by_noise));

@@ -154,6 +154,18 @@ pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state
     return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
 }
 
+void pnb_row_set_level(float *row, uint32_t first, const pnb_schedule *sch, uint32_t t) {
+    row[first] = (float)sch->timestep_map[t];
+    row[first + 1] = (float)sch->alpha[t];
+    row[first + 2] = (float)sch->sigma[t];
+}
+
+pnb_status pnb_solver_level(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t first, pnb_level *out) {
+    PNB_TRY(pnb_solver_column(s, g, state, first, &out->t));
+    PNB_TRY(pnb_solver_column(s, g, state, first + 1, &out->alpha));
+    return pnb_solver_column(s, g, state, first + 2, &out->sigma);
+}
+
 pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data, pnb_tensor prior,
                                     pnb_tensor auxiliary) {
     pnb_tensor zero, all, target, parts[4] = {data, prior, auxiliary, PNB_NONE};

@@ -82,6 +82,9 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
                                     pnb_tensor auxiliary);
 /* Column `c` of this step's row, a number for each particle: [K]. */
 pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out);
+/* A noise level takes three columns in a row, from `first` on: its timestep, alpha and sigma. */
+void pnb_row_set_level(float *row, uint32_t first, const pnb_schedule *sch, uint32_t t);
+pnb_status pnb_solver_level(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t first, pnb_level *out);
 /* Runs a program once now and waits (initialisation). */
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 

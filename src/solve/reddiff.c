@@ -43,9 +43,7 @@ static void fill_rows(pnb_solver *s, const reddiff_options *o) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         uint32_t t = (uint32_t)((sch->steps - 1) * (1 - (double)i / o->steps));
         row[PNB_ROW_LR] = (float)o->lr;
-        row[ROW_T] = (float)sch->timestep_map[t];
-        row[ROW_ALPHA] = (float)sch->alpha[t];
-        row[ROW_SIGMA] = (float)sch->sigma[t];
+        pnb_row_set_level(row, ROW_T, sch, t);
         row[ROW_PRIOR] = (float)(o->lambda * sch->rho[t] / elements);
     }
 }
@@ -69,9 +67,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
     PNB_TRY(pnb_step_state_advance(
         g, state, table, (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_level(s, g, state, ROW_T, &level));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_PRIOR, &weight));
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_EPS, state, PNB_STATE_DRAW, &noise));
     PNB_TRY(pnb_axpby(g, 1, level.alpha, x, 1, level.sigma, noise, &x_t));

@@ -56,9 +56,7 @@ static void fill_rows(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_pa
     for (uint32_t i = 0; i < r->steps; i++) {
         uint32_t t = r->steps - 1 - i;
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
-        row[ROW_T] = (float)r->timestep_map[t];
-        row[ROW_ALPHA] = (float)r->alpha[t];
-        row[ROW_SIGMA] = (float)r->sigma[t];
+        pnb_row_set_level(row, ROW_T, r, t);
         row[ROW_INV_ALPHA] = (float)(1 / r->alpha[t]);
         row[ROW_RHO] = (float)r->rho[t];
         if (q->sampler == PNB_SAMPLER_DDIM) {
@@ -134,9 +132,7 @@ static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, con
     pnb_tensor raw, eps, x0, z, a, b, c, d, inverse, rho, mean;
     pnb_level level;
     bool ddim = q->sampler == PNB_SAMPLER_DDIM;
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_T, &level.t));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_ALPHA, &level.alpha));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_SIGMA, &level.sigma));
+    PNB_TRY(pnb_solver_level(s, g, state, ROW_T, &level));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_INV_ALPHA, &inverse));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_RHO, &rho));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_X0, &a));
@@ -161,9 +157,7 @@ static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, con
 static pnb_status slope(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t t, pnb_tensor x, pnb_tensor *eps) {
     pnb_level level;
     pnb_tensor raw;
-    PNB_TRY(pnb_solver_column(s, g, state, t, &level.t));
-    PNB_TRY(pnb_solver_column(s, g, state, t + 1, &level.alpha));
-    PNB_TRY(pnb_solver_column(s, g, state, t + 2, &level.sigma));
+    PNB_TRY(pnb_solver_level(s, g, state, t, &level));
     PNB_TRY(pnb_mul(g, x, level.alpha, &x));
     return network(s, g, x, level, &raw, eps);
 }

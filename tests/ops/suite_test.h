@@ -4,6 +4,7 @@
 #define PNB_TESTS_SUITE_TEST_H
 
 #include "device.h"
+#include "gpu/choices.h"
 #include "ops/suite.h"
 
 static const pnb_op_suite *test_suite_current;
@@ -25,6 +26,25 @@ static inline void test_suite_cases(void **state) {
 static inline int test_suite(const pnb_op_suite *suite) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_cases)};
     test_suite_current = suite;
+    return cmocka_run_group_tests_name(suite->op, tests, test_device_setup, test_device_teardown);
+}
+
+static uint32_t test_suite_ways_count;
+
+static inline void test_suite_every_way(void **state) {
+    pnb_choices *table = pnb_gpu_choices(test_gpu(state));
+    for (uint32_t way = 0; way < test_suite_ways_count; way++) {
+        pnb_choices_explore(table, (int32_t)way);
+        test_suite_cases(state);
+    }
+    pnb_choices_explore(table, -1);
+}
+
+/* As test_suite, once for each of the ways that the op can be built. */
+static inline int test_suite_ways(const pnb_op_suite *suite, uint32_t ways) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way)};
+    test_suite_current = suite;
+    test_suite_ways_count = ways;
     return cmocka_run_group_tests_name(suite->op, tests, test_device_setup, test_device_teardown);
 }
 
