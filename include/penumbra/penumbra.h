@@ -161,7 +161,7 @@ PNB_API void pnb_model_destroy(pnb_model **model);
 
 typedef struct pnb_model_info {
     size_t struct_size;
-    const char *kind;        /* "gmm", "mlp", "adm"; static */
+    const char *kind;        /* "gmm", "mlp", "adm", "songunet", "dhariwal"; static */
     const char *description; /* a sentence; owned by the model */
     uint64_t parameters;
     uint32_t channels;     /* of its images; 0: a prior of vectors */

@@ -6,14 +6,14 @@
 // neighbours, and at the window's ends). Then the exact-KL weight in epsilon form is the constant W = (fine - coarse)/2
 // (algorithms.md 2.4; reference ppm_toy2d.py, Schedule.draw). t uniform in its index: weight n w_t with w_t the cell's half width.
 // u is stratified: the samples of a group get the strata in a random order (rank of a Philox word), jittered within.
-// Outputs a sample: t, alpha, sigma, coef = 2 w alpha (turns J^T(eps_hat - eps) into the gradient), w.
+// Outputs a sample: what the network receives for t, alpha, sigma, coef = 2 w alpha (turns J^T(eps_hat - eps) into the gradient), w.
 #include "solve/draw_levels.h"
 #include "solve/step_state_layout.h"
 #include "lib/index.glsl"
 #include "lib/philox.glsl"
 layout(local_size_x_id = 0) in;
 layout(std430, binding = 0) readonly buffer State { uint s[]; };
-layout(std430, binding = 1) readonly buffer Table { vec4 table[]; }; // alpha, sigma, lambda, 0
+layout(std430, binding = 1) readonly buffer Table { vec4 table[]; }; // alpha, sigma, lambda, time
 layout(std430, binding = 2) writeonly buffer T { float t_out[]; };
 layout(std430, binding = 3) writeonly buffer A { float alpha_out[]; };
 layout(std430, binding = 4) writeonly buffer S { float sigma_out[]; };
@@ -70,7 +70,7 @@ void main() {
         }
     }
     w *= p.weight;
-    t_out[i] = float(t) * p.t_scale;
+    t_out[i] = table[t].w;
     alpha_out[i] = table[t].x;
     sigma_out[i] = table[t].y;
     coef_out[i] = 2.0 * w * table[t].x;

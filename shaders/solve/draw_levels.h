@@ -8,5 +8,4 @@ PNB_PUSH_BEGIN(draw_levels)
     u32 uniform_t;  /* 0: t uniform in log-SNR; 1: t uniform in its index; 2: descending with the step (the window's fine end) */
     u32 constant;   /* 0: exact KL weight; 1: weight 1 */
     f32 weight;     /* prior_weight */
-    f32 t_scale;    /* what the network receives: t * t_scale (1) */
 PNB_PUSH_END(draw_levels)

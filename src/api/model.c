@@ -124,11 +124,10 @@ pnb_status pnb_model_ready(pnb_model *m, pnb_gpu **gpu) {
  * ------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_model_get_info(const pnb_model *m, pnb_model_info *out) {
-    static const char *const kinds[] = {"gmm", "mlp", "adm"};
     if (!m || !out) return PNB_ERROR_USAGE;
     pnb_prior *p = m->prior;
     pnb_model_info info = PNB_MODEL_INFO_INIT;
-    info.kind = kinds[pnb_prior_get_kind(p)];
+    info.kind = pnb_prior_architecture(p);
     info.description = pnb_prior_describe(p);
     info.parameters = pnb_prior_parameters(p);
     info.channels = pnb_prior_channels(p);
@@ -231,7 +230,7 @@ static pnb_status fill_levels(prediction *s) {
             }
             s->alpha[i] = 1 / sqrt(1 + sigma * sigma);
             s->sigma[i] = sigma * s->alpha[i];
-            s->t[i] = pnb_vp_c_noise(sigma);
+            s->t[i] = pnb_time_of_sigma(schedule->time, sigma);
             continue;
         }
         double t = p->t[i], last = schedule->steps - 1;
@@ -245,7 +244,7 @@ static pnb_status fill_levels(prediction *s) {
                      : schedule->alpha_bar[below];
         s->alpha[i] = sqrt(alpha_bar);
         s->sigma[i] = sqrt(1 - alpha_bar);
-        s->t[i] = (1 - part) * schedule->timestep_map[below] + part * schedule->timestep_map[above];
+        s->t[i] = part > 0 ? pnb_schedule_t_of_rho(schedule, s->sigma[i] / s->alpha[i]) : pnb_schedule_time(schedule, below);
     }
     return PNB_OK;
 }

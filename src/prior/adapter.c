@@ -1,7 +1,7 @@
 /* Adapters: what makes the auxiliary network of the prior (algorithms.md 2.6; low-rank layers after Hu et al. 2022, Ryu
  * 2023).
  *
- * ADM networks: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a
+ * U-Nets: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a
  * residual MLP. MLPs: a copy of all weights. At creation each of them leaves the prediction as it is.
  */
 #include "base/philox.h"
@@ -25,7 +25,7 @@ static pnb_status add_low_rank(pnb_adapter *a, const char *layer, pnb_shape weig
     pnb_shape down = linear ? pnb_shape2(rank, fan_in)
                             : pnb_shape4(rank, weight.d[1], weight.d[2], weight.rank == 4 ? weight.d[3] : 1);
     pnb_shape up = linear ? pnb_shape2(out, rank) : pnb_shape4(out, rank, 1, 1);
-    char name[2 * PNB_ADM_NAME_SIZE];
+    char name[2 * PNB_UNET_NAME_SIZE];
     float *values, scale = 1.0f / sqrtf((float)fan_in);
     snprintf(name, sizeof name, "%s.down", layer);
     PNB_TRY(pnb_weights_add(&a->weights, name, down, PNB_STORAGE_VARIABLE, &values));
@@ -36,14 +36,14 @@ static pnb_status add_low_rank(pnb_adapter *a, const char *layer, pnb_shape weig
 }
 
 static bool targeted(const pnb_adapter *a, const char *layer) {
-    static const char *const attention[] = {".qkv", ".proj_out"};
-    static const char *const extended[] = {".in_layers.2", ".out_layers.3", ".skip_connection", ".emb_layers.1"};
+    const pnb_unet_names *n = a->prior->unet.names;
+    const char *const parts[] = {n->proj,        n->qkv[0],      n->qkv[1],   n->qkv[2],
+                                 n->res_conv[0], n->res_conv[1], n->res_skip, n->res_time};
     size_t length = strlen(layer);
-    for (int i = 0; i < 6; i++) {
-        if (i >= 2 && a->params.targets != PNB_ADAPT_EXTENDED) break;
-        const char *end = i < 2 ? attention[i] : extended[i - 2];
-        size_t n = strlen(end);
-        if (length > n && strcmp(layer + length - n, end) == 0) return true;
+    for (int i = 0; i < (a->params.targets == PNB_ADAPT_EXTENDED ? 8 : 4); i++) {
+        size_t size = parts[i] ? strlen(parts[i]) : length;
+        if (length > size && layer[length - size - 1] == '.' && strcmp(layer + length - size, parts[i]) == 0)
+            return true;
     }
     return false;
 }
@@ -55,7 +55,7 @@ typedef struct target_visit {
 
 static pnb_status visit_tensor(void *user, const char *name, pnb_shape shape) {
     target_visit *v = user;
-    char layer[2 * PNB_ADM_NAME_SIZE];
+    char layer[2 * PNB_UNET_NAME_SIZE];
     size_t length = strlen(name), suffix = strlen(".weight");
     if (length <= suffix || length >= sizeof layer || strcmp(name + length - suffix, ".weight") != 0) return PNB_OK;
     memcpy(layer, name, length - suffix);
@@ -94,9 +94,9 @@ static pnb_status fetch_copy(pnb_adapter *a, pnb_gpu *gpu) {
  */
 
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapter_params *p) {
-    if (prior->kind == PNB_PRIOR_ADM && (p->rank < 1 || p->rank > 1024))
+    if (prior->kind == PNB_PRIOR_UNET && (p->rank < 1 || p->rank > 1024))
         return pnb_fail(err, PNB_ERROR_USAGE, "adapter: rank must be 1 to 1024, found %u", p->rank);
-    if (prior->kind == PNB_PRIOR_ADM && !(isfinite(p->scale) && p->scale != 0))
+    if (prior->kind == PNB_PRIOR_UNET && !(isfinite(p->scale) && p->scale != 0))
         return pnb_fail(err, PNB_ERROR_USAGE, "adapter: scale must be a number other than 0, found %g", p->scale);
     if (prior->kind == PNB_PRIOR_GMM && (p->hidden < 1 || p->hidden > 8192 || p->depth < 1 || p->depth > 64))
         return pnb_fail(err, PNB_ERROR_USAGE,
@@ -107,8 +107,8 @@ static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapte
 
 static pnb_status describe(pnb_adapter *a) {
     switch (a->prior->kind) {
-    case PNB_PRIOR_ADM:
-        return pnb_adm_config_tensors(&a->prior->adm, visit_tensor, &(target_visit){.adapter = a});
+    case PNB_PRIOR_UNET:
+        return pnb_unet_tensors(&a->prior->unet, visit_tensor, &(target_visit){.adapter = a});
     case PNB_PRIOR_GMM:
         a->mlp = (pnb_mlp_config){2 * a->prior->gmm.dim, a->prior->gmm.dim, a->params.hidden, a->params.depth};
         return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
@@ -169,7 +169,7 @@ pnb_store *pnb_adapter_store(pnb_adapter *adapter) {
  */
 
 static const char *kind_word(const pnb_adapter *a) {
-    return a->prior->kind == PNB_PRIOR_ADM ? "lora" : a->prior->kind == PNB_PRIOR_GMM ? "residual_mlp" : "copy";
+    return a->prior->kind == PNB_PRIOR_UNET ? "lora" : a->prior->kind == PNB_PRIOR_GMM ? "residual_mlp" : "copy";
 }
 
 pnb_status pnb_adapter_save(pnb_adapter *adapter, pnb_gpu *gpu, const char *path) {
@@ -206,7 +206,7 @@ static pnb_status check_file(const pnb_adapter *a, const pnb_safetensors *file) 
     if (!kind || strcmp(kind, kind_word(a)) != 0)
         return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected a file of kind %s, found %s", kind_word(a),
                         kind ? kind : "none");
-    if (a->prior->kind == PNB_PRIOR_ADM && (!scale || strtof(scale, NULL) != a->params.scale))
+    if (a->prior->kind == PNB_PRIOR_UNET && (!scale || strtof(scale, NULL) != a->params.scale))
         return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected the scale %.9g, found %s", a->params.scale,
                         scale ? scale : "none");
     if (pnb_safetensors_count(file) != a->weights.count)

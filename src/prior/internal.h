@@ -5,6 +5,7 @@
 #include "io/safetensors.h"
 #include "prior/adm_config.h"
 #include "prior/gmm_host.h"
+#include "prior/precondition.h"
 #include "prior/prior.h"
 #include "prior/weights.h"
 
@@ -22,9 +23,11 @@ struct pnb_prior {
     pnb_weights weights;
     uint32_t size_hint;
     char describe[768];
-    pnb_adm_config adm; /* one of the three is filled, by kind */
+    const char *architecture; /* static */
+    pnb_unet unet;            /* one of the three is filled, by kind */
     pnb_mlp_config mlp;
     pnb_gmm gmm;
+    pnb_precondition precondition; /* U-Nets */
 };
 
 struct pnb_adapter {
@@ -48,9 +51,9 @@ typedef struct pnb_net {
 pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad,
                         pnb_tensor *y);
 pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor *y);
-/* Group norm of 32 groups, eps 1e-5. scale_shift may be PNB_NONE. */
-pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu,
-                        pnb_tensor *y);
+/* Group norm. scale_shift may be PNB_NONE. */
+pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, uint32_t groups,
+                        float eps, bool silu, pnb_tensor *y);
 
 /* ---- one file each ------------------------------------------------------------------------------------------------
  */
@@ -65,10 +68,34 @@ const pnb_preset *pnb_presets(size_t *count);
 const pnb_preset *pnb_preset_find(const char *name); /* NULL: there is none */
 pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint32_t width, uint64_t seed);
 
-/* adm.c */
-pnb_status pnb_adm_load(pnb_prior *p, pnb_safetensors *file);
-pnb_status pnb_adm_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
-                       pnb_tensor *eps);
+/* unet_load.c. A reader makes prior->unet, and what else its code base tells of a prior: size_hint, describe,
+ * architecture, precondition, schedule (which is linear or cosine by the file's metadata already). */
+typedef struct pnb_unet_source {
+    pnb_tensor_list tensors; /* without the prefix that wrappers give them */
+    const pnb_safetensors *file;
+    const cJSON *config; /* config.json beside the file; NULL: there is none */
+} pnb_unet_source;
+typedef struct pnb_unet_reader {
+    const char *name; /* what the metadata's architecture says */
+    const char *mark; /* a tensor that every file of its code base has, and no other */
+    pnb_status (*read)(pnb_prior *p, const pnb_unet_source *source);
+} pnb_unet_reader;
+extern const pnb_unet_reader pnb_adm_reader, pnb_edm_reader;
+/* The reader of a file, by its word or, without one, by the marks; NULL: there is none. */
+const pnb_unet_reader *pnb_unet_recognise(const pnb_safetensors *file, const char *word);
+pnb_status pnb_unet_load(pnb_prior *p, const pnb_unet_reader *reader, pnb_safetensors *file);
+/* A value of the file's metadata, or of the config.json beside it (member `key` of its "config" or of it); fallback or
+ * NULL where neither has it. */
+const char *pnb_load_word(const pnb_safetensors *file, const cJSON *config, const char *key);
+double pnb_load_number(const pnb_safetensors *file, const cJSON *config, const char *key, double fallback);
+int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback);
+/* Sets precondition and what the network receives as time by the word "precond" (vp, edm, none) or, where the source
+ * has none, by the fallback; *word is the one that was taken. */
+pnb_status pnb_load_precondition(pnb_prior *p, const pnb_unet_source *source, const char *fallback, const char **word);
+
+/* unet_graph.c */
+pnb_status pnb_unet_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                        pnb_tensor *eps);
 
 /* mlp.c */
 pnb_status pnb_mlp_load(pnb_prior *p, pnb_safetensors *file);
@@ -89,8 +116,5 @@ pnb_status pnb_gmm_graph_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level
 /* adapter.c: the whole eps of vector priors with an adapter (theirs is no sum of layers). */
 pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
                                   const pnb_eps_params *params, pnb_tensor *eps);
-/* A whole number from the file's metadata, or from the config.json beside it (member `key` of it or of its "config");
- * fallback where neither has it. */
-int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback);
 
 #endif

@@ -6,11 +6,8 @@
 
 #include <stdio.h>
 
-enum { NORM_GROUPS = 32 };
-static const float NORM_EPS = 1e-5f;
-
 static pnb_status bind(const pnb_weights *w, pnb_graph *g, const char *name, const char *part, pnb_tensor *out) {
-    char full[2 * PNB_ADM_NAME_SIZE];
+    char full[2 * PNB_UNET_NAME_SIZE];
     snprintf(full, sizeof full, "%s.%s", name, part);
     return pnb_weights_bind(w, g, full, out);
 }
@@ -18,15 +15,15 @@ static pnb_status bind(const pnb_weights *w, pnb_graph *g, const char *name, con
 /* Down and Up of a layer; false where the adapter leaves it alone. */
 static bool adapted(const pnb_net *net, const char *name) {
     if (!net->adapter) return false;
-    char full[2 * PNB_ADM_NAME_SIZE];
+    char full[2 * PNB_UNET_NAME_SIZE];
     snprintf(full, sizeof full, "%s.down", name);
     return pnb_store_find(net->adapter->weights.store, full) != NULL;
 }
 
-/* Weights of one-dimensional convolutions [O,I,k] serve as [O,I,k,1]: only k = 1 occurs. */
+/* Linear weights [O,I] and those of one-dimensional convolutions [O,I,1] serve as convolutions of size 1. */
 static pnb_status conv_weight(pnb_graph *g, pnb_tensor *w) {
     pnb_shape s = pnb_graph_shape(g, *w);
-    return s.rank == 4 ? PNB_OK : pnb_graph_reshape(g, *w, pnb_shape4(s.d[0], s.d[1], s.d[2], 1), w);
+    return s.rank == 4 ? PNB_OK : pnb_graph_reshape(g, *w, pnb_shape4(s.d[0], s.d[1], 1, 1), w);
 }
 
 pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad,
@@ -40,6 +37,7 @@ pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "down", &down));
     PNB_TRY(bind(&net->adapter->weights, net->g, name, "up", &up));
     PNB_TRY(conv_weight(net->g, &down));
+    PNB_TRY(conv_weight(net->g, &up));
     return pnb_low_rank(net->g, *y, x, down, up, stride, pad, net->begin, net->adapter->params.scale, y);
 }
 
@@ -54,10 +52,10 @@ pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pn
     return pnb_low_rank(net->g, *y, x, down, up, 1, 0, net->begin, net->adapter->params.scale, y);
 }
 
-pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, bool silu,
-                        pnb_tensor *y) {
+pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, uint32_t groups,
+                        float eps, bool silu, pnb_tensor *y) {
     pnb_tensor gamma, beta;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &gamma));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &beta));
-    return pnb_group_norm(net->g, x, gamma, beta, scale_shift, NORM_GROUPS, NORM_EPS, silu, y);
+    return pnb_group_norm(net->g, x, gamma, beta, scale_shift, groups, eps, silu, y);
 }

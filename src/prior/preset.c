@@ -83,14 +83,17 @@ static pnb_status fill(void *user, const char *name, pnb_shape shape) {
 }
 
 pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint32_t width, uint64_t seed) {
-    p->adm = preset->config;
-    p->adm.model_channels *= width;
-    for (uint32_t i = 0; i < p->adm.levels; i++) p->adm.channels[i] *= width;
-    p->size_hint = preset->size;
-    PNB_TRY(pnb_adm_config_lay_out(p->err, &p->adm));
-    PNB_TRY(pnb_adm_config_tensors(&p->adm, fill, &(filler){p, seed, 0}));
+    pnb_adm_config c = preset->config;
     char text[640];
-    pnb_adm_config_text(&p->adm, text, sizeof text);
+    c.model_channels *= width;
+    for (uint32_t i = 0; i < c.levels; i++) c.channels[i] *= width;
+    p->size_hint = preset->size;
+    p->architecture = pnb_adm_reader.name;
+    pnb_status status = pnb_adm_config_lay_out(p->err, &c);
+    p->unet = c.unet; /* owned by the prior from here */
+    PNB_TRY(status);
+    PNB_TRY(pnb_unet_tensors(&p->unet, fill, &(filler){p, seed, 0}));
+    pnb_adm_config_text(&c, text, sizeof text);
     snprintf(p->describe, sizeof p->describe, "preset %s with random weights, %s", preset->name, text);
     return PNB_OK;
 }

@@ -1,4 +1,5 @@
 /* Priors: loading by what a file holds, their facts, and the one way to their noise prediction. */
+#include "base/file.h"
 #include "graph/op.h"
 #include "prior/internal.h"
 
@@ -17,6 +18,7 @@ static pnb_status create(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind 
     if (!p) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory");
     p->err = err;
     p->kind = kind;
+    p->architecture = kind == PNB_PRIOR_GMM ? "gmm" : "mlp"; /* the reader of a U-Net says which */
     *out = p;
     PNB_TRY(pnb_schedule_init(err, schedule, steps, &p->schedule));
     return pnb_weights_init(err, "prior", &p->weights);
@@ -27,7 +29,7 @@ void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu) {
     pnb_prior *p = *prior;
     pnb_weights_finish(&p->weights, gpu);
     pnb_schedule_finish(&p->schedule);
-    pnb_adm_config_finish(&p->adm);
+    pnb_unet_finish(&p->unet);
     pnb_gmm_finish(&p->gmm);
     free(p);
     *prior = NULL;
@@ -60,68 +62,66 @@ pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t wi
     *out = NULL;
     const pnb_preset *preset = pnb_preset_find(name);
     if (!preset) return unknown_preset(err, name);
-    pnb_status status = create(err, PNB_PRIOR_ADM, PNB_SCHEDULE_LINEAR, 1000, out);
+    pnb_status status = create(err, PNB_PRIOR_UNET, PNB_SCHEDULE_LINEAR, 1000, out);
     if (status == PNB_OK) status = pnb_preset_fill(*out, preset, width, seed);
     if (status != PNB_OK) pnb_prior_destroy(out, NULL);
     return status;
 }
 
-int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback) {
-    const char *text = pnb_safetensors_metadata(file, key);
-    if (text) {
-        if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0) return 1;
-        char *end;
-        long value = strtol(text, &end, 10);
-        if (end != text && *end == '\0' && value >= INT32_MIN && value <= INT32_MAX) return (int32_t)value;
-    }
-    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(config, "config");
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(inner ? inner : config, key);
-    if (cJSON_IsBool(item)) return cJSON_IsTrue(item);
-    return cJSON_IsNumber(item) ? item->valueint : fallback;
-}
-
-/* What the file is: by its word, else by its names. */
-static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, pnb_prior_kind *kind) {
+/* What the file is: by its word, else by its names. *reader NULL: an MLP. */
+static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, const pnb_unet_reader **reader) {
     const char *word = pnb_safetensors_metadata(file, "architecture");
-    bool adm = pnb_safetensors_find(file, "input_blocks.0.0.weight") ||
-               pnb_safetensors_find(file, "model.input_blocks.0.0.weight");
-    bool mlp = pnb_safetensors_find(file, "inp.weight") != NULL;
-    *kind = adm ? PNB_PRIOR_ADM : PNB_PRIOR_MLP;
     if (word && strcmp(word, "adapter") == 0) return pnb_fail(err, PNB_ERROR_MODEL, "it is an adapter, not a prior");
-    if (word && strcmp(word, "adm") == 0)
-        *kind = PNB_PRIOR_ADM;
-    else if (word && strcmp(word, "mlp") == 0)
-        *kind = PNB_PRIOR_MLP;
-    else if (!adm && !mlp) {
-        const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
-        return pnb_fail(err, PNB_ERROR_MODEL,
-                        "it is no network known here (an ADM U-Net or an MLP): %zu tensors, the first is '%s'%s%s",
-                        pnb_safetensors_count(file), first ? first->name : "none",
-                        word ? ", its metadata says architecture " : "", word ? word : "");
-    }
-    return PNB_OK;
+    *reader = NULL;
+    if (word && strcmp(word, "mlp") == 0) return PNB_OK;
+    *reader = pnb_unet_recognise(file, word);
+    if (!*reader) *reader = pnb_unet_recognise(file, NULL);
+    if (*reader || pnb_safetensors_find(file, "inp.weight")) return PNB_OK;
+    const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
+    return pnb_fail(err, PNB_ERROR_MODEL,
+                    "it is no network known here (U-Nets of guided-diffusion, EDM and diffusers, or an MLP): %zu "
+                    "tensors, the first is '%s'%s%s",
+                    pnb_safetensors_count(file), first ? first->name : "none",
+                    word ? ", its metadata says architecture " : "", word ? word : "");
 }
 
 static pnb_status load(pnb_error *err, pnb_safetensors *file, pnb_prior **out) {
-    pnb_prior_kind kind;
-    PNB_TRY(recognise(err, file, &kind));
+    const pnb_unet_reader *reader;
+    PNB_TRY(recognise(err, file, &reader));
     const char *schedule = pnb_safetensors_metadata(file, "schedule");
     bool cosine = schedule && strcmp(schedule, "cosine") == 0;
     if (schedule && !cosine && strcmp(schedule, "linear") != 0)
         return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine",
                         schedule);
     int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
-    PNB_TRY(
-        create(err, kind, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR, (uint32_t)(steps > 0 ? steps : 0), out));
-    return kind == PNB_PRIOR_ADM ? pnb_adm_load(*out, file) : pnb_mlp_load(*out, file);
+    PNB_TRY(create(err, reader ? PNB_PRIOR_UNET : PNB_PRIOR_MLP, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR,
+                   (uint32_t)(steps > 0 ? steps : 0), out));
+    return reader ? pnb_unet_load(*out, reader, file) : pnb_mlp_load(*out, file);
+}
+
+/* The checkpoint in diffusers' folder of a model or pipeline; the path itself where it is no folder. To be freed. */
+static char *checkpoint_path(const char *path) {
+    static const char *const places[] = {"diffusion_pytorch_model.safetensors",
+                                         "unet/diffusion_pytorch_model.safetensors"};
+    char *name = NULL;
+    if (!pnb_is_folder(path)) return pnb_path_join(NULL, path);
+    for (int i = 0; i < 2; i++) {
+        free(name);
+        name = pnb_path_join(path, places[i]);
+        if (name && pnb_file_exists(name)) break;
+    }
+    return name;
 }
 
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {
     pnb_safetensors *file = NULL;
+    char *name = checkpoint_path(path);
     *out = NULL;
-    PNB_TRY(pnb_safetensors_open(err, path, &file));
-    pnb_status status = load(err, file, out);
+    if (!name) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for a path");
+    pnb_status status = pnb_safetensors_open(err, name, &file);
+    if (status == PNB_OK) status = load(err, file, out);
     pnb_safetensors_close(file);
+    free(name);
     if (status == PNB_OK) return PNB_OK;
     pnb_prior_destroy(out, NULL);
     if (err && !strstr(err->message, path)) pnb_error_prefix(err, "prior '%s': ", path);
@@ -138,6 +138,9 @@ pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) {
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior) {
     return prior->kind;
 }
+const char *pnb_prior_architecture(const pnb_prior *prior) {
+    return prior->architecture;
+}
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior) {
     return &prior->schedule;
 }
@@ -148,16 +151,16 @@ const pnb_gmm *pnb_prior_gmm(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_GMM ? &prior->gmm : NULL;
 }
 uint32_t pnb_prior_channels(const pnb_prior *prior) {
-    return prior->adm.in_channels;
+    return prior->unet.in_channels;
 }
 uint32_t pnb_prior_size_hint(const pnb_prior *prior) {
     return prior->size_hint;
 }
 uint32_t pnb_prior_multiple(const pnb_prior *prior) {
-    return prior->kind == PNB_PRIOR_ADM ? 1u << (prior->adm.levels - 1) : 1;
+    return prior->kind == PNB_PRIOR_UNET ? 1u << (prior->unet.levels - 1) : 1;
 }
 uint32_t pnb_prior_classes(const pnb_prior *prior) {
-    return prior->adm.classes;
+    return prior->unet.classes;
 }
 const char *pnb_prior_describe(const pnb_prior *prior) {
     return prior->describe;
@@ -168,7 +171,7 @@ uint32_t pnb_prior_dim(const pnb_prior *prior) {
 }
 
 uint32_t pnb_prior_out_channels(const pnb_prior *prior) {
-    return prior->kind == PNB_PRIOR_ADM ? prior->adm.out_channels : pnb_prior_dim(prior);
+    return prior->kind == PNB_PRIOR_UNET ? prior->unet.out_channels : pnb_prior_dim(prior);
 }
 
 uint64_t pnb_prior_parameters(const pnb_prior *prior) {
@@ -212,7 +215,7 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
                          pnb_tensor *eps) {
     static const pnb_eps_params plain = {.label = PNB_NONE};
     if (!params) params = &plain;
-    if (prior->kind != PNB_PRIOR_ADM) {
+    if (prior->kind != PNB_PRIOR_UNET) {
         PNB_TRY(check_vectors(prior, g, x, level));
         if (params->label != PNB_NONE)
             return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: it knows no classes, give none");
@@ -220,7 +223,7 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
         PNB_TRY(pnb_graph_check(g, "prior", "x", x));
     }
     PNB_TRY(check_adapter(prior, g, x, params));
-    if (prior->kind == PNB_PRIOR_ADM) return pnb_adm_eps(prior, g, x, level, params, eps);
+    if (prior->kind == PNB_PRIOR_UNET) return pnb_unet_eps(prior, g, x, level, params, eps);
     if (params->adapter) return pnb_adapter_vector_eps(prior, g, x, level, params, eps);
     if (prior->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(&prior->weights, prior->mlp, g, x, level, eps);
     return pnb_gmm_graph_eps(prior, g, x, level, eps);

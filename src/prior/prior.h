@@ -12,9 +12,9 @@
 typedef struct pnb_prior pnb_prior;
 typedef struct pnb_adapter pnb_adapter;
 
-typedef enum pnb_prior_kind { PNB_PRIOR_GMM, PNB_PRIOR_MLP, PNB_PRIOR_ADM } pnb_prior_kind;
+typedef enum pnb_prior_kind { PNB_PRIOR_GMM, PNB_PRIOR_MLP, PNB_PRIOR_UNET } pnb_prior_kind;
 
-/* From a safetensors file: the architecture is worked out from names and shapes (metadata helps where these are not
+/* From a safetensors file, or diffusers' folder with one: the architecture is worked out from names and shapes (metadata helps where these are not
  * enough). A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on the host until
  * commit. */
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out);
@@ -28,6 +28,7 @@ void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu);
 pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the device; once */
 
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior);
+const char *pnb_prior_architecture(const pnb_prior *prior); /* "gmm", "mlp", "adm", "songunet", ...; static */
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior);
 pnb_store *pnb_prior_store(pnb_prior *prior);          /* parameters under their published names */
 uint32_t pnb_prior_channels(const pnb_prior *prior);   /* image priors; 0 for vectors */
@@ -42,7 +43,7 @@ const char *pnb_prior_describe(const pnb_prior *prior); /* a sentence: architect
 const struct pnb_gmm *
 pnb_prior_gmm(const pnb_prior *prior); /* the mixture in double (prior/gmm_host.h); NULL: not one */
 
-/* Noise level of each sample: tensors [N]. t is the (possibly fractional) index that the network receives. */
+/* Noise level of each sample: tensors [N]. t is what the network receives, of pnb_schedule_time or _t_of_rho. */
 typedef struct pnb_level {
     pnb_tensor t, alpha, sigma;
 } pnb_level;

@@ -163,6 +163,7 @@ pnb_status pnb_schedule_respace(pnb_error *err, const pnb_schedule *full, const 
         previous = full->alpha_bar[t];
     }
     fill_tables(out);
+    out->time = full->time;
 fail:
     free(keep);
     return status;
@@ -180,9 +181,14 @@ uint32_t pnb_schedule_index_of_rho(const pnb_schedule *s, double rho) {
     return low;
 }
 
+double pnb_schedule_time(const pnb_schedule *s, uint32_t t) {
+    return s->time == PNB_TIME_INDEX ? s->timestep_map[t] : pnb_time_of_sigma(s->time, s->rho[t]);
+}
+
 double pnb_schedule_t_of_rho(const pnb_schedule *s, double rho) {
     uint32_t above = pnb_schedule_index_of_rho(s, rho), below = above ? above - 1 : 0;
-    if (rho >= s->rho[above] || above == 0) return s->timestep_map[above];
+    if (rho >= s->rho[above] || rho <= s->rho[0]) return pnb_schedule_time(s, above);
+    if (s->time != PNB_TIME_INDEX) return pnb_time_of_sigma(s->time, rho);
     double low = log(s->alpha_bar[below]), part = (-log1p(rho * rho) - low) / (log(s->alpha_bar[above]) - low);
     return (1 - part) * s->timestep_map[below] + part * s->timestep_map[above];
 }
@@ -197,8 +203,8 @@ double pnb_vp_tau_of_sigma(double sigma) {
     return (sqrt(VP_BETA_MIN * VP_BETA_MIN + 2.0 * VP_BETA_D * log1p(sigma * sigma)) - VP_BETA_MIN) / VP_BETA_D;
 }
 
-double pnb_vp_c_noise(double sigma) {
-    return 999.0 * pnb_vp_tau_of_sigma(sigma);
+double pnb_time_of_sigma(pnb_time time, double sigma) {
+    return time == PNB_TIME_EDM ? 0.25 * log(sigma) : 999.0 * pnb_vp_tau_of_sigma(sigma);
 }
 
 void pnb_edm_sigmas(uint32_t n, double sigma_min, double sigma_max, double *out) {

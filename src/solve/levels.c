@@ -30,8 +30,7 @@ pnb_status pnb_draw_levels(pnb_graph *g, pnb_tensor state, pnb_tensor schedule, 
                                  .seed_high = (uint32_t)(q.seed >> 32),
                                  .uniform_t = (uint32_t)q.sampling,
                                  .constant = q.constant_weight,
-                                 .weight = q.weight,
-                                 .t_scale = 1};
+                                 .weight = q.weight};
     pnb_tensor in[2] = {state, schedule}, t[5];
     pnb_shape s = pnb_shape1(q.count), shapes[5] = {s, s, s, s, s};
     PNB_TRY(pnb_graph_add(g, &op_draw_levels, in, 2, 0, &push, sizeof push, shapes, 5, t, 5));
@@ -50,6 +49,7 @@ pnb_status pnb_schedule_table_write(pnb_storage *s, pnb_gpu *gpu, const pnb_sche
         rows[4 * t] = (float)schedule->alpha[t];
         rows[4 * t + 1] = (float)schedule->sigma[t];
         rows[4 * t + 2] = (float)schedule->lambda[t];
+        rows[4 * t + 3] = (float)pnb_schedule_time(schedule, t);
     }
     pnb_status status = pnb_storage_write(s, gpu, rows, 4ull * schedule->steps);
     free(rows);

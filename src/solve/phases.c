@@ -155,7 +155,7 @@ pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state
 }
 
 void pnb_row_set_level(float *row, uint32_t first, const pnb_schedule *sch, uint32_t t) {
-    row[first] = (float)sch->timestep_map[t];
+    row[first] = (float)pnb_schedule_time(sch, t);
     row[first + 1] = (float)sch->alpha[t];
     row[first + 2] = (float)sch->sigma[t];
 }

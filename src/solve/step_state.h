@@ -38,7 +38,8 @@ typedef struct pnb_levels {
     pnb_tensor coef, weight; /* [count]: 2 w alpha, and w */
 } pnb_levels;
 
-/* Draw noise levels from the window in the state. schedule: [T,4] (alpha, sigma, log-SNR, 0), from pnb_schedule_table.
+/* Draw noise levels from the window in the state. schedule: [T,4] (alpha, sigma, log-SNR, time), from
+ * pnb_schedule_table.
  */
 pnb_status pnb_draw_levels(pnb_graph *g, pnb_tensor state, pnb_tensor schedule, pnb_level_params params,
                            pnb_levels *out);

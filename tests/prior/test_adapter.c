@@ -152,6 +152,21 @@ static void test_lora(void **state) {
     pair_close(&p);
 }
 
+static void test_lora_song(void **state) {
+    pnb_error *err = test_err(state);
+    pnb_prior *prior = small_song_prior(test_gpu(state), err, "vp");
+    pnb_adapter_params params = {.rank = 4, .scale = 0.7f, .targets = PNB_ADAPT_ATTENTION, .seed = 3};
+    pnb_adapter *a;
+    TEST_OK(err, pnb_adapter_create(err, prior, &params, &a));
+    assert_int_equal(pnb_store_count(pnb_adapter_store(a)), 3 * 2 * 2); /* attentions, qkv and proj, Down and Up */
+    assert_non_null(pnb_store_find(pnb_adapter_store(a), "dec.8x8_in0.proj.up"));
+    pnb_adapter_destroy(&a, NULL);
+    params.targets = PNB_ADAPT_EXTENDED;
+    pair p = pair_open(state, prior, pnb_shape4(N, 2, 8, 12), &params);
+    check_gradients(&p, 0.04f, 5e-3);
+    pair_close(&p);
+}
+
 static void test_residual_mlp(void **state) {
     pnb_adapter_params params = {.hidden = 24, .depth = 3, .seed = 3};
     pair p = pair_open(state, mixture(test_gpu(state), test_err(state)), pnb_shape2(N, 2), &params);
@@ -324,7 +339,7 @@ int main(void) {
         cmocka_unit_test(test_lora),    cmocka_unit_test(test_residual_mlp),
         cmocka_unit_test(test_copy),    cmocka_unit_test(test_adapter_is_no_prior),
         cmocka_unit_test(test_targets), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_misuse),  cmocka_unit_test(test_lora_song),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }

@@ -58,6 +58,14 @@ static void test_linear_table(void **state) {
     CLOSE(pnb_schedule_t_of_rho(&s, s.rho[500]), 500, 1e-9);
     double between = exp(0.75 * log(s.alpha_bar[500]) + 0.25 * log(s.alpha_bar[501]));
     CLOSE(pnb_schedule_t_of_rho(&s, sqrt(1 / between - 1)), 500.25, 1e-9);
+    CLOSE(pnb_schedule_time(&s, 500), 500, 0);
+    /* Networks of continuous time: the same levels, another number for each. */
+    s.time = PNB_TIME_VP;
+    CLOSE(pnb_schedule_time(&s, 500), 0.999 * 501, 1); /* tau is nearly (t + 1) / 1000 */
+    CLOSE(pnb_schedule_t_of_rho(&s, 1.3), 310.06365966796875, 1e-4);
+    s.time = PNB_TIME_EDM;
+    CLOSE(pnb_schedule_time(&s, 500), 0.25 * log(s.rho[500]), 1e-12);
+    CLOSE(pnb_schedule_t_of_rho(&s, 0.0), 0.25 * log(s.rho[0]), 1e-12);
     pnb_schedule_finish(&s);
 }
 
@@ -128,7 +136,8 @@ static void test_continuous(void **state) {
     CLOSE(pnb_vp_sigma_of_tau(1.0), 152.16697028394637, 1e-9);
     CLOSE(pnb_vp_sigma_of_tau(1e-3), 0.0104860, 6e-8);
     for (double tau = 1e-5; tau <= 1; tau *= 1.7) CLOSE(pnb_vp_tau_of_sigma(pnb_vp_sigma_of_tau(tau)), tau, 1e-12);
-    CLOSE(pnb_vp_c_noise(1.3), 310.06365966796875, 1e-4);
+    CLOSE(pnb_time_of_sigma(PNB_TIME_VP, 1.3), 310.06365966796875, 1e-4);
+    CLOSE(pnb_time_of_sigma(PNB_TIME_EDM, 0.02), -0.9780057668685913, 1e-6);
     double sigmas[5];
     pnb_edm_sigmas(5, 0.02, 10.0, sigmas);
     static const double golden[] = {10., 3.28284896, 0.87233805, 0.16985811, 0.02};

@@ -1,4 +1,4 @@
-/* The ADM U-Net as a graph: its derivative, checkpointing, raw output, classes, image sizes, and files that are no such
+/* U-Nets as graphs: their derivative, checkpointing, raw output, classes, image sizes, and files that are no such
  * network. */
 #include "device.h"
 
@@ -53,13 +53,12 @@ static double central(built *b, const float *x, const float *d, float h) {
     return (value[0] - value[1]) / (2 * h);
 }
 
-static void test_derivative(void **state) {
-    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+static void check_derivative(void **state, const char *name, pnb_prior *prior) {
     built b = build(state, prior, NULL);
     float *gx = rig_read(&b.r, b.gx), *x = rig_normal(31, COUNT), *d = rig_normal(33, COUNT);
     double want = dot(gx, d, COUNT), size = sqrt(dot(gx, gx, COUNT)); /* of <gx, d> for random d */
     double got = (4 * central(&b, x, d, 0.01f) - central(&b, x, d, 0.02f)) / 3;
-    print_message("adm: directional derivative off by %.1e of its usual size\n", fabs(got - want) / size);
+    print_message("%s: directional derivative off by %.1e of its usual size\n", name, fabs(got - want) / size);
     assert_true(fabs(got - want) <= 2e-3 * size);
     free(gx);
     free(x);
@@ -68,8 +67,15 @@ static void test_derivative(void **state) {
     pnb_prior_destroy(&prior, test_gpu(state));
 }
 
-static void test_checkpoint(void **state) {
-    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+static void test_derivative(void **state) {
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    check_derivative(state, "adm", small_adm_prior(gpu, err));
+    check_derivative(state, "songunet, vp", small_song_prior(gpu, err, "vp"));
+    check_derivative(state, "songunet, edm", small_song_prior(gpu, err, "edm"));
+}
+
+static void check_checkpoint(void **state, pnb_prior *prior) {
     built plain = build(state, prior, NULL),
           saved = build(state, prior, &(pnb_eps_params){.label = PNB_NONE, .checkpoint = true});
     float *a = rig_read(&plain.r, plain.eps), *b = rig_read(&saved.r, saved.eps);
@@ -83,6 +89,11 @@ static void test_checkpoint(void **state) {
     unbuild(&plain);
     unbuild(&saved);
     pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+static void test_checkpoint(void **state) {
+    check_checkpoint(state, small_adm_prior(test_gpu(state), test_err(state)));
+    check_checkpoint(state, small_song_prior(test_gpu(state), test_err(state), "vp"));
 }
 
 static void test_raw(void **state) {
@@ -108,7 +119,8 @@ static void test_raw(void **state) {
 static void test_facts_and_shapes(void **state) {
     pnb_error *err = test_err(state);
     pnb_prior *prior = small_adm_prior(test_gpu(state), err);
-    assert_int_equal(pnb_prior_get_kind(prior), PNB_PRIOR_ADM);
+    assert_int_equal(pnb_prior_get_kind(prior), PNB_PRIOR_UNET);
+    assert_string_equal(pnb_prior_architecture(prior), "adm");
     assert_int_equal(pnb_prior_channels(prior), 2);
     assert_int_equal(pnb_prior_out_channels(prior), 4);
     assert_int_equal(pnb_prior_dim(prior), 0);
@@ -204,9 +216,51 @@ static void test_bad_files(void **state) {
     adm_file_destroy(f);
 }
 
+static void test_song_facts(void **state) {
+    pnb_prior *prior = small_song_prior(test_gpu(state), test_err(state), "edm");
+    assert_string_equal(pnb_prior_architecture(prior), "songunet");
+    assert_int_equal(pnb_prior_channels(prior), 2);
+    assert_int_equal(pnb_prior_out_channels(prior), 2);
+    assert_int_equal(pnb_prior_multiple(prior), 2);
+    assert_int_equal(pnb_prior_size_hint(prior), 16);
+    assert_int_equal(pnb_prior_schedule(prior)->time, PNB_TIME_EDM);
+    assert_non_null(
+        strstr(pnb_prior_describe(prior), "edm preconditioning: 2 to 2 channels, levels of 32,64 channels"));
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
+/* EDM's preconditioning in double: eps = (x_ve - c_skip x_ve - c_out F(c_in x_ve)) / rho, F the raw output. */
+static void test_precondition(void **state) {
+    enum { PIXELS = COUNT / N };
+    pnb_error *err = test_err(state);
+    pnb_prior *prior = small_song_prior(test_gpu(state), err, "edm");
+    const pnb_schedule *s = pnb_prior_schedule(prior);
+    rig r = rig_open(state);
+    pnb_level level = rig_level(&r, s, T, N);
+    pnb_shape shape = pnb_shape4(N, C, H, W);
+    pnb_tensor x = rig_normal_input(&r, "x", shape, 31), raw, eps;
+    TEST_OK(err, pnb_prior_eps(prior, r.g, x, level, &(pnb_eps_params){.label = PNB_NONE, .raw = true}, &raw));
+    TEST_OK(err, pnb_prior_eps(prior, r.g, x, level, NULL, &eps));
+    rig_output(&r, raw);
+    rig_output(&r, eps);
+    rig_run(&r);
+    float *f = rig_read(&r, raw), *got = rig_read(&r, eps), *in = rig_normal(31, COUNT), want[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        double rho = s->rho[T[i / PIXELS]], ve = in[i] / s->alpha[T[i / PIXELS]], d2 = 0.25, v = rho * rho + d2;
+        double denoised = d2 / v * ve + rho * 0.5 / sqrt(v) * f[i];
+        want[i] = (float)((ve - denoised) / rho);
+    }
+    assert_true(relative_error(got, want, COUNT, 0) <= 1e-5);
+    free(f);
+    free(got);
+    free(in);
+    rig_close(&r);
+    pnb_prior_destroy(&prior, test_gpu(state));
+}
+
 /* Wrapped under "model.", half precision, and without a word of metadata. */
 static void test_prefix(void **state) {
-    char path[128], names[512][PNB_ADM_NAME_SIZE + 8];
+    char path[128], names[512][PNB_UNET_NAME_SIZE + 8];
     pnb_adm_config c = small_adm();
     adm_file *f = adm_file_create(&c);
     for (size_t i = 0; i < f->count; i++) {
@@ -229,7 +283,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_derivative),       cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_raw),
         cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes),    cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_prefix),           cmocka_unit_test(test_song_facts), cmocka_unit_test(test_precondition),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
