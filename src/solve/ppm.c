@@ -60,7 +60,7 @@ static const pnb_option options[] = {
     CHOICE(slide, 1, slides,
            "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
     INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
-    REAL(lr, 0.02, 1e-6, 10, "Adam learning rate of the particles"),
+    REAL(lr, 0.05, 1e-6, 10, "Adam learning rate of the particles"),
     REAL(lr_hold, 0.4, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.02, 0, 1, "what the learning rates fall to, as a fraction"),
     REAL(beta1, 0.9, 0, 0.9999, "Adam's beta 1, particles and adapter"),
@@ -88,9 +88,10 @@ static const pnb_option options[] = {
     REAL(lora_scale, 1, 0, 100, "scale of the adapter's output"),
     REAL(aux_lr, 5e-3, 0, 1, "Adam learning rate of the adapter"),
     CHOICE(finish, 1, finishes, "what follows the matching: annealed guided Langevin with the prior alone, or nothing"),
-    INT(finish_steps, 100, 1, 100000, "steps of the finish"),
+    INT(finish_steps, 300, 1, 100000, "steps of the finish"),
     REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish at its end"),
-    REAL(finish_rho_start, 0.3, 0, 10, "noise level of the finish at its start; 0: finish_rho all along"),
+    REAL(finish_rho_start, 0, 0, 10,
+         "noise level of the finish at its start; 0: 5 sigma_y/|A|; not above finish_rho: that level all along"),
     REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
@@ -121,6 +122,10 @@ static double prior_scale(pnb_prior *prior) {
     return sqrt(trace / m->dim);
 }
 
+static double data_sigma(const pnb_task *task, const ppm_options *o) {
+    return fmax(task->sigma_y, o->sigma_floor);
+}
+
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
     ppm_options *o = opts;
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
@@ -134,18 +139,14 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
                    {"finish", 0},        {"exchange", 8}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
-        return;
-    }
-    if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
+    } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
     }
-    double sigma = fmax(task->sigma_y, o->sigma_floor);
-    if (o->rho_end == 0) o->rho_end = fmax(0.2 * sigma, 1e-3);
-}
-
-static double data_sigma(const pnb_task *task, const ppm_options *o) {
-    return fmax(task->sigma_y, o->sigma_floor);
+    if (o->rho_end == 0) o->rho_end = fmax(0.2 * data_sigma(task, o), 1e-3);
+    /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of it). */
+    if (o->finish_rho_start == 0)
+        o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), o->rho_start);
 }
 
 /* rho at the fraction f of the way from one level to another, evenly in the schedule's index. */
@@ -157,7 +158,7 @@ static double rho_between(const pnb_schedule *s, double from, double to, double 
 
 static void fill_rows(pnb_solver *s, const ppm_options *o) {
     const pnb_schedule *schedule = pnb_prior_schedule(s->task.prior);
-    double sigma = data_sigma(&s->task, o), end = o->rho_end > 0 ? o->rho_end : 0.2 * sigma;
+    double sigma = data_sigma(&s->task, o), end = o->rho_end;
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         double f = o->anneal > 0 ? fmin(1, (double)i / o->steps / o->anneal) : 1;
