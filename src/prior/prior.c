@@ -79,7 +79,7 @@ static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, const p
     if (*reader || pnb_safetensors_find(file, "inp.weight")) return PNB_OK;
     const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
     return pnb_fail(err, PNB_ERROR_MODEL,
-                    "it is no network known here (U-Nets of guided-diffusion, EDM and diffusers, or an MLP): %zu "
+                    "it is no network known here (U-Nets of guided-diffusion and EDM, or an MLP): %zu "
                     "tensors, the first is '%s'%s%s",
                     pnb_safetensors_count(file), first ? first->name : "none",
                     word ? ", its metadata says architecture " : "", word ? word : "");

@@ -1,7 +1,7 @@
 /* U-Nets, whatever code base they come from: a list of layers with the names of their tensors, and a few switches.
  *
  * One list serves all: which tensors there must be, how many parameters, which layers an adapter may take, how to build
- * the graph. A reader of each code base (adm_config.c, edm_config.c, diffusers_config.c) makes it from a checkpoint.
+ * the graph. A reader of each code base (adm_config.c, edm_config.c) makes it from a checkpoint.
  */
 #ifndef PNB_PRIOR_UNET_H
 #define PNB_PRIOR_UNET_H

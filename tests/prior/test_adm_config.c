@@ -9,22 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
+
 #include "prior/adm_config.h"
-
-typedef struct names {
-    pnb_tensor_info info[512];
-    char text[512][PNB_UNET_NAME_SIZE];
-    size_t count;
-} names;
-
-static pnb_status collect(void *user, const char *name, pnb_shape shape) {
-    names *n = user;
-    snprintf(n->text[n->count], PNB_UNET_NAME_SIZE, "%s", name);
-    n->info[n->count] = (pnb_tensor_info){.name = n->text[n->count], .rank = shape.rank};
-    for (uint32_t i = 0; i < shape.rank; i++) n->info[n->count].shape[i] = shape.d[i];
-    n->count++;
-    return PNB_OK;
-}
 
 static names *list_of(pnb_adm_config c) {
     names *n = calloc(1, sizeof *n);
