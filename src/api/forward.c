@@ -160,7 +160,13 @@ pnb_status pnb_forward_types(pnb_context *ctx, char **text) {
     size_t count;
     const pnb_operator_doc *const *docs = pnb_operator_docs(&count);
     pnb_text t = {0};
-    for (size_t i = 0; i < count; i++) add_type(&t, docs[i]->type, docs[i]->summary, &docs[i]->table);
+    for (size_t i = 0; i < count; i++) {
+        add_type(&t, docs[i]->type, docs[i]->summary, &docs[i]->table);
+        for (size_t k = 0; k < docs[i]->n_keys; k++) {
+            const pnb_operator_key *key = &docs[i]->keys[k];
+            pnb_text_add(&t, "    %s: %s. %s\n", key->name, key->optional ? "may be left out" : "must be given", key->help);
+        }
+    }
     return pnb_text_take(&ctx->error, &t, text);
 }
 

@@ -1,11 +1,12 @@
 /* gaussian_blur: each channel filtered by a Gaussian, rows then columns (deblurring; algorithms.md 4.3, 4.4; DPS's definition).
  *
- * Correlation after padding: mirrored without repeating the edge pixel, or circular. The taps are exp(-k^2 / (2 sigma^2)), cut at
- * 4 sigma (or at `size`), and sum to 1. The adjoint is a kernel of its own, exact, so the derivative is exact too.
+ * Correlation after padding: mirrored without repeating the edge pixel, circular, or zero. The taps are exp(-k^2 / (2 sigma^2)), cut
+ * at `cut` sigma (or at `size`), and sum to 1: DPS has 25 of them (sigma 3), DAVI 61 (cut 20, size 61, zero). The adjoint is a kernel of its own, exact, so the derivative is exact too.
  * There is no pseudo-inverse: the smallest singular values are far below what fp32 can invert. */
 #include "measure/gaussian_blur.h"
 #include "measure/operator_type.h"
 #include "ops/emit.h"
+#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 /* ---- the op: one axis, forward or transposed -------------------------------------------------------------------- */
 
 typedef struct blur_attr {
-    uint32_t axis, radius, circular, adjoint;
+    uint32_t axis, radius, boundary, adjoint;
 } blur_attr;
 
 static const pnb_op op_blur;
@@ -35,7 +36,7 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     const blur_attr *attr = (const blur_attr *)(const void *)node->attr;
     pnb_shape shape = pnb_lower_shape(l, node->in[0]);
     pnb_push_gaussian_blur push = {.count = pnb_emit_count(l, node->in[0]), .extent = shape.d[attr->axis], .stride = 1,
-                                   .radius = attr->radius, .circular = attr->circular, .adjoint = attr->adjoint};
+                                   .radius = attr->radius, .boundary = attr->boundary, .adjoint = attr->adjoint};
     for (uint32_t i = attr->axis + 1; i < shape.rank; i++) push.stride *= shape.d[i];
     bool texel = pnb_emit_texel(l, node->in[0]) && pnb_emit_texel(l, node->in[1]);
     pnb_dispatch d = pnb_emit_begin(l, texel ? "measure/gaussian_blur.texel" : "measure/gaussian_blur", "gaussian_blur");
@@ -53,24 +54,22 @@ static const pnb_op op_blur = {.name = "gaussian_blur", .vjp = vjp, .lower = low
 
 /* ---- the operator ----------------------------------------------------------------------------------------------- */
 
-enum { REFLECT, CIRCULAR };
-static const char *const boundaries[] = {"reflect", "circular", NULL};
-
 typedef struct options {
-    double sigma;
+    double sigma, cut;
     int32_t size, boundary;
 } options;
 
 static const pnb_option table[] = {
     {"sigma", PNB_OPTION_REAL, offsetof(options, sigma), 3, 0.05, 1000, NULL, "pixels", "standard deviation of the Gaussian"},
     {"size", PNB_OPTION_INT, offsetof(options, size), 0, 0, 4095, NULL, "pixels",
-     "taps along each axis, odd; 0: as many as reach 4 sigma, which no size exceeds"},
-    {"boundary", PNB_OPTION_CHOICE, offsetof(options, boundary), REFLECT, REFLECT, CIRCULAR, boundaries, "",
-     "what lies beyond the edge: the image mirrored (edge not repeated), or the image again"},
+     "taps along each axis, odd; 0: as many as the cut leaves, which no size exceeds"},
+    {"cut", PNB_OPTION_REAL, offsetof(options, cut), 4, 1, 40, NULL, "sigma", "where the Gaussian ends"},
+    {"boundary", PNB_OPTION_CHOICE, offsetof(options, boundary), PNB_BORDER_REFLECT, PNB_BORDER_REFLECT, PNB_BORDER_ZERO,
+     pnb_border_names, "", "what lies beyond the edge: the image mirrored (edge not repeated), the image again, or zero"},
 };
 
 static uint32_t radius_of(const options *o) {
-    uint32_t cut = (uint32_t)(4 * o->sigma + 0.5);
+    uint32_t cut = (uint32_t)(o->cut * o->sigma + 0.5);
     uint32_t half = o->size ? (uint32_t)o->size / 2 : cut;
     return half < cut ? half : cut;
 }
@@ -87,8 +86,8 @@ static float *make_taps(double sigma, uint32_t radius, uint32_t padded) {
 }
 
 /* ||A||^2 <= ||A||_1 ||A||_inf: rows sum to 1; the largest column sum of the mirrored filter of one axis is found here. */
-static double largest_column(const float *taps, int radius, int n, bool circular) {
-    if (circular) return 1;
+static double largest_column(const float *taps, int radius, int n, bool reflect) {
+    if (!reflect) return 1;
     double *column = calloc((size_t)n, sizeof *column), largest = 0;
     if (!column) return 3; /* a pixel has at most two mirror images */
     for (int i = 0; i < n; i++) {
@@ -118,15 +117,15 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
     uint32_t padded = (2 * radius + 1 + 3) / 4 * 4;
     float *taps = make_taps(o->sigma, radius, padded);
     PNB_TRY(pnb_operator_add_constant(op, "taps", pnb_shape1(padded), taps));
-    bool circular = o->boundary == CIRCULAR;
-    op->norm = sqrt(largest_column(taps, (int)radius, (int)h, circular) * largest_column(taps, (int)radius, (int)w, circular));
+    bool reflect = o->boundary == PNB_BORDER_REFLECT;
+    op->norm = sqrt(largest_column(taps, (int)radius, (int)h, reflect) * largest_column(taps, (int)radius, (int)w, reflect));
     return PNB_OK;
 }
 
 /* Along rows, then along columns; the adjoint in the opposite order. */
 static pnb_status both_axes(pnb_operator *op, pnb_graph *g, pnb_tensor x, bool adjoint, pnb_tensor *y) {
     const options *o = op->options;
-    blur_attr attr = {.axis = adjoint ? 2 : 3, .radius = radius_of(o), .circular = o->boundary == CIRCULAR, .adjoint = adjoint};
+    blur_attr attr = {.axis = adjoint ? 2 : 3, .radius = radius_of(o), .boundary = (uint32_t)o->boundary, .adjoint = adjoint};
     pnb_tensor taps, half;
     PNB_TRY(pnb_operator_bind(op, g, 0, &taps));
     PNB_TRY(filter(g, x, taps, attr, &half));

@@ -1,11 +1,10 @@
-/* mask_box and mask: pixels that were seen and pixels that were not (inpainting).
+/* mask_box, mask and mask_random: pixels that were seen and pixels that were not (inpainting).
  *
- * A = diag(M), M in {0,1}, and A = A^T = A^+: y keeps the size of x, with zeros where nothing was seen. Both types share one
+ * A = diag(M), M in {0,1}, and A = A^T = A^+: y keeps the size of x, with zeros where nothing was seen. All share one
  * graph op, which picks and does not multiply (a NaN in a hidden place stays hidden). */
-#include "base/file.h"
+#include "base/philox.h"
 #include "base/str.h"
-#include "io/image.h"
-#include "io/npy.h"
+#include "io/array.h"
 #include "measure/mask.h"
 #include "measure/operator_type.h"
 #include "ops/emit.h"
@@ -115,7 +114,8 @@ const pnb_operator_type pnb_operator_mask_box = {
 /* ---- mask: from a file ------------------------------------------------------------------------------------------ */
 
 static const pnb_operator_key file_keys[] = {
-    {"file", "path of a PNG (light: kept) or .npy (1: kept, 0: hidden) of the image's size, one plane or all channels"},
+    {"file", "path of a PNG (light: kept) or .npy (1: kept, 0: hidden) of the image's size, one plane or all channels",
+     false},
 };
 
 /* Whether the file's shape, leading ones aside, is the image's or, for [C,H,W], that of one plane. */
@@ -145,8 +145,8 @@ static pnb_status spread(pnb_operator *op, const char *path, const pnb_array *fi
 
 static pnb_status load(pnb_operator *op, const char *path, float **out) {
     pnb_array file = {0};
+    PNB_TRY(pnb_operator_read(op, path, &file));
     bool npy = pnb_ends_with(path, ".npy");
-    PNB_TRY(npy ? pnb_npy_read(op->err, path, &file) : pnb_image_read(op->err, path, 1, &file));
     for (uint64_t i = 0; npy && i < file.count; i++) {
         if (file.data[i] == 0 || file.data[i] == 1) continue;
         pnb_fail(op->err, PNB_ERROR_INPUT, "operator mask: file '%s' holds %g at element %llu, a mask holds 0 and 1 only", path,
@@ -160,14 +160,9 @@ static pnb_status load(pnb_operator *op, const char *path, float **out) {
 }
 
 static pnb_status create_file(pnb_operator *op, const cJSON *args, const char *base_dir) {
-    const cJSON *file = cJSON_GetObjectItemCaseSensitive(args, "file");
-    if (!cJSON_IsString(file)) return pnb_fail(op->err, PNB_ERROR_INPUT, "operator mask: 'file' must be a path in quotes");
-    char *path = pnb_path_join(base_dir ? base_dir : "", file->valuestring);
-    if (!path || !cJSON_AddStringToObject(op->keys, "file", path)) {
-        free(path);
-        return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator mask: no host memory");
-    }
+    char *path;
     float *mask = NULL;
+    PNB_TRY(pnb_operator_path(op, args, "file", base_dir, &path));
     pnb_status status = load(op, path, &mask);
     free(path);
     return status == PNB_OK ? use_mask(op, mask) : status;
@@ -177,6 +172,62 @@ const pnb_operator_type pnb_operator_mask = {
     .doc = {.type = "mask", .summary = "the pixels that a mask keeps (inpainting)", .keys = file_keys, .n_keys = 1},
     .linear = true,
     .create = create_file,
+    .apply = apply,
+    .adjoint = apply,
+    .pinv = apply,
+};
+
+/* ---- mask_random: a fraction of the pixels, scattered ----------------------------------------------------------- */
+
+typedef struct random_options {
+    double fraction;
+    int32_t seed;
+} random_options;
+
+static const pnb_option random_table[] = {
+    {"fraction", PNB_OPTION_REAL, offsetof(random_options, fraction), 0.7, 0, 1, NULL, "", "hidden part of the pixels"},
+    {"seed", PNB_OPTION_INT, offsetof(random_options, seed), 0, 0, 2147483647, NULL, "", "which pixels"},
+};
+
+/* Fisher-Yates with Philox: the first `hidden` entries of a shuffled list, so their number is exact. */
+static void hide(float *plane, uint32_t *order, uint32_t count, uint32_t hidden, uint64_t seed) {
+    for (uint32_t i = 0; i < count; i++) {
+        order[i] = i;
+        plane[i] = 1;
+    }
+    for (uint32_t i = 0; i < hidden; i++) {
+        uint32_t counter[4] = {i, 0, 0, 0}, key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, words[4];
+        pnb_philox(counter, key, words);
+        uint32_t j = i + (uint32_t)(((uint64_t)words[0] * (count - i)) >> 32), kept = order[j];
+        order[j] = order[i];
+        plane[kept] = 0;
+    }
+}
+
+static pnb_status create_random(pnb_operator *op, const cJSON *args, const char *base_dir) {
+    (void)args, (void)base_dir;
+    const random_options *o = op->options;
+    uint64_t count = pnb_shape_count(op->image);
+    uint32_t plane = op->image.rank == 3 ? op->image.d[1] * op->image.d[2] : op->image.d[0];
+    float *mask = malloc(count * sizeof *mask);
+    uint32_t *order = malloc(plane * sizeof *order);
+    if (!mask || !order) {
+        free(mask);
+        free(order);
+        return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator mask_random: no host memory");
+    }
+    hide(mask, order, plane, (uint32_t)(o->fraction * plane + 0.5), (uint64_t)o->seed);
+    for (uint64_t i = plane; i < count; i++) mask[i] = mask[i - plane];
+    free(order);
+    return use_mask(op, mask);
+}
+
+const pnb_operator_type pnb_operator_mask_random = {
+    .doc = {.type = "mask_random",
+            .summary = "all but a random part of the pixels, the same in every channel (inpainting)",
+            .table = {random_table, sizeof random_table / sizeof random_table[0], sizeof(random_options)}},
+    .linear = true,
+    .create = create_random,
     .apply = apply,
     .adjoint = apply,
     .pinv = apply,

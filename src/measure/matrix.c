@@ -1,5 +1,4 @@
 /* matrix: y = F x with a dense F of [m, D], D the elements of the image; for toys and small problems. */
-#include "base/file.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "measure/operator_type.h"
@@ -17,7 +16,7 @@ enum { MAX_SVD_SIDE = 256 };
 /* Entries are floats, so smaller singular values are rounding. */
 static const double RCOND = 1e-6;
 
-static const pnb_operator_key keys[] = {{"matrix", "rows of numbers [[..], ..], or the path of an .npy of shape [m, D]"}};
+static const pnb_operator_key keys[] = {{"matrix", "rows of numbers [[..], ..], or the path of an .npy of shape [m, D]", false}};
 
 /* ---- where the numbers come from -------------------------------------------------------------------------------- */
 
@@ -64,13 +63,9 @@ static pnb_status from_file(pnb_operator *op, const char *path, uint32_t *rows, 
 static pnb_status read_matrix(pnb_operator *op, const cJSON *args, const char *base_dir, uint32_t *rows, float **values) {
     const cJSON *matrix = cJSON_GetObjectItemCaseSensitive(args, "matrix");
     if (cJSON_IsString(matrix)) {
-        char *path = pnb_path_join(base_dir ? base_dir : "", matrix->valuestring);
-        pnb_status status = PNB_ERROR_OUT_OF_MEMORY;
-        if (path && cJSON_AddStringToObject(op->keys, "matrix", path)) {
-            status = from_file(op, path, rows, values);
-        } else {
-            pnb_fail(op->err, status, "operator matrix: no host memory");
-        }
+        char *path;
+        PNB_TRY(pnb_operator_path(op, args, "matrix", base_dir, &path));
+        pnb_status status = from_file(op, path, rows, values);
         free(path);
         return status;
     }

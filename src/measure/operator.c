@@ -1,7 +1,11 @@
 /* The registry of forward operators, and what all of them share: arguments from JSON, shapes, constants, life. */
+#include "base/file.h"
 #include "base/hash.h"
+#include "base/str.h"
 #include "graph/op.h"
+#include "io/image.h"
 #include "io/json.h"
+#include "io/npy.h"
 #include "measure/operator_type.h"
 
 #include <cjson/cJSON.h>
@@ -10,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const pnb_operator_type *const types[] = {
-    &pnb_operator_identity,     &pnb_operator_mask_box,      &pnb_operator_mask,
-    &pnb_operator_average_pool, &pnb_operator_gaussian_blur, &pnb_operator_matrix,
-};
-static const pnb_operator_doc *const docs[] = {
-    &pnb_operator_identity.doc,     &pnb_operator_mask_box.doc,      &pnb_operator_mask.doc,
-    &pnb_operator_average_pool.doc, &pnb_operator_gaussian_blur.doc, &pnb_operator_matrix.doc,
-};
+/* Every operator, once. */
+#define OPERATORS(X)                                                                                                   \
+    X(identity)                                                                                                        \
+    X(mask_box) X(mask) X(mask_random) X(average_pool) X(bicubic) X(gaussian_blur) X(motion_blur) X(psf) X(matrix)         \
+    X(compose)
+#define TYPE(name) &pnb_operator_##name,
+#define DOC(name) &pnb_operator_##name.doc,
+static const pnb_operator_type *const types[] = {OPERATORS(TYPE)};
+static const pnb_operator_doc *const docs[] = {OPERATORS(DOC)};
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
 const pnb_operator_doc *const *pnb_operator_docs(size_t *count) {
@@ -27,7 +32,7 @@ const pnb_operator_doc *const *pnb_operator_docs(size_t *count) {
 
 static pnb_status find_type(pnb_error *err, const char *name, const pnb_operator_type **out) {
     const char *words[TYPE_COUNT + 1] = {NULL};
-    char known[256] = "";
+    char known[512] = "";
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         if (strcmp(types[i]->doc.type, name) == 0) {
             *out = types[i];
@@ -59,7 +64,7 @@ static pnb_status check_names(const pnb_operator *op, const cJSON *args) {
     pnb_json json = pnb_json_root(op->err, name, args);
     PNB_TRY(pnb_json_known_keys(&json, known));
     for (size_t i = 0; i < doc->n_keys; i++) {
-        if (cJSON_GetObjectItemCaseSensitive(args, doc->keys[i].name)) continue;
+        if (doc->keys[i].optional || cJSON_GetObjectItemCaseSensitive(args, doc->keys[i].name)) continue;
         return pnb_fail(op->err, PNB_ERROR_INPUT, "%s: '%s' is missing: %s", name, doc->keys[i].name, doc->keys[i].help);
     }
     return PNB_OK;
@@ -135,6 +140,7 @@ pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *ar
     op->err = err;
     op->image = op->measurement = image;
     op->norm = 1;
+    op->linear = found->linear;
     op->has_pinv = found->pinv != NULL;
     pnb_status status;
     PNB_TRY_GOTO(read_args(op, args));
@@ -150,6 +156,8 @@ fail:
 void pnb_operator_destroy(pnb_operator **handle, pnb_gpu *gpu) {
     if (!handle || !*handle) return;
     pnb_operator *op = *handle;
+    for (uint32_t i = 0; i < op->n_parts; i++) pnb_operator_destroy(&op->parts[i], gpu);
+    free(op->parts);
     if (op->store) pnb_store_destroy(&op->store, gpu);
     for (uint32_t i = 0; i < op->n_constants; i++) free(op->constants[i].values);
     cJSON_Delete(op->keys);
@@ -167,6 +175,7 @@ pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_sha
 }
 
 pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu) {
+    for (uint32_t i = 0; i < op->n_parts; i++) PNB_TRY(pnb_operator_commit(op->parts[i], gpu));
     if (!op->store) return PNB_OK;
     PNB_TRY(pnb_store_commit(op->store, gpu));
     for (uint32_t i = 0; i < op->n_constants; i++) {
@@ -180,6 +189,10 @@ uint64_t pnb_operator_hash(const pnb_operator *op) {
     uint64_t hash = pnb_hash(PNB_HASH_START, op->type->doc.type, strlen(op->type->doc.type));
     for (uint32_t i = 0; i < op->n_constants; i++)
         hash = pnb_hash_floats(hash, op->constants[i].values, pnb_shape_count(pnb_storage_shape(op->constants[i].storage)));
+    for (uint32_t i = 0; i < op->n_parts; i++) {
+        uint64_t part = pnb_operator_hash(op->parts[i]);
+        hash = pnb_hash(hash, &part, sizeof part);
+    }
     return hash;
 }
 
@@ -194,6 +207,23 @@ pnb_status pnb_operator_need_image(const pnb_operator *op) {
                     op->type->doc.type, pnb_shape_text(op->image, text));
 }
 
+pnb_status pnb_operator_path(pnb_operator *op, const cJSON *args, const char *key, const char *base_dir, char **path) {
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(args, key);
+    *path = NULL;
+    if (!value) return PNB_OK;
+    const char *type = op->type->doc.type;
+    if (!cJSON_IsString(value)) return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: '%s' must be a path in quotes", type, key);
+    *path = pnb_path_join(base_dir ? base_dir : "", value->valuestring);
+    if (*path && cJSON_AddStringToObject(op->keys, key, *path)) return PNB_OK;
+    free(*path);
+    *path = NULL;
+    return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator %s: no host memory", type);
+}
+
+pnb_status pnb_operator_read(pnb_operator *op, const char *path, pnb_array *out) {
+    return pnb_ends_with(path, ".npy") ? pnb_npy_read(op->err, path, out) : pnb_image_read(op->err, path, 1, out);
+}
+
 /* ---- what is known ---------------------------------------------------------------------------------------------- */
 
 const char *pnb_operator_name(const pnb_operator *op) {
@@ -206,7 +236,7 @@ pnb_shape pnb_operator_measurement_shape(const pnb_operator *op) {
     return op->measurement;
 }
 bool pnb_operator_linear(const pnb_operator *op) {
-    return op->type->linear;
+    return op->linear;
 }
 bool pnb_operator_has_pinv(const pnb_operator *op) {
     return op->has_pinv;
@@ -242,7 +272,7 @@ pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_
 
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
     PNB_TRY(check(op, g, "measurement", y, op->measurement));
-    if (!op->type->adjoint) {
+    if (!op->linear || !op->type->adjoint) {
         return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "operator %s has no adjoint: it is not linear", op->type->doc.type);
     }
     return op->type->adjoint(op, g, y, x);
@@ -259,6 +289,11 @@ pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_t
 
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
     if (op->has_pinv) return pnb_operator_pinv(op, g, y, x);
+    for (uint32_t i = op->n_parts; i-- > 0;) {
+        PNB_TRY(pnb_operator_initial(op->parts[i], g, y, x));
+        y = *x;
+    }
+    if (op->n_parts) return PNB_OK;
     if (op->image.rank > 1 && pnb_shape_equal(op->image, op->measurement)) { /* a blurred picture is a picture */
         *x = y;
         return PNB_OK;

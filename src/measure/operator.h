@@ -12,7 +12,7 @@
 typedef struct pnb_operator pnb_operator;
 struct cJSON; /* arguments come as the JSON object of the problem */
 
-/* type: "identity", "mask_box", "mask", "average_pool", "gaussian_blur", "matrix" ... args: the JSON object of the problem (key
+/* type: one of pnb_operator_docs: "identity", "mask_box", "mask", "average_pool", "gaussian_blur" ... args: the JSON object of the problem (key
  * "type" ignored) or NULL; image: [C,H,W] or [D], without the batch; base_dir: folder for relative paths in args.
  * Unknown type or argument, impossible size: PNB_ERROR_INPUT. */
 pnb_status pnb_operator_create(pnb_error *err, const char *type, const struct cJSON *args, pnb_shape image,
@@ -38,12 +38,13 @@ struct cJSON *pnb_operator_args(const pnb_operator *op);
 pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
-/* Where particles start: the pseudo-inverse where there is one, else y itself if it is an image of the same shape, else A^T y. */
+/* Where particles start: the pseudo-inverse where there is one, the parts' starts of a composition, else y itself if it is an image of the same shape, else A^T y. */
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 
-/* An argument that is no number or word: a path or an array. All are required. */
+/* An argument that is no number or word: a path, an array, a list. */
 typedef struct pnb_operator_key {
     const char *name, *help;
+    bool optional; /* else it must be given */
 } pnb_operator_key;
 
 /* All operator types, for help and docs. */

@@ -2,9 +2,10 @@
 #ifndef PNB_MEASURE_OPERATOR_TYPE_H
 #define PNB_MEASURE_OPERATOR_TYPE_H
 
+#include "io/array.h"
 #include "measure/operator.h"
 
-enum { PNB_OPERATOR_MAX_CONSTANTS = 3 };
+enum { PNB_OPERATOR_MAX_CONSTANTS = 8 };
 
 typedef struct pnb_operator_type {
     pnb_operator_doc doc;
@@ -23,6 +24,7 @@ struct pnb_operator {
     pnb_shape image, measurement;
     void *options;            /* the struct of type->doc.table */
     struct cJSON *keys;       /* resolved values of type->doc.keys, for run.json; an object */
+    bool linear;              /* as the type says, unless create withdraws it */
     bool has_pinv;            /* as type->pinv says, unless create withdraws it */
     double norm;              /* upper bound of the spectral norm */
     const float *measured;    /* NULL: everything; else one of the constants' values */
@@ -33,10 +35,13 @@ struct pnb_operator {
         float *values;        /* owned */
     } constants[PNB_OPERATOR_MAX_CONSTANTS];
     uint32_t n_constants;
+    pnb_operator **parts;     /* owned; of a composition: in the order of application */
+    uint32_t n_parts;
 };
 
 extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
-    pnb_operator_gaussian_blur, pnb_operator_matrix;
+    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
+    pnb_operator_motion_blur, pnb_operator_psf;
 
 /* A frozen tensor of the operator, uploaded by pnb_operator_commit. Takes values (malloc'd), also on failure. */
 pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values);
@@ -44,5 +49,9 @@ pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_sha
 pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out);
 /* Fails unless images are [C,H,W]. */
 pnb_status pnb_operator_need_image(const pnb_operator *op);
+/* The path under `key` (relative ones from base_dir), noted for run.json; for the caller to free. NULL where it is not given. */
+pnb_status pnb_operator_path(pnb_operator *op, const struct cJSON *args, const char *key, const char *base_dir, char **path);
+/* Numbers from an .npy as they are, or from a picture as grey values in [0,1] ([1,H,W]); for pnb_array_free. */
+pnb_status pnb_operator_read(pnb_operator *op, const char *path, pnb_array *out);
 
 #endif

@@ -8,6 +8,7 @@
 #define PNB_OPS_OPS_H
 
 #include "graph/graph.h"
+#include "lib/border.h"
 
 /* ---- conv2d.c: y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] x[n,c, i*stride+u-pad, j*stride+v-pad]; weights [O,C,kh,kw] */
 pnb_status pnb_conv2d(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, uint32_t stride, uint32_t pad, pnb_tensor *y);
@@ -54,6 +55,12 @@ pnb_status pnb_concat(pnb_graph *g, uint32_t dim, const pnb_tensor *x, uint32_t 
 pnb_status pnb_slice(pnb_graph *g, pnb_tensor x, uint32_t dim, uint32_t begin, uint32_t count, pnb_tensor *y); /* always a copy */
 pnb_status pnb_embed(pnb_graph *g, pnb_tensor x, uint32_t dim, uint32_t begin, uint32_t size, pnb_tensor *y);  /* adjoint of slice: zeros around x */
 pnb_status pnb_add_rows(pnb_graph *g, pnb_tensor a, pnb_tensor b, uint32_t begin, float scale, pnb_tensor *y); /* a, with scale*b added to rows [begin,...) of dim 0; in place on a, and in one go where the op that made b can (add_to) */
+/* ---- pad.c: x [N,C,H,W] with `before` rows and columns in front and `after` behind, from what a border says (PNB_BORDER_*: mirrored
+ * without repeating the edge, the image again, zeros; lib/border.h); at most H - 1 or W - 1 of them. pnb_fold is its adjoint: it takes
+ * off such margins and adds what lies there to where it came from. Indices: 0 rows, 1 columns. */
+extern const char *const pnb_border_names[]; /* for tables of options; NULL at its end */
+pnb_status pnb_pad(pnb_graph *g, pnb_tensor x, uint32_t border, const uint32_t before[2], const uint32_t after[2], pnb_tensor *y);
+pnb_status pnb_fold(pnb_graph *g, pnb_tensor y, uint32_t border, const uint32_t before[2], const uint32_t after[2], pnb_tensor *x);
 /* ---- copy.c */
 pnb_status pnb_copy(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_assign(pnb_graph *g, pnb_tensor storage, pnb_tensor value); /* writes value into a VARIABLE storage (or aligned view); no derivative */

@@ -113,9 +113,27 @@ static int teardown(void **state) {
     return test_device_teardown(state) || remove_folder(state);
 }
 
+static void test_random(void **state) {
+    pnb_operator *op = rig_make(state, "mask_random", "{\"fraction\": 0.7, \"seed\": 5}", pnb_shape3(3, 21, 20));
+    assert_int_equal(pnb_operator_measured_count(op), 3 * (420 - 294));
+    const float *m = pnb_operator_measured(op);
+    for (int i = 420; i < 3 * 420; i++) assert_true(m[i] == m[i - 420]);
+    rig_check(state, op, reference);
+    pnb_operator *other = rig_make(state, "mask_random", "{\"fraction\": 0.7, \"seed\": 6}", pnb_shape3(3, 21, 20));
+    assert_memory_not_equal(m, pnb_operator_measured(other), 420 * sizeof *m);
+    pnb_operator_destroy(&other, test_gpu(state));
+    pnb_operator_destroy(&op, test_gpu(state));
+    op = rig_make(state, "mask_random", NULL, pnb_shape1(10)); /* vectors too */
+    assert_int_equal(pnb_operator_measured_count(op), 3);
+    pnb_operator_destroy(&op, test_gpu(state));
+    rig_refuse("mask_random", "{\"fraction\": 1}", pnb_shape3(1, 4, 4), "the mask hides every pixel");
+    rig_refuse("mask_random", "{\"fraction\": 1.5}", pnb_shape3(1, 4, 4), "expected a number from 0 to 1, found 1.5");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_box), cmocka_unit_test(test_hidden_nan_stays_hidden),
                                        cmocka_unit_test(test_npy_file), cmocka_unit_test(test_png_file),
+                                       cmocka_unit_test(test_random),
                                        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -4,7 +4,7 @@
 static void test_types(void **state) {
     size_t count;
     const pnb_operator_doc *const *docs = pnb_operator_docs(&count);
-    assert_int_equal(count, 6);
+    assert_true(count >= 11);
     for (size_t i = 0; i < count; i++) {
         assert_true(strlen(docs[i]->type) > 2 && strlen(docs[i]->summary) > 5);
         for (size_t k = 0; k < docs[i]->table.count; k++) assert_true(strlen(docs[i]->table.options[k].help) > 5);
@@ -18,7 +18,7 @@ static void test_refused(void **state) {
     pnb_shape image = pnb_shape3(1, 28, 28);
     rig_refuse("mask_bax", NULL, image, "there is no type 'mask_bax'; did you mean 'mask_box'?");
     rig_refuse("fourier", NULL, image,
-               "there is no type 'fourier' (there are identity, mask_box, mask, average_pool, gaussian_blur, matrix)");
+               "there is no type 'fourier' (there are identity, mask_box, mask, mask_random, average_pool, bicubic, ");
     rig_refuse("identity", "{\"sigma\": 3}", image, "operator identity: unknown key 'sigma'");
     rig_refuse("gaussian_blur", "{\"factor\": 3}", image, "unknown key 'factor'");
     rig_refuse("identity", "[]", image, "expected an object {...}");
