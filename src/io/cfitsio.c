@@ -1,0 +1,66 @@
+/* Files of cfitsio in memory, and its errors as sentences. */
+#include "io/cfitsio.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+pnb_status pnb_fits_absent(pnb_error *err, const char *what) {
+    return pnb_fail(err, PNB_ERROR_INPUT, "%s: this build of Penumbra has no FITS support; build it with cfitsio, or use CSV or NPY", what);
+}
+
+#ifdef PNB_CFITSIO
+
+pnb_status pnb_fits_fail(pnb_error *err, const pnb_fits_file *f, const char *what) {
+    char text[FLEN_STATUS];
+    fits_get_errstatus(f->status, text);
+    fits_clear_errmsg();
+    pnb_status status = f->status == MEMORY_ALLOCATION ? PNB_ERROR_OUT_OF_MEMORY : PNB_ERROR_INPUT;
+    return pnb_fail(err, status, "%s: %s (cfitsio %d)", what, text, f->status);
+}
+
+pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fits_file *out) {
+    enum { BLOCK = 2880 };
+    *out = (pnb_fits_file){.bytes = malloc(size), .size = size}; /* a copy: cfitsio takes no const */
+    if (size < BLOCK) {
+        free(out->bytes);
+        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
+    }
+    if (!out->bytes) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "FITS: no memory for %zu bytes", size);
+    memcpy(out->bytes, bytes, size);
+    if (fits_open_memfile(&out->fits, "memory", READONLY, &out->bytes, &out->size, 0, NULL, &out->status) == 0) return PNB_OK;
+    out->fits = NULL;
+    pnb_status status = pnb_fits_fail(err, out, "FITS header");
+    pnb_fits_close(out);
+    return status;
+}
+
+pnb_status pnb_fits_create(pnb_error *err, pnb_fits_file *out) {
+    enum { START = 28800 };
+    *out = (pnb_fits_file){.bytes = malloc(START), .size = START};
+    if (!out->bytes) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "FITS: no memory");
+    if (fits_create_memfile(&out->fits, &out->bytes, &out->size, START, realloc, &out->status) == 0) return PNB_OK;
+    out->fits = NULL;
+    pnb_status status = pnb_fits_fail(err, out, "FITS");
+    pnb_fits_close(out);
+    return status;
+}
+
+pnb_status pnb_fits_finish(pnb_error *err, pnb_fits_file *f, const char *path) {
+    LONGLONG end = 0;
+    fits_flush_file(f->fits, &f->status);
+    fits_get_hduaddrll(f->fits, NULL, NULL, &end, &f->status);
+    pnb_status status = f->status ? pnb_fits_fail(err, f, path) : pnb_file_write(err, path, f->bytes, (size_t)end);
+    pnb_fits_close(f);
+    return status;
+}
+
+void pnb_fits_close(pnb_fits_file *f) {
+    int status = 0;
+    if (f->fits) fits_close_file(f->fits, &status);
+    free(f->bytes);
+    *f = (pnb_fits_file){0};
+}
+
+#endif
