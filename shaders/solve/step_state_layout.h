@@ -9,7 +9,7 @@
 #define PNB_STATE_AUX_LR 8    /* auxiliary network: the same three */
 #define PNB_STATE_POWERS 12   /* beta1^n, beta2^n of the particles, then of the auxiliary network */
 #define PNB_STATE_ROW 16      /* the row of this step */
-#define PNB_ROW_SIZE 16
+#define PNB_ROW_SIZE 24
 #define PNB_STATE_SIZE 64     /* 256 bytes */
 
 /* Columns of a row. Samplers use the later ones for coefficients of their own. */
@@ -17,7 +17,8 @@
 #define PNB_ROW_AUX_LR 1
 #define PNB_ROW_LAMBDA_FINE 2   /* log-SNR of the lower end of the window of noise levels (little noise: the larger number) */
 #define PNB_ROW_LAMBDA_COARSE 3 /* and of its upper end */
-#define PNB_ROW_FREE 4
+#define PNB_ROW_STEP 4          /* the row's own number, as a float: an index for pnb_lookup */
+#define PNB_ROW_FREE 5
 
 /* What one advance does. */
 #define PNB_ADVANCE_STEP 1u     /* load the row of the current step, then count the step */

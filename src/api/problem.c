@@ -246,7 +246,11 @@ pnb_status pnb_problem_options(pnb_problem *p, pnb_gpu *gpu, void **out) {
     memcpy(*out, p->options, bytes);
     pnb_task task = task_of(p, gpu);
     if (p->method->resolve) p->method->resolve(&task, p->given, *out);
-    return PNB_OK;
+    pnb_status status = p->method->check ? p->method->check(&p->ctx->error, &task, *out) : PNB_OK;
+    if (status == PNB_OK) return PNB_OK;
+    free(*out);
+    *out = NULL;
+    return status;
 }
 
 static bool add_method(cJSON *object, const pnb_problem *p, const void *options) {

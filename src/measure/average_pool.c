@@ -27,6 +27,7 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
     }
     op->measurement = pnb_shape3(op->image.d[0], h / f, w / f);
     op->norm = 1.0 / f;
+    op->singular = 1 / (float)f;
     return PNB_OK;
 }
 

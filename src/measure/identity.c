@@ -2,7 +2,8 @@
 #include "measure/operator_type.h"
 
 static pnb_status create(pnb_operator *op, const struct cJSON *args, const char *base_dir) {
-    (void)op, (void)args, (void)base_dir;
+    (void)args, (void)base_dir;
+    op->singular = 1;
     return PNB_OK;
 }
 

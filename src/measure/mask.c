@@ -55,6 +55,7 @@ static pnb_status use_mask(pnb_operator *op, float *mask) {
     PNB_TRY(pnb_operator_add_constant(op, "mask", op->image, mask));
     uint64_t count = pnb_shape_count(op->image);
     op->measured = mask;
+    op->singular = 1;
     for (uint64_t i = 0; i < count; i++) op->measured_count += mask[i] != 0;
     if (op->measured_count) return PNB_OK;
     return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: the mask hides every pixel, nothing is measured", op->type->doc.type);

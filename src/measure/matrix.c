@@ -98,24 +98,39 @@ static double norm_bound(uint32_t rows, uint32_t cols, const float *a) {
     return fmin(sqrt(square), sqrt(row_max * column_max));
 }
 
-static pnb_status invert(pnb_operator *op, uint32_t rows, uint32_t cols, const float *a, float **out) {
-    size_t count = (size_t)rows * cols;
-    double *wide = malloc(2 * count * sizeof *wide);
+static pnb_status add_floats(pnb_operator *op, const char *name, pnb_shape shape, const double *from) {
+    size_t count = pnb_shape_count(shape);
+    float *values = malloc(count * sizeof *values); /* NULL: add_constant says so */
+    for (size_t i = 0; values && i < count; i++) values[i] = (float)from[i];
+    return pnb_operator_add_constant(op, name, shape, values);
+}
+
+enum { MATRIX, INVERSE, LEFT, RIGHT, SINGULAR };
+
+/* The pseudo-inverse and the singular value decomposition, as constants. */
+static pnb_status decompose(pnb_operator *op, uint32_t rows, uint32_t cols, const float *a) {
+    size_t n = rows < cols ? rows : cols, count = (size_t)rows * cols;
+    double *wide = malloc((2 * count + n * (rows + cols + (size_t)1)) * sizeof *wide);
     if (!wide) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator matrix: no host memory");
+    double *inverse = wide + count, *left = inverse + count, *right = left + n * rows, *s = right + n * cols, largest;
     for (size_t i = 0; i < count; i++) wide[i] = a[i];
-    double largest = 0;
-    pnb_status status = pnb_pseudo_inverse(op->err, rows, cols, wide, RCOND, wide + count, &largest);
-    float *inverse = status == PNB_OK ? malloc(count * sizeof *inverse) : NULL;
-    for (size_t i = 0; inverse && i < count; i++) inverse[i] = (float)wide[count + i];
-    free(wide);
+    pnb_svd(rows, cols, wide, left, s, right);
+    pnb_svd_inverse(rows, cols, left, s, right, RCOND, inverse, &largest);
     op->norm = largest * (1 + 1e-12);
-    *out = inverse; /* NULL: add_constant says so */
-    return status;
+    pnb_status status = add_floats(op, "inverse", pnb_shape2(cols, rows), inverse);
+    if (status == PNB_OK) status = add_floats(op, "left", pnb_shape2((uint32_t)n, rows), left);
+    if (status == PNB_OK) status = add_floats(op, "right", pnb_shape2((uint32_t)n, cols), right);
+    if (status == PNB_OK) status = add_floats(op, "singular", pnb_shape1((uint32_t)n), s);
+    free(wide);
+    if (status != PNB_OK) return status;
+    op->spectrum = op->constants[SINGULAR].values;
+    op->spectrum_count = (uint32_t)n;
+    return PNB_OK;
 }
 
 static pnb_status create(pnb_operator *op, const cJSON *args, const char *base_dir) {
     uint32_t rows = 0, cols = (uint32_t)pnb_shape_count(op->image);
-    float *values = NULL, *inverse = NULL;
+    float *values = NULL;
     pnb_status status = read_matrix(op, args, base_dir, &rows, &values);
     for (size_t i = 0; status == PNB_OK && i < (size_t)rows * cols; i++) {
         if (isfinite(values[i])) continue;
@@ -130,9 +145,7 @@ static pnb_status create(pnb_operator *op, const cJSON *args, const char *base_d
     op->norm = norm_bound(rows, cols, values);
     PNB_TRY(pnb_operator_add_constant(op, "matrix", pnb_shape2(rows, cols), values));
     op->has_pinv = (rows < cols ? rows : cols) <= MAX_SVD_SIDE;
-    if (!op->has_pinv) return PNB_OK;
-    PNB_TRY(invert(op, rows, cols, values, &inverse));
-    return pnb_operator_add_constant(op, "inverse", pnb_shape2(cols, rows), inverse);
+    return op->has_pinv ? decompose(op, rows, cols, values) : PNB_OK;
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------ */
@@ -146,27 +159,50 @@ static pnb_status to_image(pnb_operator *op, pnb_graph *g, pnb_tensor flat, pnb_
     return pnb_graph_reshape(g, flat, pnb_shape4(pnb_graph_shape(g, flat).d[0], i.d[0], i.d[1], i.d[2]), x);
 }
 
+static pnb_status product(pnb_operator *op, pnb_graph *g, uint32_t constant, pnb_tensor x, pnb_tensor *y) {
+    pnb_tensor m;
+    PNB_TRY(pnb_operator_bind(op, g, constant, &m));
+    return pnb_linear(g, x, m, PNB_NONE, y);
+}
+
+static pnb_status transposed(pnb_operator *op, pnb_graph *g, uint32_t constant, pnb_tensor y, pnb_tensor *x) {
+    pnb_tensor m, flat;
+    PNB_TRY(pnb_operator_bind(op, g, constant, &m));
+    PNB_TRY(pnb_matmul(g, y, m, false, false, 1, &flat));
+    return to_image(op, g, flat, x);
+}
+
+static pnb_status flatten(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *flat) {
+    *flat = x;
+    if (op->image.rank == 1) return PNB_OK;
+    return pnb_graph_reshape(g, x, pnb_shape2(pnb_graph_shape(g, x).d[0], (uint32_t)pnb_shape_count(op->image)), flat);
+}
+
 static pnb_status apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
-    pnb_tensor f;
-    PNB_TRY(pnb_operator_bind(op, g, 0, &f));
-    if (op->image.rank == 3) {
-        PNB_TRY(pnb_graph_reshape(g, x, pnb_shape2(pnb_graph_shape(g, x).d[0], (uint32_t)pnb_shape_count(op->image)), &x));
-    }
-    return pnb_linear(g, x, f, PNB_NONE, y);
+    PNB_TRY(flatten(op, g, x, &x));
+    return product(op, g, MATRIX, x, y);
 }
 
 static pnb_status adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
-    pnb_tensor f, flat;
-    PNB_TRY(pnb_operator_bind(op, g, 0, &f));
-    PNB_TRY(pnb_matmul(g, y, f, false, false, 1, &flat));
-    return to_image(op, g, flat, x);
+    return transposed(op, g, MATRIX, y, x);
 }
 
 static pnb_status pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
-    pnb_tensor inverse, flat;
-    PNB_TRY(pnb_operator_bind(op, g, 1, &inverse));
-    PNB_TRY(pnb_linear(g, y, inverse, PNB_NONE, &flat));
-    return to_image(op, g, flat, x);
+    PNB_TRY(product(op, g, INVERSE, y, x));
+    return to_image(op, g, *x, x);
+}
+
+static pnb_status to_right(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *c) {
+    PNB_TRY(flatten(op, g, x, &x));
+    return product(op, g, RIGHT, x, c);
+}
+
+static pnb_status to_left(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *c) {
+    return product(op, g, LEFT, y, c);
+}
+
+static pnb_status from_right(pnb_operator *op, pnb_graph *g, pnb_tensor c, pnb_tensor *x) {
+    return transposed(op, g, RIGHT, c, x);
 }
 
 const pnb_operator_type pnb_operator_matrix = {
@@ -176,4 +212,7 @@ const pnb_operator_type pnb_operator_matrix = {
     .apply = apply,
     .adjoint = adjoint,
     .pinv = pinv,
+    .to_right = to_right,
+    .to_left = to_left,
+    .from_right = from_right,
 };

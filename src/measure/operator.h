@@ -41,6 +41,16 @@ pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_t
 /* Where particles start: the pseudo-inverse where there is one, the parts' starts of a composition, else y itself if it is an image of the same shape, else A^T y. */
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 
+/* ---- spectrum.c: A = U S V^T, where U and V are cheap: masks, pools, small matrices. The methods that work coefficient by coefficient need it. */
+
+/* The singular values: `count` of them, or count 1 where all that is measured have the same; 0 entries belong to nothing.
+ * NULL: not known. Borrowed. */
+const float *pnb_operator_spectrum(const pnb_operator *op, uint32_t *count);
+/* V^T x, U^T y and V c, for x [N, image...], y [N, measurement...] and c as the first two give it. */
+pnb_status pnb_operator_to_right(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *c);
+pnb_status pnb_operator_to_left(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *c);
+pnb_status pnb_operator_from_right(pnb_operator *op, pnb_graph *g, pnb_tensor c, pnb_tensor *x);
+
 /* An argument that is no number or word: a path, an array, a list. */
 typedef struct pnb_operator_key {
     const char *name, *help;

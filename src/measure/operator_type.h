@@ -16,6 +16,10 @@ typedef struct pnb_operator_type {
     pnb_status (*apply)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
     pnb_status (*adjoint)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
     pnb_status (*pinv)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+    /* V^T x, U^T y, V c (pnb_operator_spectrum); NULL: either all singular values are equal, or they are not known. */
+    pnb_status (*to_right)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *c);
+    pnb_status (*to_left)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *c);
+    pnb_status (*from_right)(pnb_operator *op, pnb_graph *g, pnb_tensor c, pnb_tensor *x);
 } pnb_operator_type;
 
 struct pnb_operator {
@@ -27,6 +31,9 @@ struct pnb_operator {
     bool linear;              /* as the type says, unless create withdraws it */
     bool has_pinv;            /* as type->pinv says, unless create withdraws it */
     double norm;              /* upper bound of the spectral norm */
+    float singular;           /* A A^T is its square times the identity, where measured; 0: A A^T is no such thing */
+    const float *spectrum;    /* one of the constants' values, with the type's to_right and so on; NULL: unknown, or singular says it */
+    uint32_t spectrum_count;
     const float *measured;    /* NULL: everything; else one of the constants' values */
     uint64_t measured_count;
     pnb_store *store;         /* NULL without constants */

@@ -45,38 +45,45 @@ static void orthogonalise(uint32_t n, uint32_t m, double *w, double *r) {
     }
 }
 
-pnb_status pnb_pseudo_inverse(pnb_error *err, uint32_t rows, uint32_t cols, const double *a, double rcond, double *inverse,
-                              double *largest) {
+void pnb_svd(uint32_t rows, uint32_t cols, const double *a, double *left, double *s, double *right) {
     bool tall = rows > cols;
     uint32_t n = tall ? cols : rows, m = tall ? rows : cols;
-    double *w = malloc((size_t)n * m * sizeof *w), *r = malloc((size_t)n * n * sizeof *r), *s = malloc(n * sizeof *s);
-    if (!w || !r || !s) {
-        free(w);
-        free(r);
-        free(s);
-        return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "pseudo-inverse: no host memory for a %u x %u matrix", rows, cols);
-    }
+    double *w = tall ? left : right, *r = tall ? right : left;
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j < m; j++) w[(size_t)i * m + j] = tall ? a[(size_t)j * cols + i] : a[(size_t)i * cols + j];
     }
     orthogonalise(n, m, w, r);
-    double top = 0;
     for (uint32_t k = 0; k < n; k++) {
-        s[k] = dot(w + (size_t)k * m, w + (size_t)k * m, m); /* the singular value, squared */
-        top = fmax(top, s[k]);
+        double *row = w + (size_t)k * m;
+        s[k] = sqrt(dot(row, row, m));
+        for (uint32_t j = 0; s[k] > 0 && j < m; j++) row[j] /= s[k];
     }
-    /* A^+ = sum_k v_k s_k^-1 r_k = sum_k (row k of w) (row k of r) / s_k^2, transposed back where A is tall */
-    for (size_t i = 0; i < (size_t)n * m; i++) inverse[i] = 0;
+}
+
+void pnb_svd_inverse(uint32_t rows, uint32_t cols, const double *left, double *s, const double *right, double rcond,
+                     double *inverse, double *largest) {
+    uint32_t n = rows > cols ? cols : rows;
+    double top = 0;
+    for (uint32_t k = 0; k < n; k++) top = fmax(top, s[k]);
+    for (size_t i = 0; i < (size_t)rows * cols; i++) inverse[i] = 0;
     for (uint32_t k = 0; k < n; k++) {
-        if (s[k] <= rcond * rcond * top || s[k] == 0) continue;
-        for (uint32_t j = 0; j < m; j++) {
-            double v = w[(size_t)k * m + j] / s[k];
-            for (uint32_t i = 0; i < n; i++) inverse[tall ? (size_t)i * m + j : (size_t)j * n + i] += v * r[(size_t)k * n + i];
+        if (s[k] <= rcond * top) s[k] = 0;
+        for (uint32_t j = 0; s[k] > 0 && j < cols; j++) {
+            double v = right[(size_t)k * cols + j] / s[k];
+            for (uint32_t i = 0; i < rows; i++) inverse[(size_t)j * rows + i] += v * left[(size_t)k * rows + i];
         }
     }
-    if (largest) *largest = sqrt(top);
-    free(w);
-    free(r);
-    free(s);
+    if (largest) *largest = top;
+}
+
+pnb_status pnb_pseudo_inverse(pnb_error *err, uint32_t rows, uint32_t cols, const double *a, double rcond, double *inverse,
+                              double *largest) {
+    size_t n = rows > cols ? cols : rows;
+    double *left = malloc(n * (rows + cols + (size_t)1) * sizeof *left);
+    if (!left) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "pseudo-inverse: no host memory for a %u x %u matrix", rows, cols);
+    double *right = left + n * rows, *s = right + n * cols;
+    pnb_svd(rows, cols, a, left, s, right);
+    pnb_svd_inverse(rows, cols, left, s, right, rcond, inverse, largest);
+    free(left);
     return PNB_OK;
 }

@@ -34,6 +34,10 @@ static pnb_status describe(pnb_solver *s, uint32_t steps) {
     PNB_TRY(pnb_store_add(s->store, "state", pnb_shape1(PNB_STATE_SIZE), PNB_STORAGE_VARIABLE, &s->state));
     PNB_TRY(pnb_store_add(s->store, "table", pnb_shape2(steps, PNB_ROW_SIZE), PNB_STORAGE_FROZEN, &s->table));
     PNB_TRY(pnb_schedule_table_add(s->store, pnb_prior_schedule(t->prior), &s->schedule));
+    if (t->noise) {
+        pnb_shape flat = pnb_shape2(steps, (uint32_t)pnb_shape_count(s->sample));
+        PNB_TRY(pnb_store_add(s->store, "noise", flat, PNB_STORAGE_FROZEN, &s->noise));
+    }
     if (!t->op) return PNB_OK;
     pnb_shape y = with_batch(s->particles, pnb_operator_measurement_shape(t->op));
     return pnb_store_add(s->store, "y", y, PNB_STORAGE_FROZEN, &s->y);
@@ -53,6 +57,7 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
     *s = (pnb_solver){
         .err = err, .task = *task, .method = method, .particles = sample.d[0], .sample = sample, .rows = rows};
     s->n_rows = steps;
+    for (uint32_t i = 0; i < steps; i++) rows[(size_t)i * PNB_ROW_SIZE + PNB_ROW_STEP] = (float)i;
     s->fingerprint = s->choices = PNB_HASH_START;
     pnb_solver_fingerprint(s, method, strlen(method));
     pnb_solver_fingerprint(s, &sample, sizeof sample);
@@ -97,6 +102,8 @@ pnb_status pnb_solver_commit(pnb_solver *s) {
     float state[PNB_STATE_SIZE];
     pnb_step_state_initial(state);
     PNB_TRY(pnb_storage_write(s->state, gpu, state, PNB_STATE_SIZE));
+    if (s->noise)
+        PNB_TRY(pnb_storage_write(s->noise, gpu, s->task.noise, pnb_shape_count(pnb_storage_shape(s->noise))));
     return s->y ? upload_measurement(s) : PNB_OK;
 }
 
@@ -154,10 +161,35 @@ pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state
     return pnb_spread(g, state, PNB_STATE_ROW + c, s->particles, out);
 }
 
+pnb_status pnb_solver_noise(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t stream, pnb_tensor *out) {
+    pnb_tensor table, step;
+    if (!s->noise) return pnb_noise_normal(g, s->sample, s->task.seed, stream, state, PNB_STATE_DRAW, out);
+    PNB_TRY(pnb_graph_bind(g, s->noise, &table));
+    PNB_TRY(pnb_spread(g, state, PNB_STATE_ROW + PNB_ROW_STEP, 1, &step));
+    PNB_TRY(pnb_lookup(g, table, step, out));
+    return pnb_graph_reshape(g, *out, s->sample, out);
+}
+
 void pnb_row_set_level(float *row, uint32_t first, const pnb_schedule *sch, uint32_t t) {
     row[first] = (float)pnb_schedule_time(sch, t);
     row[first + 1] = (float)sch->alpha[t];
     row[first + 2] = (float)sch->sigma[t];
+}
+
+void pnb_row_set_rho(float *row, uint32_t first, const pnb_schedule *sch, double rho) {
+    double alpha = 1 / sqrt(1 + rho * rho);
+    row[first] = (float)pnb_schedule_t_of_rho(sch, rho);
+    row[first + 1] = (float)alpha;
+    row[first + 2] = (float)(rho * alpha);
+}
+
+void pnb_row_set_vp(float *row, uint32_t first, const pnb_schedule *sch, double rho) {
+    pnb_row_set_rho(row, first, sch, rho);
+    row[first] = (float)pnb_time_of_sigma(sch->time, rho);
+}
+
+double pnb_vp_time(uint32_t i, uint32_t n) {
+    return i < n ? 1 - (n > 1 ? (double)i / (n - 1) : 0) * (1 - 1e-3) : pnb_vp_tau_of_sigma(0.01);
 }
 
 pnb_status pnb_solver_level(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t first, pnb_level *out) {
@@ -351,7 +383,8 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
 /* ---- the methods ------------------------------------------------------------------------------------------------- */
 
 const pnb_method *const *pnb_methods(size_t *count) {
-    static const pnb_method *const all[] = {&pnb_method_ppm, &pnb_method_reddiff, &pnb_method_langevin};
+    static const pnb_method *const all[] = {&pnb_method_ppm, &pnb_method_reddiff, &pnb_method_dps, &pnb_method_pigdm,
+                                            &pnb_method_langevin};
     *count = sizeof all / sizeof *all;
     return all;
 }

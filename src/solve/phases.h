@@ -25,7 +25,7 @@ enum {
     PNB_STREAM_EXCHANGE
 };
 
-extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_langevin;
+extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_langevin;
 
 typedef struct pnb_phase_item {
     pnb_program *program;
@@ -50,7 +50,7 @@ struct pnb_solver {
     uint32_t particles;
     pnb_shape sample; /* of all samples: [K, image...] */
     pnb_store *store; /* x, losses, state, moments ... */
-    pnb_storage *x, *before, *losses, *state, *table, *schedule, *y;
+    pnb_storage *x, *before, *losses, *state, *table, *schedule, *y, *noise; /* noise: recorded, or NULL */
     pnb_adapter *adapter; /* NULL where the method has none */
     float *rows;          /* host copy of the table while it is described: [steps, PNB_ROW_SIZE] */
     uint32_t n_rows;
@@ -84,7 +84,15 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
 pnb_status pnb_solver_column(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t c, pnb_tensor *out);
 /* A noise level takes three columns in a row, from `first` on: its timestep, alpha and sigma. */
 void pnb_row_set_level(float *row, uint32_t first, const pnb_schedule *sch, uint32_t t);
+/* The same for a level between two of the schedule's: 1/sqrt(1+rho^2), rho/sqrt(1+rho^2). */
+void pnb_row_set_rho(float *row, uint32_t first, const pnb_schedule *sch, double rho);
+/* The same in continuous VP time, which InverseBench's methods walk evenly: the network receives 999 tau(rho). */
+void pnb_row_set_vp(float *row, uint32_t first, const pnb_schedule *sch, double rho);
+/* Time i of n: evenly from 1 to 1e-3; time n is where rho is .01. */
+double pnb_vp_time(uint32_t i, uint32_t n);
 pnb_status pnb_solver_level(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t first, pnb_level *out);
+/* N(0,1) for each element of all samples, afresh each step: of this stream, or the task's recorded numbers. */
+pnb_status pnb_solver_noise(const pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t stream, pnb_tensor *out);
 /* Runs a program once now and waits (initialisation). */
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 

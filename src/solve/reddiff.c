@@ -14,50 +14,110 @@
 #include <string.h>
 
 typedef struct reddiff_options {
-    int32_t particles, steps;
-    double lr, lambda, obs_weight, beta1, beta2, init_std;
+    int32_t particles, steps, form, weight;
+    double lr, lambda, obs_weight, beta1, beta2, init_std, sigma_x0;
+    bool scale_twice;
 } reddiff_options;
+
+enum { FORM_OFFICIAL, FORM_INVERSEBENCH };
+static const char *const forms[] = {"official", "inversebench", NULL};
+enum { WEIGHT_LINEAR, WEIGHT_SQRT, WEIGHT_SQUARE, WEIGHT_LOG, WEIGHT_CLIP, WEIGHT_TWO_THIRDS, WEIGHT_CONSTANT };
+static const char *const weights[] = {"linear", "sqrt", "square", "log", "clip", "two_thirds", "constant", NULL};
 
 #define REAL(name, def, lo, hi, help)                                                                                  \
     { #name, PNB_OPTION_REAL, offsetof(reddiff_options, name), def, lo, hi, NULL, "", help }
+enum { OPTION_WEIGHT = 3, OPTION_LR };
 static const pnb_option options[] = {
     {"particles", PNB_OPTION_INT, offsetof(reddiff_options, particles), 8, 1, 4096, NULL, "",
      "seeds run side by side (K)"},
     {"steps", PNB_OPTION_INT, offsetof(reddiff_options, steps), 100, 1, 1000000, NULL, "",
      "steps, t falling from the last index to 0"},
-    REAL(lr, 0.1, 1e-6, 10, "Adam learning rate"),
+    {"form", PNB_OPTION_CHOICE, offsetof(reddiff_options, form), FORM_OFFICIAL, 0, 1, forms, "",
+     "the published loss in means, from the initial guess; or InverseBench's in sums, from 0, in continuous time"},
+    [OPTION_WEIGHT] = {"weight", PNB_OPTION_CHOICE, offsetof(reddiff_options, weight), WEIGHT_LINEAR, 0, 6, weights, "",
+                       "of the prior term by rho = sigma_t/alpha_t: rho, its root, square, log(1+rho), min(rho,1), "
+                       "rho^(2/3), 1"},
+    [OPTION_LR] = REAL(lr, 0.1, 1e-6, 10, "Adam learning rate"),
     REAL(lambda, 0.25, 0, 1e6, "weight of the prior term"),
     REAL(obs_weight, 1, 0, 1e6, "weight of the data term"),
     REAL(beta1, 0.9, 0, 0.9999, "Adam's beta 1"),
     REAL(beta2, 0.99, 0, 0.99999, "Adam's beta 2"),
     REAL(init_std, 0, 0, 100, "noise added to the initial guess (0 in the paper)"),
+    REAL(sigma_x0, 0, 0, 10, "noise added to the mean before it is diffused and measured (0 in the paper)"),
+    {"scale_twice", PNB_OPTION_BOOL, offsetof(reddiff_options, scale_twice), 0, 0, 1, NULL, "",
+     "for comparison: scale the network's input by alpha_t twice, as InverseBench's code does"},
 };
 
 /* Free columns of a row: what the step's single noise level needs. */
 enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_PRIOR };
 
-static void fill_rows(pnb_solver *s, const reddiff_options *o) {
-    const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double elements = (double)pnb_shape_count(s->sample) / s->particles;
-    for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
-        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
-        uint32_t t = (uint32_t)((sch->steps - 1) * (1 - (double)i / o->steps));
-        row[PNB_ROW_LR] = (float)o->lr;
-        pnb_row_set_level(row, ROW_T, sch, t);
-        row[ROW_PRIOR] = (float)(o->lambda * sch->rho[t] / elements);
+static void resolve(const pnb_task *task, const bool *given, void *opts) {
+    reddiff_options *o = opts;
+    (void)task;
+    if (o->form != FORM_INVERSEBENCH) return;
+    if (!given[OPTION_WEIGHT]) o->weight = WEIGHT_CONSTANT;
+    if (!given[OPTION_LR]) o->lr = 0.02;
+}
+
+static double weight_of(int32_t weight, double rho) {
+    switch (weight) {
+    case WEIGHT_SQRT:
+        return sqrt(rho);
+    case WEIGHT_SQUARE:
+        return rho * rho;
+    case WEIGHT_LOG:
+        return log1p(rho);
+    case WEIGHT_CLIP:
+        return fmin(rho, 1);
+    case WEIGHT_TWO_THIRDS:
+        return cbrt(rho * rho);
+    case WEIGHT_CONSTANT:
+        return 1;
+    default:
+        return rho;
     }
 }
 
+static void fill_rows(pnb_solver *s, const reddiff_options *o) {
+    const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
+    double share = o->form == FORM_OFFICIAL ? s->particles / (double)pnb_shape_count(s->sample) : 1;
+    for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
+        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
+        uint32_t t = (uint32_t)((sch->steps - 1) * (1 - (double)i / o->steps));
+        double rho = sch->rho[t];
+        if (o->form == FORM_OFFICIAL) {
+            pnb_row_set_level(row, ROW_T, sch, t);
+        } else {
+            rho = pnb_vp_sigma_of_tau(pnb_vp_time(i, (uint32_t)o->steps));
+            pnb_row_set_vp(row, ROW_T, sch, rho);
+        }
+        row[PNB_ROW_LR] = (float)o->lr;
+        row[ROW_PRIOR] = (float)(o->lambda * weight_of(o->weight, rho) * share);
+    }
+}
+
+/* Of half the mean of squares (official), or of their sum. */
 static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x,
                                 pnb_tensor *gradient, pnb_tensor *loss) {
     double m = (double)pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
+    double sigma = o->form == FORM_OFFICIAL ? sqrt(m) : sqrt(0.5); /* |r|^2/(2 sigma^2) is then that mean, or sum */
     pnb_tensor at_sigma;
-    PNB_TRY(pnb_data_term(s, g, x, sqrt(m), &at_sigma, loss)); /* sigma^2 = m makes the sum a mean */
+    PNB_TRY(pnb_data_term(s, g, x, sigma, &at_sigma, loss));
     return pnb_affine(g, at_sigma, (float)o->obs_weight, 0, gradient);
 }
 
+/* The mean, with sigma_x0 of noise where it is asked for. */
+static pnb_status draw_x0(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor state, pnb_tensor x,
+                          pnb_tensor *x0) {
+    pnb_tensor xi;
+    *x0 = x;
+    if (o->sigma_x0 == 0) return PNB_OK;
+    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_MU, state, PNB_STATE_DRAW, &xi));
+    return pnb_axpby(g, 1, PNB_NONE, x, (float)o->sigma_x0, PNB_NONE, xi, x0);
+}
+
 static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options *o) {
-    pnb_tensor state, table, x, m, v, noise, x_t, eps, r, weight, data, loss, total, prior, product;
+    pnb_tensor state, table, x, m, v, x0, noise, x_t, eps, r, weight, data, loss, total, prior, product;
     pnb_level level;
     float b1 = (float)o->beta1, b2 = (float)o->beta2;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
@@ -69,13 +129,15 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
         g, state, table, (pnb_advance){PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, b1, b2, b1, b2}));
     PNB_TRY(pnb_solver_level(s, g, state, ROW_T, &level));
     PNB_TRY(pnb_solver_column(s, g, state, ROW_PRIOR, &weight));
-    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_EPS, state, PNB_STATE_DRAW, &noise));
-    PNB_TRY(pnb_axpby(g, 1, level.alpha, x, 1, level.sigma, noise, &x_t));
+    PNB_TRY(pnb_solver_noise(s, g, state, PNB_STREAM_EPS, &noise));
+    PNB_TRY(draw_x0(s, g, o, state, x, &x0));
+    PNB_TRY(pnb_axpby(g, 1, level.alpha, x0, 1, level.sigma, noise, &x_t));
+    if (o->scale_twice) PNB_TRY(pnb_mul(g, x_t, level.alpha, &x_t));
     PNB_TRY(pnb_prior_eps(s->task.prior, g, x_t, level, NULL, &eps));
     PNB_TRY(pnb_sub(g, eps, noise, &r));
-    PNB_TRY(data_gradient(s, g, o, x, &data, &loss));
+    PNB_TRY(data_gradient(s, g, o, x0, &data, &loss));
     PNB_TRY(pnb_axpby(g, 1, weight, r, 1, PNB_NONE, data, &total));
-    PNB_TRY(pnb_mul(g, r, x, &product));
+    PNB_TRY(pnb_mul(g, r, x0, &product));
     PNB_TRY(pnb_mul(g, product, weight, &product));
     PNB_TRY(pnb_reduce_rows(g, PNB_SUM, product, &prior));
     PNB_TRY(pnb_solver_record_losses(s, g, loss, prior, PNB_NONE));
@@ -91,7 +153,7 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     fill_rows(s, o);
     PNB_TRY(pnb_solver_commit(s));
-    PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    if (o->form == FORM_OFFICIAL) PNB_TRY(pnb_solver_initialise(s, o->init_std)); /* else x is 0 */
     PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "reddiff step", &g));
     pnb_status status = step_graph(s, g, o);
     if (status != PNB_OK) {
@@ -99,12 +161,11 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
         return status;
     }
     PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){
-        .name = "red-diff",
-        .steps = (uint32_t)o->steps,
-        .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR,
-        .n_items = 1,
-        .items = {{step, 1, 1, s->particles}}};
+    s->phases[0] = (pnb_phase){.name = "red-diff",
+                               .steps = (uint32_t)o->steps,
+                               .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR,
+                               .n_items = 1,
+                               .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }
@@ -126,4 +187,5 @@ const pnb_method pnb_method_reddiff = {
     .summary = "RED-Diff: variational mean by a denoising residual without Jacobian",
     .table = {options, sizeof options / sizeof *options, sizeof(reddiff_options)},
     .create = create,
+    .resolve = resolve,
 };

@@ -1,17 +1,18 @@
-/* Draws from the prior itself: ancestral DDPM sampling, DDIM (algorithms.md 3.1) and EDM's Heun (3.2), as a solver without
- * a measurement.
+/* Draws from the prior itself: ancestral DDPM sampling, DDIM (algorithms.md 3.1) and EDM's Heun (3.2), as a solver
+ * without a measurement.
  *
  * DDPM: x0 = (x - sigma eps)/alpha, clamped if asked; mean = c1 x0 + c2 x; x' = mean + exp(log Sigma/2) z, none at the
  * last step. Networks with twice the channels give log Sigma = f log beta + (1-f) log beta~, f = (v+1)/2; otherwise
  * Sigma = beta~. DDIM: x' = alpha' x0 + sqrt(1 - alpha'^2 - s^2) eps + s z, with eps taken anew from the clamped x0, as
  * guided-diffusion does.
  *
- * Heun (Karras et al. 2022, algorithm 2, without churn), in x/alpha = x_0 + rho eps, whose slope in rho is eps: an Euler
- * step to the next level, the slope there, and the step again with the mean of both; to level 0 the Euler step alone.
+ * Heun (Karras et al. 2022, algorithm 2, without churn), in x/alpha = x_0 + rho eps, whose slope in rho is eps: an
+ * Euler step to the next level, the slope there, and the step again with the mean of both; to level 0 the Euler step
+ * alone.
  *
  * Every coefficient comes from the row of the step.
  */
-#include "solve/phases.h"
+#include "solve/reverse.h"
 
 #include "ops/ops.h"
 
@@ -19,21 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* x' = a x0 + b x + c eps + d z; e, f: log beta and log beta~ for learned variances. */
-enum {
-    ROW_T = PNB_ROW_FREE,
-    ROW_ALPHA,
-    ROW_SIGMA,
-    ROW_INV_ALPHA,
-    ROW_RHO,
-    ROW_X0,
-    ROW_X,
-    ROW_EPS,
-    ROW_Z,
-    ROW_LOG_BETA,
-    ROW_LOG_POST,
-    ROW_END
-};
 /* Heun: the level of the step, the next one, and next rho less rho. */
 enum {
     HEUN_T = PNB_ROW_FREE,
@@ -45,41 +31,19 @@ enum {
     HEUN_STEP,
     HEUN_END
 };
-_Static_assert((int)ROW_END <= PNB_ROW_SIZE && (int)HEUN_END <= PNB_ROW_SIZE, "a row of the step table is too short");
+_Static_assert((int)HEUN_END <= PNB_ROW_SIZE, "a row of the step table is too short");
 static const double HEUN_RHO_MIN = 0.002, HEUN_RHO_MAX = 80;
 
-static bool learned(const pnb_prior *prior) {
-    return pnb_prior_channels(prior) && pnb_prior_out_channels(prior) == 2 * pnb_prior_channels(prior);
-}
-
 static void fill_rows(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_params *q) {
+    bool learned = pnb_reverse_learned(s->task.prior);
     for (uint32_t i = 0; i < r->steps; i++) {
         uint32_t t = r->steps - 1 - i;
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
-        pnb_row_set_level(row, ROW_T, r, t);
-        row[ROW_INV_ALPHA] = (float)(1 / r->alpha[t]);
-        row[ROW_RHO] = (float)r->rho[t];
-        if (q->sampler == PNB_SAMPLER_DDIM) {
-            double prev = t ? r->alpha_bar[t - 1] : 1, now = r->alpha_bar[t];
-            double noise = q->eta * sqrt((1 - prev) / (1 - now) * (1 - now / prev));
-            row[ROW_X0] = (float)sqrt(prev);
-            row[ROW_EPS] = (float)sqrt(fmax(1 - prev - noise * noise, 0));
-            row[ROW_Z] = t ? (float)noise : 0;
-        } else {
-            row[ROW_X0] = (float)r->posterior_mean_coef1[t];
-            row[ROW_X] = (float)r->posterior_mean_coef2[t];
-            row[ROW_Z] = t ? (learned(s->task.prior) ? 1 : (float)exp(0.5 * r->posterior_log_variance_clipped[t])) : 0;
-            row[ROW_LOG_BETA] = (float)log(r->beta[t]);
-            row[ROW_LOG_POST] = (float)r->posterior_log_variance_clipped[t];
-        }
+        if (q->sampler == PNB_SAMPLER_DDIM)
+            pnb_reverse_row_ddim(row, r, t, (int32_t)t - 1, q->eta);
+        else
+            pnb_reverse_row_ddpm(row, r, t, learned);
     }
-}
-
-static void fill_level(const pnb_schedule *r, double rho, float *t_alpha_sigma) {
-    double alpha = 1 / sqrt(1 + rho * rho);
-    t_alpha_sigma[0] = (float)pnb_schedule_t_of_rho(r, rho);
-    t_alpha_sigma[1] = (float)alpha;
-    t_alpha_sigma[2] = (float)(rho * alpha);
 }
 
 /* Karras' levels, as far as the prior's schedule reaches; the largest into *rho_max. */
@@ -90,8 +54,8 @@ static pnb_status fill_heun_rows(pnb_solver *s, const pnb_schedule *r, double *r
     for (uint32_t i = 0; i < s->n_rows; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         double next = i + 1 < s->n_rows ? rho[i + 1] : 0;
-        fill_level(r, rho[i], row + HEUN_T);
-        fill_level(r, next, row + HEUN_NEXT_T);
+        pnb_row_set_rho(row, HEUN_T, r, rho[i]);
+        pnb_row_set_rho(row, HEUN_NEXT_T, r, next);
         row[HEUN_STEP] = (float)(next - rho[i]);
     }
     *rho_max = rho[0];
@@ -99,67 +63,27 @@ static pnb_status fill_heun_rows(pnb_solver *s, const pnb_schedule *r, double *r
     return PNB_OK;
 }
 
-/* exp(log Sigma / 2) z from the network's variance channels. */
-static pnb_status scale_noise(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor raw, pnb_tensor z,
-                              pnb_tensor *out) {
-    uint32_t c = pnb_prior_channels(s->task.prior);
-    pnb_tensor v, f, rest, log_beta, log_post, log_var, half, std;
-    PNB_TRY(pnb_slice(g, raw, 1, c, c, &v));
-    PNB_TRY(pnb_affine(g, v, 0.5f, 0.5f, &f));
-    PNB_TRY(pnb_affine(g, v, -0.5f, 0.5f, &rest));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_LOG_BETA, &log_beta));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_LOG_POST, &log_post));
-    PNB_TRY(pnb_axpby(g, 1, log_beta, f, 1, log_post, rest, &log_var));
-    PNB_TRY(pnb_affine(g, log_var, 0.5f, 0, &half));
-    PNB_TRY(pnb_unary_op(g, PNB_EXP, half, &std));
-    return pnb_mul(g, std, z, out);
-}
-
-static pnb_status network(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_tensor *raw,
-                          pnb_tensor *eps) {
-    pnb_prior *prior = s->task.prior;
-    pnb_eps_params q = {.label = PNB_NONE, .raw = learned(prior)};
-    PNB_TRY(pnb_prior_eps(prior, g, x, level, &q, raw));
-    if (!learned(prior)) {
-        *eps = *raw;
-        return PNB_OK;
-    }
-    return pnb_slice(g, *raw, 1, 0, pnb_prior_channels(prior), eps);
-}
-
 static pnb_status next_sample(pnb_solver *s, pnb_graph *g, pnb_tensor state, const pnb_sampler_params *q, pnb_tensor x,
                               pnb_tensor *next) {
-    pnb_tensor raw, eps, x0, z, a, b, c, d, inverse, rho, mean;
-    pnb_level level;
+    pnb_estimate e;
     bool ddim = q->sampler == PNB_SAMPLER_DDIM;
-    PNB_TRY(pnb_solver_level(s, g, state, ROW_T, &level));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_INV_ALPHA, &inverse));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_RHO, &rho));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_X0, &a));
-    PNB_TRY(pnb_solver_column(s, g, state, ddim ? ROW_EPS : ROW_X, &b));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_Z, &d));
-    PNB_TRY(network(s, g, x, level, &raw, &eps));
-    PNB_TRY(pnb_axpby(g, 1, inverse, x, -1, rho, eps, &x0));
-    if (q->clip) {
-        PNB_TRY(pnb_clamp(g, x0, -1, 1, &x0));
-        if (ddim) { /* eps of the clamped estimate: (x - alpha x0)/sigma */
-            PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, -1, level.alpha, x0, &c));
-            PNB_TRY(pnb_binary_op(g, PNB_DIV, c, level.sigma, &eps));
-        }
+    uint32_t uses = ddim ? PNB_REVERSE_USES_EPS : PNB_REVERSE_USES_X;
+    PNB_TRY(pnb_reverse_estimate(s, g, state, x, q->clip, &e));
+    if (q->clip && ddim) { /* eps of the clamped estimate: (x - alpha x0)/sigma */
+        pnb_tensor rest;
+        PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, -1, e.level.alpha, e.x0, &rest));
+        PNB_TRY(pnb_binary_op(g, PNB_DIV, rest, e.level.sigma, &e.eps));
     }
-    PNB_TRY(pnb_axpby(g, 1, a, x0, 1, b, ddim ? eps : x, &mean));
-    PNB_TRY(pnb_noise_normal(g, s->sample, q->seed, PNB_STREAM_SAMPLER, state, PNB_STATE_DRAW, &z));
-    if (!ddim && learned(s->task.prior)) PNB_TRY(scale_noise(s, g, state, raw, z, &z));
-    return pnb_axpby(g, 1, PNB_NONE, mean, 1, d, z, next);
+    if (!ddim && pnb_reverse_learned(s->task.prior)) uses |= PNB_REVERSE_LEARNED;
+    return pnb_reverse_next(s, g, state, uses, PNB_STREAM_SAMPLER, x, &e, next);
 }
 
 /* The slope at x (over alpha) of the level in columns t, t+1, t+2 of the row. */
 static pnb_status slope(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t t, pnb_tensor x, pnb_tensor *eps) {
     pnb_level level;
-    pnb_tensor raw;
     PNB_TRY(pnb_solver_level(s, g, state, t, &level));
     PNB_TRY(pnb_mul(g, x, level.alpha, &x));
-    return network(s, g, x, level, &raw, eps);
+    return pnb_prior_eps(s->task.prior, g, x, level, NULL, eps);
 }
 
 static pnb_status next_heun(pnb_solver *s, pnb_graph *g, pnb_tensor state, bool euler, pnb_tensor x, pnb_tensor *next) {
@@ -182,25 +106,6 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_para
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
     PNB_TRY(heun ? next_heun(s, g, state, last, x, &next) : next_sample(s, g, state, q, x, &next));
     return pnb_assign(g, x, next);
-}
-
-static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const pnb_sampler_params *q, double scale) {
-    pnb_tensor x, z;
-    PNB_TRY(pnb_graph_bind(g, s->x, &x));
-    PNB_TRY(pnb_noise_normal(g, s->sample, q->seed, PNB_STREAM_INIT, PNB_NONE, 0, &z));
-    if (scale != 1) PNB_TRY(pnb_affine(g, z, (float)scale, 0, &z));
-    return pnb_assign(g, x, z);
-}
-
-static pnb_status start(pnb_solver *s, const pnb_sampler_params *q, double scale) {
-    pnb_program *program;
-    pnb_graph *g;
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "sampler start", &g));
-    pnb_status status = start_graph(s, g, q, scale);
-    if (status != PNB_OK) pnb_graph_destroy(&g);
-    PNB_TRY(status);
-    PNB_TRY(pnb_solver_program(s, &g, &program));
-    return pnb_solver_run_once(s, program);
 }
 
 /* `steps` more steps of one kind as a phase. */
@@ -229,20 +134,23 @@ static void fingerprint(pnb_solver *s, const pnb_sampler_params *q) {
 static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_params *q) {
     double scale = 1;
     bool heun = q->sampler == PNB_SAMPLER_HEUN;
-    if (heun) PNB_TRY(fill_heun_rows(s, pnb_prior_schedule(s->task.prior), &scale));
-    else fill_rows(s, r, q);
+    if (heun)
+        PNB_TRY(fill_heun_rows(s, pnb_prior_schedule(s->task.prior), &scale));
+    else
+        fill_rows(s, r, q);
     fingerprint(s, q);
     PNB_TRY(pnb_solver_commit(s));
-    PNB_TRY(start(s, q, scale));
+    PNB_TRY(pnb_reverse_start(s, scale));
     PNB_TRY(add_phase(s, q, heun ? s->n_rows - 1 : s->n_rows, false));
     return heun ? add_phase(s, q, 1, true) : PNB_OK;
 }
 
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_sampler_params *q) {
-    uint32_t m = pnb_prior_multiple(prior), all = pnb_prior_schedule(prior)->steps;
+    uint32_t m = pnb_prior_multiple(prior);
     if (q->n == 0) return pnb_fail(err, PNB_ERROR_INPUT, "sample: the number of samples must be at least 1");
-    if (q->steps > all)
-        return pnb_fail(err, PNB_ERROR_INPUT, "sample: %u steps asked for, the schedule has %u", q->steps, all);
+    PNB_TRY(pnb_reverse_check_steps(err, "sample", prior, q->steps));
+    if (q->noise && q->sampler == PNB_SAMPLER_HEUN)
+        return pnb_fail(err, PNB_ERROR_INPUT, "sample: heun draws no noise, so none can be given for it");
     if (pnb_prior_channels(prior) && (q->height == 0 || q->width == 0 || q->height % m || q->width % m)) {
         return pnb_fail(err, PNB_ERROR_INPUT,
                         "sample: height and width must be multiples of %u for this prior, found %ux%u", m, q->height,
@@ -264,7 +172,7 @@ pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, co
         PNB_TRY(pnb_schedule_respace(err, pnb_prior_schedule(prior), spec, &respaced));
         steps = respaced.steps;
     }
-    pnb_task task = {.gpu = gpu, .prior = prior, .seed = q->seed};
+    pnb_task task = {.gpu = gpu, .prior = prior, .seed = q->seed, .start = q->start, .noise = q->noise};
     pnb_shape sample = c ? pnb_shape4(q->n, c, q->height, q->width) : pnb_shape2(q->n, pnb_prior_dim(prior));
     pnb_solver *s = NULL;
     pnb_status status = pnb_solver_begin(err, &task, "sample", sample, steps, &s);

@@ -22,16 +22,21 @@ typedef struct pnb_task {
     uint64_t seed;
     uint64_t memory_budget; /* bytes for plans; 0: the device's */
     bool profile;           /* programs can be run with a timestamp around every dispatch */
+    /* Recorded random numbers in place of the generator's, to repeat another program's run (dps, pigdm, ddrm, reddiff and
+     * the samplers): where the samples start, [K, image...], and N(0,1) for each step, [steps, K, image...]. NULL: drawn. */
+    const float *start, *noise;
 } pnb_task;
 
 typedef struct pnb_method {
-    const char *name; /* "ppm", "reddiff", "langevin" */
+    const char *name; /* "ppm", "reddiff", "dps", ... */
     const char *summary;
     pnb_option_table table;
     pnb_status (*create)(pnb_error *err, const pnb_task *task, const void *options, pnb_solver **out);
     /* Options that depend on the problem (windows against sigma_y, toy or image settings): sets those that the user
      * left at their default. given[i] is true where the user set option i of the table. May be NULL. */
     void (*resolve)(const pnb_task *task, const bool *given, void *options);
+    /* Refuses what this method cannot solve, with the alternatives named; create does the same. May be NULL. */
+    pnb_status (*check)(pnb_error *err, const pnb_task *task, const void *options);
 } pnb_method;
 const pnb_method *const *pnb_methods(size_t *count);
 const pnb_method *pnb_method_find(const char *name);
@@ -80,6 +85,7 @@ typedef struct pnb_sampler_params {
     uint32_t n;
     uint32_t height, width; /* image priors */
     uint64_t seed;
+    const float *start, *noise; /* as pnb_task has them */
 } pnb_sampler_params;
 /* The same interface: a solver whose samples are draws from the prior. */
 pnb_status pnb_sampler_create(pnb_error *err, pnb_gpu *gpu, pnb_prior *prior, const pnb_sampler_params *params,

@@ -1,0 +1,39 @@
+/* A table of numbers for each step and singular value, and how a program reads its row. */
+#include "solve/spectral.h"
+
+#include "ops/ops.h"
+
+#include <stdlib.h>
+
+pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, pnb_spectral *t) {
+    *t = (pnb_spectral){.kinds = kinds};
+    t->singular = pnb_operator_spectrum(s->task.op, &t->count);
+    if (!t->singular) return PNB_OK;
+    pnb_shape shape = pnb_shape2(s->n_rows, kinds * t->count);
+    t->values = calloc(pnb_shape_count(shape), sizeof *t->values);
+    if (!t->values) return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "%s: no host memory for its table", s->method);
+    return pnb_store_add(s->store, "spectral", shape, PNB_STORAGE_FROZEN, &t->table);
+}
+
+pnb_status pnb_spectral_write(pnb_solver *s, pnb_spectral *t) {
+    if (!t->table) return PNB_OK;
+    uint64_t count = pnb_shape_count(pnb_storage_shape(t->table));
+    pnb_status status = pnb_storage_write(t->table, s->task.gpu, t->values, count);
+    pnb_spectral_finish(t);
+    return status;
+}
+
+void pnb_spectral_finish(pnb_spectral *t) {
+    free(t->values);
+    t->values = NULL;
+}
+
+pnb_status pnb_spectral_at(const pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
+                           pnb_tensor *out) {
+    pnb_tensor table, step;
+    PNB_TRY(pnb_graph_bind(g, t->table, &table));
+    PNB_TRY(pnb_solver_column(s, g, state, PNB_ROW_STEP, &step));
+    PNB_TRY(pnb_lookup(g, table, step, out));
+    if (t->kinds > 1) PNB_TRY(pnb_slice(g, *out, 1, kind * t->count, t->count, out));
+    return t->count > 1 ? PNB_OK : pnb_graph_reshape(g, *out, pnb_shape1(s->particles), out);
+}
