@@ -384,7 +384,7 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
 
 const pnb_method *const *pnb_methods(size_t *count) {
     static const pnb_method *const all[] = {&pnb_method_ppm, &pnb_method_reddiff, &pnb_method_dps, &pnb_method_pigdm,
-                                            &pnb_method_langevin};
+                                            &pnb_method_ddrm, &pnb_method_rlsd, &pnb_method_langevin};
     *count = sizeof all / sizeof *all;
     return all;
 }

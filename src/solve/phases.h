@@ -25,7 +25,8 @@ enum {
     PNB_STREAM_EXCHANGE
 };
 
-extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_langevin;
+extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_ddrm,
+    pnb_method_rlsd, pnb_method_langevin;
 
 typedef struct pnb_phase_item {
     pnb_program *program;

@@ -6,35 +6,29 @@
  *
  * with t falling uniformly over the steps and Adam(0.9, 0.99). K particles are K seeds run as one batch.
  */
-#include "solve/phases.h"
+#include "solve/reddiff.h"
+#include "solve/repulsion.h"
 
 #include "ops/ops.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct reddiff_options {
-    int32_t particles, steps, form, weight;
-    double lr, lambda, obs_weight, beta1, beta2, init_std, sigma_x0;
-    bool scale_twice;
-} reddiff_options;
-
-enum { FORM_OFFICIAL, FORM_INVERSEBENCH };
 static const char *const forms[] = {"official", "inversebench", NULL};
-enum { WEIGHT_LINEAR, WEIGHT_SQRT, WEIGHT_SQUARE, WEIGHT_LOG, WEIGHT_CLIP, WEIGHT_TWO_THIRDS, WEIGHT_CONSTANT };
-static const char *const weights[] = {"linear", "sqrt", "square", "log", "clip", "two_thirds", "constant", NULL};
+const char *const pnb_reddiff_weights[] = {"linear", "sqrt", "square", "log", "clip", "two_thirds", "constant", NULL};
 
 #define REAL(name, def, lo, hi, help)                                                                                  \
-    { #name, PNB_OPTION_REAL, offsetof(reddiff_options, name), def, lo, hi, NULL, "", help }
+    { #name, PNB_OPTION_REAL, offsetof(pnb_reddiff_options, name), def, lo, hi, NULL, "", help }
 enum { OPTION_WEIGHT = 3, OPTION_LR };
 static const pnb_option options[] = {
-    {"particles", PNB_OPTION_INT, offsetof(reddiff_options, particles), 8, 1, 4096, NULL, "",
+    {"particles", PNB_OPTION_INT, offsetof(pnb_reddiff_options, particles), 8, 1, 4096, NULL, "",
      "seeds run side by side (K)"},
-    {"steps", PNB_OPTION_INT, offsetof(reddiff_options, steps), 100, 1, 1000000, NULL, "",
+    {"steps", PNB_OPTION_INT, offsetof(pnb_reddiff_options, steps), 100, 1, 1000000, NULL, "",
      "steps, t falling from the last index to 0"},
-    {"form", PNB_OPTION_CHOICE, offsetof(reddiff_options, form), FORM_OFFICIAL, 0, 1, forms, "",
+    {"form", PNB_OPTION_CHOICE, offsetof(pnb_reddiff_options, form), PNB_REDDIFF_OFFICIAL, 0, 1, forms, "",
      "the published loss in means, from the initial guess; or InverseBench's in sums, from 0, in continuous time"},
-    [OPTION_WEIGHT] = {"weight", PNB_OPTION_CHOICE, offsetof(reddiff_options, weight), WEIGHT_LINEAR, 0, 6, weights, "",
+    [OPTION_WEIGHT] = {"weight", PNB_OPTION_CHOICE, offsetof(pnb_reddiff_options, weight), PNB_REDDIFF_LINEAR, 0, 6,
+                       pnb_reddiff_weights, "",
                        "of the prior term by rho = sigma_t/alpha_t: rho, its root, square, log(1+rho), min(rho,1), "
                        "rho^(2/3), 1"},
     [OPTION_LR] = REAL(lr, 0.1, 1e-6, 10, "Adam learning rate"),
@@ -44,7 +38,7 @@ static const pnb_option options[] = {
     REAL(beta2, 0.99, 0, 0.99999, "Adam's beta 2"),
     REAL(init_std, 0, 0, 100, "noise added to the initial guess (0 in the paper)"),
     REAL(sigma_x0, 0, 0, 10, "noise added to the mean before it is diffused and measured (0 in the paper)"),
-    {"scale_twice", PNB_OPTION_BOOL, offsetof(reddiff_options, scale_twice), 0, 0, 1, NULL, "",
+    {"scale_twice", PNB_OPTION_BOOL, offsetof(pnb_reddiff_options, scale_twice), 0, 0, 1, NULL, "",
      "for comparison: scale the network's input by alpha_t twice, as InverseBench's code does"},
 };
 
@@ -52,40 +46,40 @@ static const pnb_option options[] = {
 enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_PRIOR };
 
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
-    reddiff_options *o = opts;
+    pnb_reddiff_options *o = opts;
     (void)task;
-    if (o->form != FORM_INVERSEBENCH) return;
-    if (!given[OPTION_WEIGHT]) o->weight = WEIGHT_CONSTANT;
+    if (o->form != PNB_REDDIFF_INVERSEBENCH) return;
+    if (!given[OPTION_WEIGHT]) o->weight = PNB_REDDIFF_CONSTANT;
     if (!given[OPTION_LR]) o->lr = 0.02;
 }
 
 static double weight_of(int32_t weight, double rho) {
     switch (weight) {
-    case WEIGHT_SQRT:
+    case PNB_REDDIFF_SQRT:
         return sqrt(rho);
-    case WEIGHT_SQUARE:
+    case PNB_REDDIFF_SQUARE:
         return rho * rho;
-    case WEIGHT_LOG:
+    case PNB_REDDIFF_LOG:
         return log1p(rho);
-    case WEIGHT_CLIP:
+    case PNB_REDDIFF_CLIP:
         return fmin(rho, 1);
-    case WEIGHT_TWO_THIRDS:
+    case PNB_REDDIFF_TWO_THIRDS:
         return cbrt(rho * rho);
-    case WEIGHT_CONSTANT:
+    case PNB_REDDIFF_CONSTANT:
         return 1;
     default:
         return rho;
     }
 }
 
-static void fill_rows(pnb_solver *s, const reddiff_options *o) {
+static void fill_rows(pnb_solver *s, const pnb_reddiff_options *o) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double share = o->form == FORM_OFFICIAL ? s->particles / (double)pnb_shape_count(s->sample) : 1;
+    double share = o->form == PNB_REDDIFF_OFFICIAL ? s->particles / (double)pnb_shape_count(s->sample) : 1;
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         uint32_t t = (uint32_t)((sch->steps - 1) * (1 - (double)i / o->steps));
         double rho = sch->rho[t];
-        if (o->form == FORM_OFFICIAL) {
+        if (o->form == PNB_REDDIFF_OFFICIAL) {
             pnb_row_set_level(row, ROW_T, sch, t);
         } else {
             rho = pnb_vp_sigma_of_tau(pnb_vp_time(i, (uint32_t)o->steps));
@@ -97,17 +91,18 @@ static void fill_rows(pnb_solver *s, const reddiff_options *o) {
 }
 
 /* Of half the mean of squares (official), or of their sum. */
-static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor x,
+static pnb_status data_gradient(pnb_solver *s, pnb_graph *g, const pnb_reddiff_options *o, pnb_tensor x,
                                 pnb_tensor *gradient, pnb_tensor *loss) {
     double m = (double)pnb_shape_count(pnb_operator_measurement_shape(s->task.op));
-    double sigma = o->form == FORM_OFFICIAL ? sqrt(m) : sqrt(0.5); /* |r|^2/(2 sigma^2) is then that mean, or sum */
+    double sigma =
+        o->form == PNB_REDDIFF_OFFICIAL ? sqrt(m) : sqrt(0.5); /* |r|^2/(2 sigma^2) is then that mean, or sum */
     pnb_tensor at_sigma;
     PNB_TRY(pnb_data_term(s, g, x, sigma, &at_sigma, loss));
     return pnb_affine(g, at_sigma, (float)o->obs_weight, 0, gradient);
 }
 
 /* The mean, with sigma_x0 of noise where it is asked for. */
-static pnb_status draw_x0(pnb_solver *s, pnb_graph *g, const reddiff_options *o, pnb_tensor state, pnb_tensor x,
+static pnb_status draw_x0(pnb_solver *s, pnb_graph *g, const pnb_reddiff_options *o, pnb_tensor state, pnb_tensor x,
                           pnb_tensor *x0) {
     pnb_tensor xi;
     *x0 = x;
@@ -116,7 +111,26 @@ static pnb_status draw_x0(pnb_solver *s, pnb_graph *g, const reddiff_options *o,
     return pnb_axpby(g, 1, PNB_NONE, x, (float)o->sigma_x0, PNB_NONE, xi, x0);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options *o) {
+/* What RLSD takes off the residual: rep times gamma sigma_t, or times what makes it a fraction of the residual's norm.
+ */
+static pnb_status repel(pnb_graph *g, const pnb_reddiff_options *o, pnb_tensor x, pnb_level level, pnb_tensor *r) {
+    pnb_tensor rep, by, norm;
+    if (o->repulsion == 0 && o->gamma == 0) return PNB_OK;
+    PNB_TRY(pnb_repulsion(g, x, &rep));
+    if (o->gamma > 0) {
+        PNB_TRY(pnb_affine(g, level.sigma, (float)o->gamma, 0, &by));
+    } else {
+        PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, *r, &by));
+        PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, rep, &norm));
+        PNB_TRY(pnb_affine(g, norm, 1, 1e-20f, &norm)); /* rep is 0 while all particles coincide */
+        PNB_TRY(pnb_binary_op(g, PNB_DIV, by, norm, &by));
+        PNB_TRY(pnb_unary_op(g, PNB_SQRT, by, &by));
+        PNB_TRY(pnb_affine(g, by, (float)o->repulsion, 0, &by));
+    }
+    return pnb_axpby(g, 1, PNB_NONE, *r, -1, by, rep, r);
+}
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_reddiff_options *o) {
     pnb_tensor state, table, x, m, v, x0, noise, x_t, eps, r, weight, data, loss, total, prior, product;
     pnb_level level;
     float b1 = (float)o->beta1, b2 = (float)o->beta2;
@@ -135,6 +149,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     if (o->scale_twice) PNB_TRY(pnb_mul(g, x_t, level.alpha, &x_t));
     PNB_TRY(pnb_prior_eps(s->task.prior, g, x_t, level, NULL, &eps));
     PNB_TRY(pnb_sub(g, eps, noise, &r));
+    PNB_TRY(repel(g, o, x, level, &r));
     PNB_TRY(data_gradient(s, g, o, x0, &data, &loss));
     PNB_TRY(pnb_axpby(g, 1, weight, r, 1, PNB_NONE, data, &total));
     PNB_TRY(pnb_mul(g, r, x0, &product));
@@ -145,7 +160,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const reddiff_options 
     return pnb_adam_step(g, x, m, v, total, state, adam);
 }
 
-static pnb_status build(pnb_solver *s, const reddiff_options *o) {
+static pnb_status build(pnb_solver *s, const pnb_reddiff_options *o) {
     pnb_storage *unused;
     pnb_program *step;
     pnb_graph *g;
@@ -153,15 +168,15 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     fill_rows(s, o);
     PNB_TRY(pnb_solver_commit(s));
-    if (o->form == FORM_OFFICIAL) PNB_TRY(pnb_solver_initialise(s, o->init_std)); /* else x is 0 */
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "reddiff step", &g));
+    if (o->form == PNB_REDDIFF_OFFICIAL) PNB_TRY(pnb_solver_initialise(s, o->init_std)); /* else x is 0 */
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, s->method, &g));
     pnb_status status = step_graph(s, g, o);
     if (status != PNB_OK) {
         pnb_graph_destroy(&g);
         return status;
     }
     PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "red-diff",
+    s->phases[0] = (pnb_phase){.name = s->method,
                                .steps = (uint32_t)o->steps,
                                .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR,
                                .n_items = 1,
@@ -170,11 +185,11 @@ static pnb_status build(pnb_solver *s, const reddiff_options *o) {
     return PNB_OK;
 }
 
-static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
-    const reddiff_options *o = given;
+pnb_status pnb_reddiff_create(pnb_error *err, const pnb_task *task, const char *method, const pnb_reddiff_options *o,
+                              pnb_solver **out) {
     pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
     pnb_solver *s;
-    PNB_TRY(pnb_solver_begin(err, task, "reddiff", sample, (uint32_t)o->steps, &s));
+    PNB_TRY(pnb_solver_begin(err, task, method, sample, (uint32_t)o->steps, &s));
     pnb_solver_fingerprint(s, o, sizeof *o);
     pnb_status status = build(s, o);
     if (status != PNB_OK) pnb_solver_destroy(&s);
@@ -182,10 +197,14 @@ static pnb_status create(pnb_error *err, const pnb_task *task, const void *given
     return status;
 }
 
+static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
+    return pnb_reddiff_create(err, task, "reddiff", given, out);
+}
+
 const pnb_method pnb_method_reddiff = {
     .name = "reddiff",
     .summary = "RED-Diff: variational mean by a denoising residual without Jacobian",
-    .table = {options, sizeof options / sizeof *options, sizeof(reddiff_options)},
+    .table = {options, sizeof options / sizeof *options, sizeof(pnb_reddiff_options)},
     .create = create,
     .resolve = resolve,
 };

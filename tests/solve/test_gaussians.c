@@ -177,6 +177,50 @@ static void test_pigdm_without_noise(void **state) {
     assert_true(fabs(found.variance[2] - 1) < 4 * sqrt(2.0 / K) + 0.02);
 }
 
+/* DDRM's step with levels rho by a uniform stride, in x/alpha: with this prior x0 = X/(1 + rho^2), eps = (X - x0)/rho.
+ */
+static law ddrm(uint32_t steps, double eta, double eta_b) {
+    law l;
+    pnb_error err = {0};
+    pnb_schedule s;
+    TEST_OK(&err, pnb_schedule_init(&err, PNB_SCHEDULE_LINEAR, 1000, &s));
+    uint32_t stride = 1000 / steps;
+    double top = s.rho[(steps - 1) * stride];
+    for (int k = 0; k < D; k++) {
+        double v = SINGULAR[k], best = v > 0 ? SIGMA_Y / v : INFINITY;
+        l.mean[k] = best < top ? C[k] / v : 0;
+        l.variance[k] = top * top - (best < top ? best * best : 0);
+        for (uint32_t i = 0; i < steps; i++) {
+            uint32_t t = (steps - 1 - i) * stride;
+            double rho = s.rho[t], next = t ? s.rho[t - stride] : 0, keep = 1 / (1 + rho * rho);
+            double e = sqrt(1 - eta * eta) * next, a = keep, shift = 0, noise = eta * next;
+            if (v == 0) {
+                a += e * (1 - keep) / rho;
+            } else if (v * next < SIGMA_Y) {
+                a -= e * v / SIGMA_Y * keep;
+                shift = e * C[k] / SIGMA_Y;
+            } else {
+                a *= 1 - eta_b;
+                shift = eta_b * C[k] / v;
+                noise = sqrt(next * next - eta_b * eta_b * best * best);
+            }
+            l.mean[k] = a * l.mean[k] + shift;
+            l.variance[k] = a * a * l.variance[k] + noise * noise;
+        }
+    }
+    pnb_schedule_finish(&s);
+    return l;
+}
+
+static void test_ddrm(void **state) {
+    law found = measured_law(state, "ddrm", (const char *const[]){"particles", "4096", NULL}, false, SIGMA_Y);
+    assert_law("ddrm", found, ddrm(20, 0.85, 1), 0);
+    found = measured_law(state, "ddrm",
+                         (const char *const[]){"particles", "4096", "steps", "40", "eta", "0.5", "eta_b", "0.6", NULL},
+                         false, SIGMA_Y);
+    assert_law("ddrm, eta .5, eta_b .6", found, ddrm(40, 0.5, 0.6), 0);
+}
+
 static void refuse(void **state, const char *method, const char *operator, const char * args, double sigma,
                    const char *part) {
     pnb_gpu *gpu = test_gpu(state);
@@ -201,11 +245,16 @@ static void refuse(void **state, const char *method, const char *operator, const
 static void test_refusals(void **state) {
     refuse(state, "pigdm", "gaussian_blur", "{\"sigma\":1}", 0,
            "needs a pseudo-inverse, which operator gaussian_blur has not here; give a noise.sigma above 0");
+    refuse(state, "ddrm", "gaussian_blur", "{\"sigma\":1}", 0.1,
+           "those of operator gaussian_blur are not known here; use pigdm, dps, reddiff or ppm");
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pigdm_published), cmocka_unit_test(test_pigdm_exact),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pigdm_published),
+                                       cmocka_unit_test(test_pigdm_exact),
                                        cmocka_unit_test(test_pigdm_by_conjugate_gradients),
-                                       cmocka_unit_test(test_pigdm_without_noise), cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_pigdm_without_noise),
+                                       cmocka_unit_test(test_ddrm),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
