@@ -147,8 +147,9 @@ PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elemen
 
 /* ---- priors ----------------------------------------------------------------------------------------------------- */
 
-/* From a safetensors file; the architecture is worked out from the names and shapes in it. Touches no device. A file
- * that is damaged or no known network: PNB_ERROR_MODEL. A missing file: PNB_ERROR_INPUT. */
+/* From a safetensors file or a checkpoint of PyTorch (as pnb_convert reads it); the architecture is worked out from the
+ * names and shapes in it. Touches no device. A file that is damaged or no known network: PNB_ERROR_MODEL. A missing
+ * file: PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_model_load(pnb_context *context, const char *path, pnb_model **out);
 /* Exact Gaussian mixture of n parts in dim dimensions: weights [n] (normalised here), means [n,dim], covariances
  * [n,dim,dim], symmetric and positive definite. Copied. */
@@ -158,6 +159,27 @@ PNB_API pnb_status pnb_model_create_gmm(pnb_context *context, uint32_t dim, uint
  * without its file, for benchmarks and plans of memory. Another name: PNB_ERROR_USAGE with those that there are. */
 PNB_API pnb_status pnb_model_create_random(pnb_context *context, const char *network, pnb_model **out);
 PNB_API void pnb_model_destroy(pnb_model **model);
+
+typedef struct pnb_convert_params {
+    size_t struct_size;
+    int all;                /* 1: every tensor under its full name, even where a network is recognised */
+    const char *const *set; /* "KEY=VALUE" each: metadata that say of a network what its tensors do not, such as
+                               num_head_channels, num_heads, use_new_attention_order, image_size, precond (vp, edm) */
+    size_t set_count;
+    int (*on_tensor)(void *user, size_t done, size_t count); /* before each tensor; non-zero cancels. Or NULL */
+    void *user;
+} pnb_convert_params;
+#define PNB_CONVERT_DEFAULTS                                                                                           \
+    { sizeof(pnb_convert_params), 0, NULL, 0, NULL, NULL }
+
+/* A file of torch.save (zip, where the library was built with libzip, or the older stream) to safetensors, each tensor in
+ * its own type. The file is data from a stranger: its pickle is read by a machine of the opcodes and globals that a state
+ * dict needs; nothing is run, and memory stays in proportion to the file. Nested dictionaries become names with dots. Where
+ * a network known here is in it, that alone is written, without the prefix of wrappers ("state_dict.", "model.",
+ * "module."), averaged weights ("ema") before others; else everything. out is written under another name and renamed.
+ * *text, unless text is NULL: a sentence on what was taken. What cannot be read: PNB_ERROR_MODEL. */
+PNB_API pnb_status pnb_convert(pnb_context *context, const char *in, const char *out, const pnb_convert_params *params,
+                               char **text);
 
 typedef struct pnb_model_info {
     size_t struct_size;

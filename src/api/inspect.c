@@ -1,6 +1,7 @@
 /* What a file is, in words or as JSON: a prior, a problem, a run, an array or an image. */
 #include "api/files.h"
 #include "io/json.h"
+#include "io/tensor_file.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -77,6 +78,60 @@ static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, c
     }
     pnb_model_destroy(&m);
     return status;
+}
+
+/* ---- PyTorch's checkpoints
+ * ------------------------------------------------------------------------------------------- */
+
+static cJSON *checkpoint_object(const pnb_tensor_file *f) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "type", "checkpoint");
+    cJSON *list = cJSON_AddArrayToObject(json, "tensors");
+    for (size_t i = 0; i < pnb_tensor_file_count(f); i++) {
+        pnb_tensor_entry e = pnb_tensor_file_at(f, i);
+        cJSON *t = cJSON_CreateObject();
+        cJSON_AddStringToObject(t, "name", e.name);
+        cJSON_AddStringToObject(t, "dtype", pnb_dtype_name(e.dtype));
+        cJSON *shape = cJSON_AddArrayToObject(t, "shape");
+        for (uint32_t j = 0; j < e.rank; j++) cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)e.shape[j]));
+        cJSON_AddItemToArray(list, t);
+    }
+    return json;
+}
+
+static void checkpoint_text(const pnb_tensor_file *f, pnb_text *text) {
+    pnb_text_add(text, "PyTorch checkpoint: no network that is known here\ntensors: %zu\n", pnb_tensor_file_count(f));
+    for (size_t i = 0; i < pnb_tensor_file_count(f); i++) {
+        pnb_tensor_entry e = pnb_tensor_file_at(f, i);
+        char shape[PNB_SHAPE_TEXT_SIZE];
+        pnb_text_add(text, "  %-48s %s %s\n", e.name, pnb_dtype_name(e.dtype),
+                     pnb_shape_to_text(e.rank, e.shape, shape));
+    }
+}
+
+static pnb_status inspect_torch(pnb_context *ctx, const char *path, bool json, char **out) {
+    pnb_tensor_file *f;
+    const char *prefix;
+    size_t length;
+    PNB_TRY(pnb_tensor_file_open_torch(&ctx->error, path, &f));
+    pnb_status status = pnb_tensor_file_verify(f);
+    bool network = pnb_prior_find_network(f, &prefix, &length);
+    if (status == PNB_OK && !network && json) {
+        status = pnb_json_take(&ctx->error, checkpoint_object(f), out);
+    } else if (status == PNB_OK && !network) {
+        pnb_text text = {0};
+        checkpoint_text(f, &text);
+        status = pnb_text_take(&ctx->error, &text, out);
+    }
+    pnb_tensor_file_close(f);
+    return status == PNB_OK && network ? inspect_prior(ctx, path, json, out) : status;
+}
+
+static bool is_torch(const char *path) {
+    static const char *const endings[] = {".pt", ".pth", ".ckpt", ".pkl"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (pnb_ends_with(path, endings[i])) return true;
+    return pnb_torch_recognise(path);
 }
 
 /* ---- problems and runs
@@ -193,5 +248,6 @@ pnb_status pnb_inspect(pnb_context *ctx, const char *path, int json, char **text
     if (!path || !text) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_inspect: path and text may not be NULL");
     if (pnb_ends_with(path, ".safetensors")) return inspect_prior(ctx, path, json != 0, text);
     if (pnb_ends_with(path, ".json")) return inspect_problem(ctx, path, json != 0, text);
+    if (is_torch(path)) return inspect_torch(ctx, path, json != 0, text);
     return inspect_array(ctx, path, json != 0, text);
 }

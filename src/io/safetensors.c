@@ -363,21 +363,21 @@ pnb_status pnb_safetensors_read_shape_f32(pnb_safetensors *st, const char *name,
 
 /* --- writing --- */
 
-static bool add_tensor(cJSON *header, const pnb_safetensors_item *item, pnb_dtype dtype, uint64_t begin, uint64_t end) {
-    cJSON *j = cJSON_AddObjectToObject(header, item->name);
-    if (!j || !cJSON_AddStringToObject(j, "dtype", pnb_dtype_name(dtype))) return false;
+static bool add_tensor(cJSON *header, const pnb_safetensors_entry *e, uint64_t begin, uint64_t end) {
+    cJSON *j = cJSON_AddObjectToObject(header, e->name);
+    if (!j || !cJSON_AddStringToObject(j, "dtype", pnb_dtype_name(e->dtype))) return false;
     cJSON *shape = cJSON_AddArrayToObject(j, "shape"), *range = cJSON_AddArrayToObject(j, "data_offsets");
     if (!shape || !range) return false;
-    for (uint32_t i = 0; i < item->rank; i++) {
-        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)item->shape[i]))) return false;
+    for (uint32_t i = 0; i < e->rank; i++) {
+        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)e->shape[i]))) return false;
     }
     return cJSON_AddItemToArray(range, cJSON_CreateNumber((double)begin)) &&
            cJSON_AddItemToArray(range, cJSON_CreateNumber((double)end));
 }
 
 /* The header as text (owned by cJSON). NULL: no memory. */
-static char *make_header(pnb_dtype dtype, const pnb_safetensors_item *items, size_t n,
-                         const pnb_safetensors_pair *metadata, size_t n_metadata) {
+static char *make_header(const pnb_safetensors_entry *entries, size_t n, const pnb_safetensors_pair *metadata,
+                         size_t n_metadata) {
     char *text = NULL;
     uint64_t begin = 0;
     cJSON *header = cJSON_CreateObject(), *pairs = n_metadata ? cJSON_AddObjectToObject(header, "__metadata__") : NULL;
@@ -387,9 +387,9 @@ static char *make_header(pnb_dtype dtype, const pnb_safetensors_item *items, siz
     }
     for (size_t i = 0; i < n; i++) {
         uint64_t count = 0;
-        pnb_shape_product(items[i].rank, items[i].shape, &count);
-        uint64_t end = begin + count * pnb_dtype_size(dtype);
-        if (!add_tensor(header, &items[i], dtype, begin, end)) goto fail;
+        pnb_shape_product(entries[i].rank, entries[i].shape, &count);
+        uint64_t end = begin + count * pnb_dtype_size(entries[i].dtype);
+        if (!add_tensor(header, &entries[i], begin, end)) goto fail;
         begin = end;
     }
     text = cJSON_PrintUnformatted(header);
@@ -398,16 +398,11 @@ fail:
     return text;
 }
 
-static pnb_status check_items(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
-                              size_t n) {
-    if (dtype != PNB_F32 && dtype != PNB_F16) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': tensors are written as F32 or F16, not %s", path,
-                        pnb_dtype_name(dtype));
-    }
+static pnb_status check_entries(pnb_error *err, const char *path, const pnb_safetensors_entry *entries, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint64_t count = 0;
-        if (!printable(items[i].name) || strcmp(items[i].name, "__metadata__") == 0 ||
-            items[i].rank > PNB_ARRAY_MAX_RANK || !pnb_shape_product(items[i].rank, items[i].shape, &count) ||
+        if (!printable(entries[i].name) || strcmp(entries[i].name, "__metadata__") == 0 ||
+            entries[i].rank > PNB_ARRAY_MAX_RANK || !pnb_shape_product(entries[i].rank, entries[i].shape, &count) ||
             count > SIZE_MAX / 16) {
             return pnb_fail(err, PNB_ERROR_USAGE,
                             "file '%s': tensor %zu: needs a printable name, rank up to %d and a possible shape", path,
@@ -417,34 +412,60 @@ static pnb_status check_items(pnb_error *err, const char *path, pnb_dtype dtype,
     return PNB_OK;
 }
 
-static pnb_status write_all(pnb_file_writer *w, pnb_dtype dtype, const char *header, const pnb_safetensors_item *items,
-                            size_t n) {
+static pnb_status write_header(pnb_file_writer *w, const char *header) {
     unsigned char prefix[8];
     size_t length = strlen(header), padding = (8 - length % 8) % 8; /* data are aligned to 8 bytes */
     pnb_put_le64(prefix, length + padding);
     PNB_TRY(pnb_writer_write(w, prefix, sizeof prefix));
     PNB_TRY(pnb_writer_write(w, header, length));
-    PNB_TRY(pnb_writer_write(w, "        ", padding));
-    for (size_t i = 0; i < n; i++) {
-        uint64_t count = 0;
-        pnb_shape_product(items[i].rank, items[i].shape, &count);
-        PNB_TRY(pnb_dtype_write_f32(w, dtype, items[i].data, count));
-    }
-    return PNB_OK;
+    return pnb_writer_write(w, "        ", padding);
 }
 
-pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
-                                 size_t n, const pnb_safetensors_pair *metadata, size_t n_metadata) {
-    PNB_TRY(check_items(err, path, dtype, items, n));
-    char *header = make_header(dtype, items, n, metadata, n_metadata);
+pnb_status pnb_safetensors_write_entries(pnb_error *err, const char *path, const pnb_safetensors_entry *entries, size_t n,
+                                         const pnb_safetensors_pair *metadata, size_t n_metadata,
+                                         pnb_safetensors_emit emit, void *user) {
+    PNB_TRY(check_entries(err, path, entries, n));
+    char *header = make_header(entries, n, metadata, n_metadata);
     if (!header) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for its header", path);
     pnb_file_writer w = {0};
     pnb_status status = pnb_writer_open(err, path, &w);
-    if (status == PNB_OK) status = write_all(&w, dtype, header, items, n);
+    if (status == PNB_OK) status = write_header(&w, header);
+    for (size_t i = 0; i < n && status == PNB_OK; i++) status = emit(user, i, &w);
     if (status == PNB_OK)
         status = pnb_writer_commit(&w);
     else
         pnb_writer_abort(&w);
     cJSON_free(header);
+    return status;
+}
+
+typedef struct float_items {
+    const pnb_safetensors_item *items;
+    pnb_dtype dtype;
+} float_items;
+
+static pnb_status emit_floats(void *user, size_t i, pnb_file_writer *w) {
+    const float_items *f = user;
+    uint64_t count = 0;
+    pnb_shape_product(f->items[i].rank, f->items[i].shape, &count);
+    return pnb_dtype_write_f32(w, f->dtype, f->items[i].data, count);
+}
+
+pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,
+                                 size_t n, const pnb_safetensors_pair *metadata, size_t n_metadata) {
+    if (dtype != PNB_F32 && dtype != PNB_F16) {
+        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': tensors are written as F32 or F16, not %s", path,
+                        pnb_dtype_name(dtype));
+    }
+    pnb_safetensors_entry *entries = calloc(n + 1, sizeof *entries);
+    if (!entries) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "file '%s': no memory for its header", path);
+    for (size_t i = 0; i < n; i++) {
+        entries[i] = (pnb_safetensors_entry){.name = items[i].name, .dtype = dtype, .rank = items[i].rank};
+        memcpy(entries[i].shape, items[i].shape, sizeof entries[i].shape);
+    }
+    float_items floats = {items, dtype};
+    pnb_status status =
+        pnb_safetensors_write_entries(err, path, entries, n, metadata, n_metadata, emit_floats, &floats);
+    free(entries);
     return status;
 }

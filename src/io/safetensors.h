@@ -71,6 +71,14 @@ typedef struct pnb_safetensors_pair {
     const char *key, *value;
 } pnb_safetensors_pair;
 
+/* Writes tensor i: exactly entry i's bytes, little-endian. */
+typedef pnb_status (*pnb_safetensors_emit)(void *user, size_t i, pnb_file_writer *w);
+/* Writes n tensors, each of its own type, whose data emit gives one after the other; of an entry name, dtype, rank and
+ * shape count. Atomically, as below. */
+pnb_status pnb_safetensors_write_entries(pnb_error *err, const char *path, const pnb_safetensors_entry *entries, size_t n,
+                                         const pnb_safetensors_pair *metadata, size_t n_metadata,
+                                         pnb_safetensors_emit emit, void *user);
+
 /* Writes n tensors as dtype (PNB_F32 or PNB_F16) and the metadata strings, atomically: the file appears whole or not at
  * all. Names must be unique. Failures to write are PNB_ERROR_INPUT. */
 pnb_status pnb_safetensors_write(pnb_error *err, const char *path, pnb_dtype dtype, const pnb_safetensors_item *items,

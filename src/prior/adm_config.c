@@ -250,7 +250,7 @@ static pnb_status read(pnb_prior *p, const pnb_unet_source *s) {
     const char *precondition;
     int32_t size =
         pnb_load_hint(s->file, s->config, "image_size", pnb_load_hint(s->file, s->config, "img_resolution", 0));
-    p->size_hint = size > 0 ? (uint32_t)size : size_from_text(pnb_safetensors_metadata(s->file, "data"));
+    p->size_hint = size > 0 ? (uint32_t)size : size_from_text(pnb_tensor_file_metadata(s->file, "data"));
     p->architecture = pnb_adm_reader.name;
     PNB_TRY(pnb_load_precondition(p, s, "none", &precondition));
     PNB_TRY(pnb_adm_config_infer(p->err, s->tensors.tensors, s->tensors.count, hints, &c));

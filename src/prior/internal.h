@@ -2,7 +2,7 @@
 #ifndef PNB_PRIOR_INTERNAL_H
 #define PNB_PRIOR_INTERNAL_H
 
-#include "io/safetensors.h"
+#include "io/tensor_file.h"
 #include "prior/adm_config.h"
 #include "prior/gmm_host.h"
 #include "prior/precondition.h"
@@ -72,8 +72,8 @@ pnb_status pnb_preset_fill(pnb_prior *p, const pnb_preset *preset, uint32_t widt
  * architecture, precondition, schedule (which is linear or cosine by the file's metadata already). */
 typedef struct pnb_unet_source {
     pnb_tensor_list tensors; /* without the prefix that wrappers give them */
-    const pnb_safetensors *file;
-    const cJSON *config; /* config.json beside the file; NULL: there is none */
+    const pnb_tensor_file *file;
+    const cJSON *config; /* that of the metadata, or config.json beside the file; NULL: there is none */
 } pnb_unet_source;
 typedef struct pnb_unet_reader {
     const char *name; /* what the metadata's architecture says */
@@ -81,14 +81,21 @@ typedef struct pnb_unet_reader {
     pnb_status (*read)(pnb_prior *p, const pnb_unet_source *source);
 } pnb_unet_reader;
 extern const pnb_unet_reader pnb_adm_reader, pnb_edm_reader;
+/* What wrappers put before the names of a network's tensors: "model.", "ema.", "state_dict.module.", or nothing. */
+typedef struct pnb_prefix {
+    const char *text; /* not ended there; borrowed from the file */
+    size_t length;
+} pnb_prefix;
+/* Where a tensor of this name stands, whatever is before it; of several the averaged weights, else the first. */
+bool pnb_unet_find_mark(const char *mark, const pnb_tensor_file *file, pnb_prefix *prefix);
 /* The reader of a file, by its word or, without one, by the marks; NULL: there is none. */
-const pnb_unet_reader *pnb_unet_recognise(const pnb_safetensors *file, const char *word);
-pnb_status pnb_unet_load(pnb_prior *p, const pnb_unet_reader *reader, pnb_safetensors *file);
+const pnb_unet_reader *pnb_unet_recognise(const pnb_tensor_file *file, const char *word, pnb_prefix *prefix);
+pnb_status pnb_unet_load(pnb_prior *p, const pnb_unet_reader *reader, pnb_prefix prefix, pnb_tensor_file *file);
 /* A value of the file's metadata, or of the config.json beside it (member `key` of its "config" or of it); fallback or
  * NULL where neither has it. */
-const char *pnb_load_word(const pnb_safetensors *file, const cJSON *config, const char *key);
-double pnb_load_number(const pnb_safetensors *file, const cJSON *config, const char *key, double fallback);
-int32_t pnb_load_hint(const pnb_safetensors *file, const cJSON *config, const char *key, int32_t fallback);
+const char *pnb_load_word(const pnb_tensor_file *file, const cJSON *config, const char *key);
+double pnb_load_number(const pnb_tensor_file *file, const cJSON *config, const char *key, double fallback);
+int32_t pnb_load_hint(const pnb_tensor_file *file, const cJSON *config, const char *key, int32_t fallback);
 /* Sets precondition and what the network receives as time by the word "precond" (vp, edm, none) or, where the source
  * has none, by the fallback; *word is the one that was taken. */
 pnb_status pnb_load_precondition(pnb_prior *p, const pnb_unet_source *source, const char *fallback, const char **word);
@@ -98,7 +105,7 @@ pnb_status pnb_unet_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level leve
                         pnb_tensor *eps);
 
 /* mlp.c */
-pnb_status pnb_mlp_load(pnb_prior *p, pnb_safetensors *file);
+pnb_status pnb_mlp_load(pnb_prior *p, pnb_tensor_file *file);
 /* Describe the parameters of an MLP; filled ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) from the seed, the last layer zero if
  * zero_last. */
 pnb_status pnb_mlp_describe(pnb_weights *w, pnb_mlp_config c, pnb_storage_kind kind, uint64_t seed, bool zero_last);

@@ -65,31 +65,37 @@ pnb_status pnb_mlp_describe(pnb_weights *w, pnb_mlp_config c, pnb_storage_kind k
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
-static pnb_status infer(pnb_prior *p, const pnb_safetensors *file) {
-    const pnb_safetensors_entry *inp = pnb_safetensors_find(file, "inp.weight");
-    if (!inp || inp->rank != 2 || inp->shape[0] < 1 || inp->shape[0] > 8192 || inp->shape[1] < 1 ||
-        inp->shape[1] > 8192)
+static bool has(const pnb_tensor_file *file, const char *name) {
+    size_t i;
+    return pnb_tensor_file_find(file, name, &i);
+}
+
+static pnb_status infer(pnb_prior *p, const pnb_tensor_file *file) {
+    size_t at;
+    pnb_tensor_entry inp = {0};
+    if (pnb_tensor_file_find(file, "inp.weight", &at)) inp = pnb_tensor_file_at(file, at);
+    if (inp.rank != 2 || inp.shape[0] < 1 || inp.shape[0] > 8192 || inp.shape[1] < 1 || inp.shape[1] > 8192)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: tensor 'inp.weight' should be [hidden,dim], at most 8192 each");
     uint32_t depth = 0;
     for (char name[NAME_SIZE]; depth <= MAX_DEPTH; depth++) {
         snprintf(name, sizeof name, "emb.%u.weight", depth);
-        if (!pnb_safetensors_find(file, name)) break;
+        if (!has(file, name)) break;
     }
     if (depth < 1 || depth > MAX_DEPTH)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %u layers emb.i, expected 1 to %d", depth, MAX_DEPTH);
-    p->mlp = (pnb_mlp_config){.inputs = (uint32_t)inp->shape[1],
-                              .dim = (uint32_t)inp->shape[1],
-                              .hidden = (uint32_t)inp->shape[0],
+    p->mlp = (pnb_mlp_config){.inputs = (uint32_t)inp.shape[1],
+                              .dim = (uint32_t)inp.shape[1],
+                              .hidden = (uint32_t)inp.shape[0],
                               .depth = depth};
     size_t expected =
-        2 * (2 * (size_t)depth + 1) + (pnb_safetensors_find(file, "fr") != NULL); /* fr: the features' frequencies */
-    if (pnb_safetensors_count(file) != expected)
+        2 * (2 * (size_t)depth + 1) + has(file, "fr"); /* fr: the features' frequencies */
+    if (pnb_tensor_file_count(file) != expected)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %zu tensors, expected %zu for %u layers",
-                        pnb_safetensors_count(file), expected, depth);
+                        pnb_tensor_file_count(file), expected, depth);
     return PNB_OK;
 }
 
-pnb_status pnb_mlp_load(pnb_prior *p, pnb_safetensors *file) {
+pnb_status pnb_mlp_load(pnb_prior *p, pnb_tensor_file *file) {
     PNB_TRY(infer(p, file));
     for (uint32_t i = 0; i <= 2 * p->mlp.depth; i++) {
         mlp_layer l = layer_at(p->mlp, i);
@@ -97,9 +103,9 @@ pnb_status pnb_mlp_load(pnb_prior *p, pnb_safetensors *file) {
         float *weight, *bias;
         PNB_TRY(add_layer(&p->weights, &l, PNB_STORAGE_FROZEN, &weight, &bias));
         snprintf(name, sizeof name, "%s.weight", l.name);
-        PNB_TRY(pnb_safetensors_read_shape_f32(file, name, 2, (uint64_t[]){l.out, l.in}, weight));
+        PNB_TRY(pnb_tensor_file_read_shape_f32(file, name, 2, (uint64_t[]){l.out, l.in}, weight));
         snprintf(name, sizeof name, "%s.bias", l.name);
-        PNB_TRY(pnb_safetensors_read_shape_f32(file, name, 1, (uint64_t[]){l.out}, bias));
+        PNB_TRY(pnb_tensor_file_read_shape_f32(file, name, 1, (uint64_t[]){l.out}, bias));
     }
     snprintf(p->describe, sizeof p->describe, "MLP: %u dimensions, %u layers of %u, SiLU, log-SNR features", p->mlp.dim,
              p->mlp.depth, p->mlp.hidden);

@@ -68,27 +68,38 @@ pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t wi
     return status;
 }
 
+bool pnb_prior_find_network(const pnb_tensor_file *file, const char **prefix, size_t *length) {
+    pnb_prefix p = {"", 0};
+    size_t i;
+    bool found = pnb_unet_recognise(file, NULL, &p) || pnb_tensor_file_find(file, "inp.weight", &i);
+    *prefix = p.text;
+    *length = p.length;
+    return found;
+}
+
 /* What the file is: by its word, else by its names. *reader NULL: an MLP. */
-static pnb_status recognise(pnb_error *err, const pnb_safetensors *file, const pnb_unet_reader **reader) {
-    const char *word = pnb_safetensors_metadata(file, "architecture");
+static pnb_status recognise(pnb_error *err, const pnb_tensor_file *file, const pnb_unet_reader **reader,
+                            pnb_prefix *prefix) {
+    const char *word = pnb_tensor_file_metadata(file, "architecture");
+    size_t i, count = pnb_tensor_file_count(file);
     if (word && strcmp(word, "adapter") == 0) return pnb_fail(err, PNB_ERROR_MODEL, "it is an adapter, not a prior");
     *reader = NULL;
     if (word && strcmp(word, "mlp") == 0) return PNB_OK;
-    *reader = pnb_unet_recognise(file, word);
-    if (!*reader) *reader = pnb_unet_recognise(file, NULL);
-    if (*reader || pnb_safetensors_find(file, "inp.weight")) return PNB_OK;
-    const pnb_safetensors_entry *first = pnb_safetensors_count(file) ? pnb_safetensors_at(file, 0) : NULL;
+    *reader = pnb_unet_recognise(file, word, prefix);
+    if (!*reader) *reader = pnb_unet_recognise(file, NULL, prefix);
+    if (*reader || pnb_tensor_file_find(file, "inp.weight", &i)) return PNB_OK;
     return pnb_fail(err, PNB_ERROR_MODEL,
                     "it is no network known here (U-Nets of guided-diffusion and EDM, or an MLP): %zu "
                     "tensors, the first is '%s'%s%s",
-                    pnb_safetensors_count(file), first ? first->name : "none",
+                    count, count ? pnb_tensor_file_at(file, 0).name : "none",
                     word ? ", its metadata says architecture " : "", word ? word : "");
 }
 
-static pnb_status load(pnb_error *err, pnb_safetensors *file, pnb_prior **out) {
+static pnb_status load(pnb_error *err, pnb_tensor_file *file, pnb_prior **out) {
     const pnb_unet_reader *reader;
-    PNB_TRY(recognise(err, file, &reader));
-    const char *schedule = pnb_safetensors_metadata(file, "schedule");
+    pnb_prefix prefix;
+    PNB_TRY(recognise(err, file, &reader, &prefix));
+    const char *schedule = pnb_tensor_file_metadata(file, "schedule");
     bool cosine = schedule && strcmp(schedule, "cosine") == 0;
     if (schedule && !cosine && strcmp(schedule, "linear") != 0)
         return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine",
@@ -96,7 +107,7 @@ static pnb_status load(pnb_error *err, pnb_safetensors *file, pnb_prior **out) {
     int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
     PNB_TRY(create(err, reader ? PNB_PRIOR_UNET : PNB_PRIOR_MLP, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR,
                    (uint32_t)(steps > 0 ? steps : 0), out));
-    return reader ? pnb_unet_load(*out, reader, file) : pnb_mlp_load(*out, file);
+    return reader ? pnb_unet_load(*out, reader, prefix, file) : pnb_mlp_load(*out, file);
 }
 
 /* The checkpoint in diffusers' folder of a model or pipeline; the path itself where it is no folder. To be freed. */
@@ -114,13 +125,13 @@ static char *checkpoint_path(const char *path) {
 }
 
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {
-    pnb_safetensors *file = NULL;
+    pnb_tensor_file *file = NULL;
     char *name = checkpoint_path(path);
     *out = NULL;
     if (!name) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for a path");
-    pnb_status status = pnb_safetensors_open(err, name, &file);
+    pnb_status status = pnb_tensor_file_open(err, name, &file);
     if (status == PNB_OK) status = load(err, file, out);
-    pnb_safetensors_close(file);
+    pnb_tensor_file_close(file);
     free(name);
     if (status == PNB_OK) return PNB_OK;
     pnb_prior_destroy(out, NULL);

@@ -7,6 +7,7 @@
 #define PNB_PRIOR_PRIOR_H
 
 #include "graph/graph.h"
+#include "io/tensor_file.h"
 #include "prior/schedule.h"
 
 typedef struct pnb_prior pnb_prior;
@@ -14,10 +15,13 @@ typedef struct pnb_adapter pnb_adapter;
 
 typedef enum pnb_prior_kind { PNB_PRIOR_GMM, PNB_PRIOR_MLP, PNB_PRIOR_UNET } pnb_prior_kind;
 
-/* From a safetensors file, or diffusers' folder with one: the architecture is worked out from names and shapes (metadata helps where these are not
+/* From a safetensors file or a checkpoint of PyTorch, or diffusers' folder with one: the architecture is worked out from names and shapes (metadata helps where these are not
  * enough). A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on the host until
  * commit. */
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out);
+/* Which tensors of a file are a network known here: those whose names begin with the first `length` bytes of *prefix
+ * (borrowed from the file). Of several copies the averaged one ("ema"). false: there is none. */
+bool pnb_prior_find_network(const pnb_tensor_file *file, const char **prefix, size_t *length);
 /* Exact Gaussian mixture in any dimension: weights [n] (normalised here), means [n,D], covariances [n,D,D]. */
 pnb_status pnb_prior_create_gmm(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
                                 const double *covariances, pnb_prior **out);

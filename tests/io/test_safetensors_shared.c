@@ -7,40 +7,21 @@
 #include <cmocka.h>
 
 #include "io/files.h"
-#include "io/safetensors.h"
-
-#include <cjson/cJSON.h>
-#include <math.h>
-
-#define CHECKPOINTS PNB_SHARED_DIR "/fixtures/checkpoints/"
+#include "io/checkpoints.h"
 
 static void check_tensor(pnb_safetensors *st, const cJSON *want) {
     const pnb_safetensors_entry *e = pnb_safetensors_find(st, want->string);
     assert_non_null(e);
-    const cJSON *shape = cJSON_GetObjectItem(want, "shape"), *first = cJSON_GetObjectItem(want, "first");
-    assert_int_equal(e->rank, cJSON_GetArraySize(shape));
-    for (uint32_t d = 0; d < e->rank; d++)
-        assert_true((double)e->shape[d] == cJSON_GetArrayItem(shape, (int)d)->valuedouble);
-    double *v = malloc((size_t)e->count * sizeof *v + 1), sum = 0, abs_sum = 0;
+    double *v = malloc((size_t)e->count * sizeof *v + 1);
     assert_non_null(v);
     if (pnb_safetensors_read_f64(st, e, v) != PNB_OK) fail_msg("%s cannot be read", want->string);
-    for (uint64_t i = 0; i < e->count; i++) {
-        sum += v[i];
-        abs_sum += fabs(v[i]);
-        if (i < (uint64_t)cJSON_GetArraySize(first))
-            assert_true(v[i] == cJSON_GetArrayItem(first, (int)i)->valuedouble);
-    }
-    assert_true(fabs(sum - cJSON_GetObjectItem(want, "sum")->valuedouble) <= 1e-6 * (1 + abs_sum));
-    assert_true(fabs(abs_sum - cJSON_GetObjectItem(want, "abs_sum")->valuedouble) <= 1e-6 * (1 + abs_sum));
+    compare_expected(want, e->rank, e->shape, e->count, v);
     free(v);
 }
 
 static void test_expected(void **state) {
     (void)state;
-    size_t n;
-    char *text = (char *)get_bytes(CHECKPOINTS "expect.json", &n);
-    cJSON *root = cJSON_ParseWithLength(text, n);
-    assert_non_null(root);
+    cJSON *root = checkpoints_expected();
     int tried = 0;
     const cJSON *file;
     cJSON_ArrayForEach(file, root) {
@@ -64,7 +45,6 @@ static void test_expected(void **state) {
     }
     assert_true(tried >= 9);
     cJSON_Delete(root);
-    free(text);
 }
 
 static void test_real_prior(void **state) {
