@@ -2,7 +2,8 @@
  * 2023).
  *
  * U-Nets: Down and Up beside chosen layers; layers.c adds them to the rows that have the adapter. Mixtures: a
- * residual MLP. MLPs: a copy of all weights. At creation each of them leaves the prediction as it is.
+ * residual MLP. MLPs, and U-Nets where it is asked for: a copy of all weights. At creation each of them leaves the
+ * prediction as it is.
  */
 #include "base/philox.h"
 #include "ops/ops.h"
@@ -105,7 +106,15 @@ static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapte
     return PNB_OK;
 }
 
+bool pnb_adapter_is_copy(const pnb_adapter *a) {
+    return a->prior->kind == PNB_PRIOR_MLP || (a->prior->kind == PNB_PRIOR_UNET && a->params.targets == PNB_ADAPT_COPY);
+}
+
 static pnb_status describe(pnb_adapter *a) {
+    if (pnb_adapter_is_copy(a)) {
+        a->mlp = a->prior->mlp;
+        return describe_copy(a);
+    }
     switch (a->prior->kind) {
     case PNB_PRIOR_UNET:
         return pnb_unet_tensors(&a->prior->unet, visit_tensor, &(target_visit){.adapter = a});
@@ -113,8 +122,7 @@ static pnb_status describe(pnb_adapter *a) {
         a->mlp = (pnb_mlp_config){2 * a->prior->gmm.dim, a->prior->gmm.dim, a->params.hidden, a->params.depth};
         return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
     case PNB_PRIOR_MLP:
-        a->mlp = a->prior->mlp;
-        return describe_copy(a);
+        break;
     }
     return PNB_OK;
 }
@@ -157,7 +165,7 @@ void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu) {
 }
 
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu) {
-    if (adapter->prior->kind == PNB_PRIOR_MLP && !adapter->weights.committed) PNB_TRY(fetch_copy(adapter, gpu));
+    if (pnb_adapter_is_copy(adapter) && !adapter->weights.committed) PNB_TRY(fetch_copy(adapter, gpu));
     return pnb_weights_commit(&adapter->weights, gpu);
 }
 
@@ -169,7 +177,7 @@ pnb_store *pnb_adapter_store(pnb_adapter *adapter) {
  */
 
 static const char *kind_word(const pnb_adapter *a) {
-    return a->prior->kind == PNB_PRIOR_UNET ? "lora" : a->prior->kind == PNB_PRIOR_GMM ? "residual_mlp" : "copy";
+    return pnb_adapter_is_copy(a) ? "copy" : a->prior->kind == PNB_PRIOR_UNET ? "lora" : "residual_mlp";
 }
 
 pnb_status pnb_adapter_save(pnb_adapter *adapter, pnb_gpu *gpu, const char *path) {
@@ -206,7 +214,7 @@ static pnb_status check_file(const pnb_adapter *a, const pnb_safetensors *file) 
     if (!kind || strcmp(kind, kind_word(a)) != 0)
         return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected a file of kind %s, found %s", kind_word(a),
                         kind ? kind : "none");
-    if (a->prior->kind == PNB_PRIOR_UNET && (!scale || strtof(scale, NULL) != a->params.scale))
+    if (strcmp(kind, "lora") == 0 && (!scale || strtof(scale, NULL) != a->params.scale))
         return pnb_fail(a->err, PNB_ERROR_MODEL, "adapter: expected the scale %.9g, found %s", a->params.scale,
                         scale ? scale : "none");
     if (pnb_safetensors_count(file) != a->weights.count)
@@ -250,13 +258,16 @@ pnb_status pnb_adapter_load(pnb_adapter *adapter, pnb_gpu *gpu, const char *path
     return status;
 }
 
-/* ---- vector priors ------------------------------------------------------------------------------------------------
+/* ---- no sum of layers ---------------------------------------------------------------------------------------------
  */
 
+/* t: U-Nets see it alone, vector networks see the two others. */
 static pnb_status level_rows(pnb_graph *g, pnb_level level, uint32_t begin, uint32_t count, pnb_level *out) {
-    out->t = PNB_NONE; /* vector networks see alpha and sigma only */
-    PNB_TRY(pnb_graph_slice0(g, level.alpha, begin, count, &out->alpha));
-    return pnb_graph_slice0(g, level.sigma, begin, count, &out->sigma);
+    pnb_tensor in[3] = {level.t, level.alpha, level.sigma}, part[3] = {PNB_NONE, PNB_NONE, PNB_NONE};
+    for (int i = 0; i < 3; i++)
+        if (in[i] != PNB_NONE) PNB_TRY(pnb_graph_slice0(g, in[i], begin, count, &part[i]));
+    *out = (pnb_level){part[0], part[1], part[2]};
+    return PNB_OK;
 }
 
 /* Mixture: eps everywhere, plus the MLP on the adapter's rows. The MLP sees x and eps: where the mixture is one
@@ -276,27 +287,35 @@ static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
     return pnb_add_rows(g, base, residual, params->adapter_begin, 1.0f, eps);
 }
 
-/* MLP: the plain weights on the first rows, the copy on the others. */
+/* Rows [begin, begin + count) by these weights. */
+static pnb_status rows_eps(pnb_prior *p, const pnb_weights *w, pnb_graph *g, pnb_tensor x, pnb_level level,
+                           const pnb_eps_params *params, uint32_t begin, uint32_t count, pnb_tensor *eps) {
+    pnb_level part;
+    pnb_tensor xs;
+    PNB_TRY(pnb_graph_slice0(g, x, begin, count, &xs));
+    PNB_TRY(level_rows(g, level, begin, count, &part));
+    if (p->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(w, p->mlp, g, xs, part, eps);
+    pnb_eps_params q = {.label = params->label, .raw = params->raw, .checkpoint = params->checkpoint};
+    if (q.label != PNB_NONE) PNB_TRY(pnb_graph_slice0(g, q.label, begin, count, &q.label));
+    return pnb_unet_eps(p, w, g, xs, part, &q, eps);
+}
+
+/* The plain weights on the first rows, the copy on the others. */
 static pnb_status copy_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
                            uint32_t rows, pnb_tensor *eps) {
-    const pnb_adapter *a = params->adapter;
-    pnb_level part;
-    pnb_tensor halves[2], xs;
-    PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &xs));
-    PNB_TRY(level_rows(g, level, params->adapter_begin, rows, &part));
-    PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, xs, part, &halves[1]));
-    if (!params->adapter_begin) {
+    uint32_t begin = params->adapter_begin;
+    pnb_tensor halves[2];
+    PNB_TRY(rows_eps(p, &params->adapter->weights, g, x, level, params, begin, rows, &halves[1]));
+    if (!begin) {
         *eps = halves[1];
         return PNB_OK;
     }
-    PNB_TRY(pnb_graph_slice0(g, x, 0, params->adapter_begin, &xs));
-    PNB_TRY(level_rows(g, level, 0, params->adapter_begin, &part));
-    PNB_TRY(pnb_mlp_eps(&p->weights, p->mlp, g, xs, part, &halves[0]));
+    PNB_TRY(rows_eps(p, &p->weights, g, x, level, params, 0, begin, &halves[0]));
     return pnb_concat(g, 0, halves, 2, eps);
 }
 
-pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
-                                  const pnb_eps_params *params, pnb_tensor *eps) {
+pnb_status pnb_adapter_whole_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
+                                 const pnb_eps_params *params, pnb_tensor *eps) {
     uint32_t rows = pnb_graph_shape(g, x).d[0] - params->adapter_begin;
     return p->kind == PNB_PRIOR_GMM ? mixture_eps(p, g, x, level, params, rows, eps)
                                     : copy_eps(p, g, x, level, params, rows, eps);

@@ -100,8 +100,8 @@ int32_t pnb_load_hint(const pnb_tensor_file *file, const cJSON *config, const ch
  * has none, by the fallback; *word is the one that was taken. */
 pnb_status pnb_load_precondition(pnb_prior *p, const pnb_unet_source *source, const char *fallback, const char **word);
 
-/* unet_graph.c */
-pnb_status pnb_unet_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+/* unet_graph.c. weights: the prior's, or a copy of them; the adapter of params is a low-rank one. */
+pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
                         pnb_tensor *eps);
 
 /* mlp.c */
@@ -120,8 +120,9 @@ pnb_status pnb_log_snr_features(pnb_graph *g, pnb_tensor alpha, pnb_tensor sigma
 pnb_status pnb_gmm_describe(pnb_prior *p);
 pnb_status pnb_gmm_graph_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_tensor *eps);
 
-/* adapter.c: the whole eps of vector priors with an adapter (theirs is no sum of layers). */
-pnb_status pnb_adapter_vector_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
+/* adapter.c: the whole eps with an adapter that is no sum of layers: of vector priors, and of copies. */
+bool pnb_adapter_is_copy(const pnb_adapter *a);
+pnb_status pnb_adapter_whole_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level,
                                   const pnb_eps_params *params, pnb_tensor *eps);
 
 #endif

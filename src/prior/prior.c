@@ -234,8 +234,9 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
         PNB_TRY(pnb_graph_check(g, "prior", "x", x));
     }
     PNB_TRY(check_adapter(prior, g, x, params));
-    if (prior->kind == PNB_PRIOR_UNET) return pnb_unet_eps(prior, g, x, level, params, eps);
-    if (params->adapter) return pnb_adapter_vector_eps(prior, g, x, level, params, eps);
+    bool low_rank = prior->kind == PNB_PRIOR_UNET && !(params->adapter && pnb_adapter_is_copy(params->adapter));
+    if (params->adapter && !low_rank) return pnb_adapter_whole_eps(prior, g, x, level, params, eps);
+    if (low_rank) return pnb_unet_eps(prior, &prior->weights, g, x, level, params, eps);
     if (prior->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(&prior->weights, prior->mlp, g, x, level, eps);
     return pnb_gmm_graph_eps(prior, g, x, level, eps);
 }

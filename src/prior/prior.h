@@ -67,7 +67,8 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
 
 typedef enum pnb_adapter_targets {
     PNB_ADAPT_ATTENTION, /* qkv and output projection of attention */
-    PNB_ADAPT_EXTENDED   /* attention, residual convolutions, embedding linears */
+    PNB_ADAPT_EXTENDED,  /* attention, residual convolutions, embedding linears */
+    PNB_ADAPT_COPY       /* all weights of a copy of the network (MLP priors: always) */
 } pnb_adapter_targets;
 
 typedef struct pnb_adapter_params {
@@ -79,7 +80,8 @@ typedef struct pnb_adapter_params {
 } pnb_adapter_params;
 
 /* Networks: y = Wx + scale Up(Down(x)); Down ~ N(0, 1/fan_in), Up = 0. Mixtures: eps_theta + MLP with zero last layer.
- * MLP priors: a full trainable copy of the weights. All parameters are VARIABLE storages of pnb_adapter_store. */
+ * MLP priors, and U-Nets by PNB_ADAPT_COPY: a full trainable copy of the weights, which at the start agrees
+ * with the prior to rounding. All parameters are VARIABLE storages of pnb_adapter_store. */
 pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapter_params *params, pnb_adapter **out);
 void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu);
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu); /* uploads the initial values */

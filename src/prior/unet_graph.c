@@ -186,12 +186,12 @@ static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tens
     return pnb_net_conv(&b->net, b->unet->out_conv, *h, 1, 1, h);
 }
 
-pnb_status pnb_unet_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
                         pnb_tensor *eps) {
     const pnb_unet *u = &p->unet;
     pnb_tensor h;
     builder b = {
-        .net = {.g = g, .weights = &p->weights, .adapter = params->adapter, .begin = params->adapter_begin},
+        .net = {.g = g, .weights = weights, .adapter = params->adapter, .begin = params->adapter_begin},
         .unet = u,
     };
     PNB_TRY(check_input(p, g, x, level, params->label));

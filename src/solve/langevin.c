@@ -1,5 +1,6 @@
-/* Guided Langevin dynamics with the prior alone, at noise levels that fall to one small one (algorithms.md 2.10, reference
- * ppm_highd.py, finish; annealing as Song & Ermon 2019, the likelihood widened by the level as Jalal et al. 2021).
+/* Guided Langevin dynamics with the prior alone, at noise levels that fall to one small one (algorithms.md 2.10,
+ * reference ppm_highd.py, finish; annealing as Song & Ermon 2019, the likelihood widened by the level as Jalal et al.
+ * 2021).
  *
  *     x += h (s_theta(x) + A^T (y - A x)/v) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
  *     v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),   h = c / (||A||^2/v + 1/rho^2)
@@ -15,9 +16,14 @@
 /* Free columns of a row: x += eps_coef eps + data_coef A^T (A x - y)/sigma_y^2 + noise xi. */
 enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_EPS, ROW_DATA, ROW_NOISE };
 
+/* Without noise there is no finite likelihood: far below what any prior's smallest level resolves will do. */
+static double noise_of(const pnb_task *task) {
+    return fmax(task->sigma_y, 1e-3);
+}
+
 void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm, sigma2 = s->task.sigma_y * s->task.sigma_y;
+    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm, sigma2 = noise_of(&s->task) * noise_of(&s->task);
     bool anneals = f->rho_start > f->rho;
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
@@ -32,7 +38,7 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     }
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, bool project) {
     const pnb_task *task = &s->task;
     pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
     pnb_level level;
@@ -46,12 +52,13 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g) {
     PNB_TRY(pnb_solver_column(s, g, state, ROW_NOISE, &by_noise));
     PNB_TRY(pnb_mul(g, x, level.alpha, &scaled));
     PNB_TRY(pnb_prior_eps(task->prior, g, scaled, level, NULL, &eps));
-    PNB_TRY(pnb_data_term(s, g, x, task->sigma_y, &data, &loss));
+    PNB_TRY(pnb_data_term(s, g, x, noise_of(task), &data, &loss));
     PNB_TRY(pnb_axpby(g, 1, by_eps, eps, 1, by_data, data, &drift));
     PNB_TRY(pnb_noise_normal(g, s->sample, task->seed, PNB_STREAM_FINISH, state, PNB_STATE_DRAW, &xi));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, 1, by_noise, xi, &moved));
     PNB_TRY(pnb_add(g, x, moved, &next));
     PNB_TRY(pnb_assign(g, x, next));
+    if (project) PNB_TRY(pnb_project(s, g));
     return pnb_solver_record_losses(s, g, loss, PNB_NONE, PNB_NONE);
 }
 
@@ -71,7 +78,7 @@ pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *f, pnb_program 
     pnb_graph *g;
     pnb_status status = PNB_OK;
     PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "langevin", &g));
-    PNB_TRY_GOTO(step_graph(s, g));
+    PNB_TRY_GOTO(step_graph(s, g, f->project));
     PNB_TRY(pnb_solver_program(s, &g, step));
     if (!snapshot) return PNB_OK;
     PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "snapshot", &g));
@@ -104,13 +111,16 @@ static const pnb_option options[] = {
 
 static pnb_status build(pnb_solver *s, const langevin_options *o) {
     pnb_program *step;
-    pnb_finish f = {(uint32_t)o->steps, o->rho, o->rho_start, o->step_size};
+    pnb_finish f = {(uint32_t)o->steps, o->rho, o->rho_start, o->step_size, false};
     pnb_langevin_rows(s, &f, 0);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
     PNB_TRY(pnb_langevin_program(s, &f, NULL, &step));
-    s->phases[0] =
-        (pnb_phase){.name = "langevin", .steps = f.steps, .losses = PNB_LOSS_DATA, .n_items = 1, .items = {{step, 1, 1, s->particles}}};
+    s->phases[0] = (pnb_phase){.name = "langevin",
+                               .steps = f.steps,
+                               .losses = PNB_LOSS_DATA,
+                               .n_items = 1,
+                               .items = {{step, 1, 1, s->particles}}};
     s->n_phases = s->finish_phase = 1;
     return PNB_OK;
 }

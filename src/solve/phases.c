@@ -230,6 +230,17 @@ pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma
     return pnb_affine(g, squares, 0.5f * inverse, 0, loss);
 }
 
+pnb_status pnb_project(pnb_solver *s, pnb_graph *g) {
+    pnb_tensor x, y, r;
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    PNB_TRY(pnb_graph_bind(g, s->y, &y));
+    PNB_TRY(pnb_operator_apply(s->task.op, g, x, &r));
+    PNB_TRY(pnb_sub(g, y, r, &r));
+    PNB_TRY(pnb_operator_pinv(s->task.op, g, r, &r));
+    PNB_TRY(pnb_add(g, x, r, &r));
+    return pnb_assign(g, x, r);
+}
+
 static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
     pnb_tensor y, guess, xi, start, x;
     PNB_TRY(pnb_graph_bind(g, s->y, &y));

@@ -105,6 +105,9 @@ double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double en
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss);
 
+/* x becomes x + A^+ (y - A x): what is measured is met. The operator has a pseudo-inverse. */
+pnb_status pnb_project(pnb_solver *s, pnb_graph *g);
+
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 
@@ -113,6 +116,7 @@ pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 typedef struct pnb_finish {
     uint32_t steps;
     double rho, rho_start, step_size; /* step_size: fraction of the largest stable step */
+    bool project;                     /* after each step, pnb_project */
 } pnb_finish;
 /* Describes the finish's rows from row `first` on; before pnb_solver_commit. */
 void pnb_langevin_rows(pnb_solver *s, const pnb_finish *finish, uint32_t first);

@@ -13,11 +13,15 @@
  *
  * exchange > 0 (not in the paper): particles of larger loss may go on as copies of others (exchange.c). Gradients carry
  * no mass between modes that the window has resolved; this does.
+ *
+ * distance, alpha and the weights beyond the exact KL's are the family around it (section 2.2, 2.4); preset = paper is
+ * Algorithm 1 as its text has it, with nothing of what section 2.10 added.
  */
 #include "solve/phases.h"
 
 #include "ops/ops.h"
 #include "prior/gmm_host.h"
+#include "solve/distance.h"
 #include "solve/exchange.h"
 
 #include <math.h>
@@ -33,15 +37,32 @@ typedef struct ppm_options {
     double lora_scale, aux_lr;
     int32_t finish, finish_steps;
     double finish_rho, finish_rho_start, finish_step_size;
-    bool checkpointing;
+    int32_t preset, distance;
+    double delta, power, alpha;
+    bool checkpointing, project;
 } ppm_options;
 
 enum { ORDER_FUSED, ORDER_ALTERNATING };
 static const char *const orders[] = {"fused", "alternating", NULL};
-static const char *const weights[] = {"exact_kl", "constant", NULL};
+enum {
+    WEIGHT_EXACT_KL,
+    WEIGHT_CONSTANT,
+    WEIGHT_INV_SNR,
+    WEIGHT_SQRT,
+    WEIGHT_SQUARE,
+    WEIGHT_CLIP,
+    WEIGHT_LOG,
+    WEIGHT_VARIANCE,
+    WEIGHT_SID
+};
+static const char *const weights[] = {"exact_kl", "constant", "inv_snr",  "sqrt", "square",
+                                      "clip",     "log",      "variance", "sid",  NULL};
+enum { PRESET_DEFAULT, PRESET_PAPER };
+static const char *const presets[] = {"default", "paper", NULL};
+static const char *const distances[] = {"l2", "pseudo_huber", "pseudo_huber_pixel", "log_cosh", "power", NULL};
 static const char *const t_orders[] = {"log_snr", "uniform", "descending", NULL};
 static const char *const slides[] = {"log_rho", "t", NULL};
-static const char *const target_words[] = {"attention", "extended", NULL};
+static const char *const target_words[] = {"attention", "extended", "copy", NULL};
 static const char *const finishes[] = {"none", "langevin", NULL};
 
 #define INT(name, def, lo, hi, help)                                                                                   \
@@ -55,7 +76,9 @@ static const pnb_option options[] = {
     INT(steps, 300, 1, 1000000, "steps of posterior matching, the finish not counted"),
     CHOICE(order, ORDER_FUSED, orders,
            "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
-    CHOICE(weight, 0, weights, "weight of the prior term: the exact KL's, or 1"),
+    CHOICE(weight, 0, weights,
+           "weight of the prior term: the exact KL's, 1, rho = sigma_t/alpha_t, its root, square, min(rho,1), "
+           "log(1+rho), sigma_t^2, or SiD's 1/mean|x_0 - x0_theta|"),
     CHOICE(t_order, 0, t_orders, "how noise levels are drawn within the window"),
     CHOICE(slide, 1, slides,
            "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
@@ -79,7 +102,8 @@ static const pnb_option options[] = {
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.8, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
     INT(rank, 8, 1, 256, "rank of the LoRA adapter"),
-    CHOICE(targets, 1, target_words, "layers that carry adapters"),
+    CHOICE(targets, 1, target_words,
+           "layers that carry adapters; copy: all weights of the network are trained instead"),
     INT(hidden, 96, 1, 4096, "width of the residual MLP that is the adapter of a mixture prior"),
     INT(depth, 3, 1, 16, "its layers"),
     INT(aux_steps, 2, 1, 64, "adapter updates per particle step"),
@@ -95,6 +119,13 @@ static const pnb_option options[] = {
     REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
+    CHOICE(preset, 0, presets, "defaults of the other options: tuned, or what the paper's text alone gives"),
+    CHOICE(distance, 0, distances, "what the difference of the scores is measured by; only l2 is the KL"),
+    REAL(delta, 0, 0, 1000, "width of pseudo-Huber; 0: .00054 sqrt(pixels) of an image, .03 of a pixel"),
+    REAL(power, 1.5, 1.01, 2, "exponent of the distance power"),
+    REAL(alpha, 0.5, 0, 2, "SiD's family with l2: 1/2 is PPM, 1 to 1.2 what SiD takes"),
+    {"project", PNB_OPTION_BOOL, offsetof(ppm_options, project), 0, 0, 1, NULL, "",
+     "set what is measured to y after each step, by the pseudo-inverse (noiseless measurements)"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
@@ -126,8 +157,38 @@ static double data_sigma(const pnb_task *task, const ppm_options *o) {
     return fmax(task->sigma_y, o->sigma_floor);
 }
 
+/* Algorithm 1 with what section 2.7 of algorithms.md reads into it: alternating, t uniform over all but the ends. */
+static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *o) {
+    const pnb_schedule *sch = pnb_prior_schedule(task->prior);
+    const struct {
+        const char *name;
+        double value;
+    } paper[] = {{"steps", 1000},
+                 {"order", ORDER_ALTERNATING},
+                 {"weight", WEIGHT_CONSTANT},
+                 {"t_order", 1},
+                 {"lr", 0.02},
+                 {"lr_hold", 2.0 / 3},
+                 {"lr_end", 0.1},
+                 {"init_std", 0.1},
+                 {"rho_end", sch->rho[sch->steps / 50]},
+                 {"rho_ratio", 0},
+                 {"rho_max", sch->rho[sch->steps - 1 - sch->steps / 50]},
+                 {"anneal", 0},
+                 {"aux_steps", 1},
+                 {"aux_warmup", 50},
+                 {"aux_lr", 1e-4},
+                 {"finish", 0}};
+    for (size_t i = 0; i < sizeof paper / sizeof *paper; i++) prefer(given, o, paper[i].name, paper[i].value);
+}
+
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
     ppm_options *o = opts;
+    if (o->preset == PRESET_PAPER) {
+        resolve_paper(task, given, o);
+        return;
+    }
+    if (task->sigma_y == 0 && pnb_operator_measured(task->op)) prefer(given, o, "project", 1);
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
         double scale = prior_scale(task->prior);
         const struct {
@@ -144,7 +205,8 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         prefer(given, o, "rho_start", 1.5);
     }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * data_sigma(task, o), 1e-3);
-    /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of it). */
+    /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
+     * it). */
     if (o->finish_rho_start == 0)
         o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), o->rho_start);
 }
@@ -220,7 +282,7 @@ static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pn
                           .seed = seed,
                           .stream = PNB_STREAM_LEVEL,
                           .sampling = (pnb_t_sampling)o->t_order,
-                          .constant_weight = o->weight == 1,
+                          .constant_weight = o->weight != WEIGHT_EXACT_KL,
                           .weight = (float)o->prior_weight};
     PNB_TRY(pnb_draw_levels(g, state, schedule, q, &d->levels));
     return pnb_axpby(g, 1, d->levels.level.alpha, rows, 1, d->levels.level.sigma, d->eps, &d->x_t);
@@ -229,7 +291,8 @@ static pnb_status draw_x_t(pnb_solver *s, pnb_graph *g, const ppm_options *o, pn
 enum { MAX_ADAPTER = 1024 };
 
 static pnb_status too_many(pnb_solver *s, size_t n) {
-    return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %zu tensors, at most %d are supported", n, MAX_ADAPTER);
+    return pnb_fail(s->err, PNB_ERROR_MODEL, "ppm: the adapter has %zu tensors, at most %d are supported", n,
+                    MAX_ADAPTER);
 }
 
 /* The adapter's parameters in this graph. */
@@ -272,6 +335,48 @@ static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     PNB_TRY(adapter_tensors(s, g, w, &n));
     PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, w, n, grad));
     return train_adapter(s, g, o, state, w, grad, n, d.n);
+}
+
+/* 1 becomes w(rho), or SiD's weight of the x_0 form in eps space: rho^2/mean|x_0 - x0_theta|, x_0 - x0_theta = rho
+ * r_theta. */
+static pnb_status weigh(pnb_graph *g, const ppm_options *o, pnb_tensor r_theta, pnb_levels *levels) {
+    pnb_tensor rho, w, size;
+    if (o->weight <= WEIGHT_CONSTANT) return PNB_OK;
+    PNB_TRY(pnb_binary_op(g, PNB_DIV, levels->level.sigma, levels->level.alpha, &rho));
+    w = rho;
+    if (o->weight == WEIGHT_SQRT) PNB_TRY(pnb_unary_op(g, PNB_SQRT, rho, &w));
+    if (o->weight == WEIGHT_SQUARE || o->weight == WEIGHT_SID) PNB_TRY(pnb_unary_op(g, PNB_SQUARE, rho, &w));
+    if (o->weight == WEIGHT_CLIP) PNB_TRY(pnb_clamp(g, rho, 0, 1, &w));
+    if (o->weight == WEIGHT_VARIANCE) PNB_TRY(pnb_unary_op(g, PNB_SQUARE, levels->level.sigma, &w));
+    if (o->weight == WEIGHT_LOG) {
+        PNB_TRY(pnb_affine(g, rho, 1, 1, &w));
+        PNB_TRY(pnb_unary_op(g, PNB_LOG, w, &w));
+    }
+    if (o->weight == WEIGHT_SID) {
+        PNB_TRY(pnb_unary_op(g, PNB_ABS, r_theta, &size));
+        PNB_TRY(pnb_reduce_rows(g, PNB_MEAN, size, &size));
+        PNB_TRY(pnb_mul(g, size, rho, &size));
+        PNB_TRY(pnb_clamp(g, size, 1e-5f, 1e30f, &size));
+        PNB_TRY(pnb_binary_op(g, PNB_DIV, w, size, &w));
+    }
+    PNB_TRY(pnb_mul(g, levels->coef, w, &levels->coef));
+    return pnb_mul(g, levels->weight, w, &levels->weight);
+}
+
+static bool is_plain(const ppm_options *o) {
+    return o->distance == PNB_DISTANCE_L2 && o->alpha == 0.5;
+}
+
+/* What goes back through both networks: r itself for PPM's L2, else the distance's, [2N,...] as r. */
+static pnb_status cotangents(pnb_graph *g, const ppm_options *o, uint32_t n, pnb_tensor r, pnb_tensor *out) {
+    pnb_distance_params q = {(pnb_distance)o->distance, o->delta, o->power, o->alpha};
+    pnb_tensor theta, phi, both[2];
+    *out = r;
+    if (is_plain(o)) return PNB_OK;
+    PNB_TRY(pnb_graph_slice0(g, r, 0, n, &theta));
+    PNB_TRY(pnb_graph_slice0(g, r, n, n, &phi));
+    PNB_TRY(pnb_distance_cotangents(g, &q, theta, phi, &both[0], &both[1]));
+    return pnb_concat(g, 0, both, 2, out);
 }
 
 /* Losses: prior w (|r_theta|^2 - entropy |r_phi|^2) of each row into `prior`, auxiliary |r_phi|^2 per element. */
@@ -344,7 +449,7 @@ static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_opti
 static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
-    pnb_tensor state, xx, ee, r, eps, x, data, loss, kl, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
+    pnb_tensor state, xx, ee, r, back, eps, x, data, loss, kl, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
         grad[MAX_ADAPTER + 1];
     pnb_level level;
     uint32_t n = 0;
@@ -361,7 +466,11 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
     PNB_TRY(pnb_sub(g, eps, ee, &r));
     if (fused) PNB_TRY(adapter_tensors(s, g, wrt + 1, &n));
     wrt[0] = xx;
-    PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, wrt, n + 1, grad));
+    PNB_TRY(cotangents(g, o, d.n, r, &back));
+    PNB_TRY(pnb_graph_grad(g, &eps, &back, 1, wrt, back == r ? n + 1 : 1, grad));
+    if (back != r && n) PNB_TRY(pnb_graph_grad(g, &eps, &r, 1, wrt + 1, n, grad + 1)); /* the adapter's loss is L2 */
+    PNB_TRY(pnb_graph_slice0(g, r, 0, d.n, &theta));
+    PNB_TRY(weigh(g, o, theta, &d.levels));
     PNB_TRY(pnb_graph_slice0(g, grad[0], 0, d.n, &theta));
     PNB_TRY(pnb_graph_slice0(g, grad[0], d.n, d.n, &phi));
     float share = 1.0f / (float)o->draws;
@@ -373,6 +482,7 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
     PNB_TRY(record(s, g, o, r, &d, loss, &kl));
     if (fused) PNB_TRY(train_adapter(s, g, o, state, wrt + 1, grad + 1, n, d.n));
     PNB_TRY(move_particles(s, g, o, state, total));
+    if (o->project) PNB_TRY(pnb_project(s, g));
     return o->exchange > 0 ? exchange_particles(s, g, o, state, kl, loss) : PNB_OK;
 }
 
@@ -391,7 +501,7 @@ static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
 static pnb_finish finish_of(const ppm_options *o) {
-    return (pnb_finish){(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size};
+    return (pnb_finish){(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size, o->project};
 }
 
 /* Adam's moments of the adapter's tensors, laid out as these are. */
@@ -456,12 +566,27 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     if (!o->finish) return PNB_OK;
     pnb_finish f = finish_of(o);
     PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
-    s->phases[s->n_phases++] = (pnb_phase){
-        .name = "langevin finish",
-        .steps = f.steps,
-        .losses = PNB_LOSS_DATA,
-        .n_items = 2,
-        .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
+    s->phases[s->n_phases++] = (pnb_phase){.name = "langevin finish",
+                                           .steps = f.steps,
+                                           .losses = PNB_LOSS_DATA,
+                                           .n_items = 2,
+                                           .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
+    return PNB_OK;
+}
+
+static pnb_status check(pnb_error *err, const pnb_task *task, const void *given) {
+    const ppm_options *o = given;
+    if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them",
+                        o->alpha, distances[o->distance]);
+    }
+    if (o->project && !pnb_operator_has_pinv(task->op)) {
+        return pnb_fail(
+            err, PNB_ERROR_INPUT,
+            "ppm: project needs a pseudo-inverse, which operator %s has not here; leave project out (the data term "
+            "alone then holds y, with sigma_floor %g) or use reddiff or dps",
+            pnb_operator_name(task->op), o->sigma_floor);
+    }
     return PNB_OK;
 }
 
@@ -470,6 +595,8 @@ static pnb_status create(pnb_error *err, const pnb_task *task, const void *given
     pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
     uint32_t rows = (uint32_t)o->steps + (o->finish ? (uint32_t)o->finish_steps : 0);
     pnb_solver *s;
+    *out = NULL;
+    PNB_TRY(check(err, task, o));
     PNB_TRY(pnb_solver_begin(err, task, "ppm", sample, rows, &s));
     pnb_solver_fingerprint(s, o, sizeof *o);
     pnb_status status = build(s, o);
@@ -484,4 +611,5 @@ const pnb_method pnb_method_ppm = {
     .table = {options, OPTION_COUNT, sizeof(ppm_options)},
     .create = create,
     .resolve = resolve,
+    .check = check,
 };

@@ -106,6 +106,106 @@ static void test_orders_agree_while_adapter_is_frozen(void **state) {
     finish(&p, gpu);
 }
 
+/* Particles after a few steps with these options. */
+static void after_steps(pnb_error *err, const pnb_task *task, const char *const *options, float *x) {
+    pnb_solver *s = toy_solver(err, "ppm", task, options);
+    toy_run(err, s);
+    TEST_OK(err, pnb_solver_samples(s, x));
+    pnb_solver_destroy(&s);
+}
+
+/* A network equal to the prior exerts no force by any distance or weight (section 8, test 4); a trained one does, and
+ * each its own. */
+static void test_distances_and_weights(void **state) {
+    static const char *const choices[][2] = {{"distance", "l2"},
+                                             {"distance", "pseudo_huber"},
+                                             {"distance", "pseudo_huber_pixel"},
+                                             {"distance", "log_cosh"},
+                                             {"distance", "power"},
+                                             {"alpha", "1.2"},
+                                             {"weight", "constant"},
+                                             {"weight", "inv_snr"},
+                                             {"weight", "sqrt"},
+                                             {"weight", "square"},
+                                             {"weight", "clip"},
+                                             {"weight", "log"},
+                                             {"weight", "variance"},
+                                             {"weight", "sid"}};
+    enum { N = sizeof choices / sizeof *choices };
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    static float start[32], still[N][32], moved[N][32];
+    gaussian p;
+    make(&p, gpu, err, 0.5);
+    pnb_solver *s = toy_solver(err, "ppm", &p.task, (const char *const[]){"particles", "16", NULL});
+    TEST_OK(err, pnb_solver_samples(s, start));
+    pnb_solver_destroy(&s);
+    for (int i = 0; i < N; i++) {
+        const char *options[] = {"particles",  "16", "steps",       "4",           "data_weight", "0", "exchange", "0",
+                                 "aux_warmup", "0",  choices[i][0], choices[i][1], "aux_lr",      "0", NULL};
+        after_steps(err, &p.task, options, still[i]);
+        assert_memory_equal(still[i], start, sizeof start);
+        options[13] = "0.01";
+        after_steps(err, &p.task, options, moved[i]);
+        for (int k = 0; k < i; k++) assert_memory_not_equal(moved[i], moved[k], sizeof start);
+    }
+    finish(&p, gpu);
+}
+
+/* What is measured without noise is met to rounding, by the finish too. */
+static void test_projection(void **state) {
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    gaussian p;
+    make(&p, gpu, err, 0);
+    pnb_operator *line = toy_operator(gpu, err, "matrix", "{\"matrix\":[[1,0.5]]}", pnb_shape1(2));
+    pnb_task task = p.task;
+    float y = 0.8f, x[16];
+    task.op = line;
+    task.y = &y;
+    after_steps(err, &task,
+                (const char *const[]){"particles", "8", "steps", "6", "project", "true", "finish", "langevin",
+                                      "finish_steps", "5", NULL},
+                x);
+    for (int i = 0; i < 8; i++) assert_true(fabs((double)x[2 * i] + 0.5 * (double)x[2 * i + 1] - 0.8) < 1e-5);
+    pnb_operator_destroy(&line, gpu);
+    finish(&p, gpu);
+}
+
+/* preset: the defaults of the rest, what is given stays. */
+static void test_paper_preset(void **state) {
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    const pnb_method *m = pnb_method_find("ppm");
+    gaussian p;
+    make(&p, gpu, err, 0.5);
+    void *o = toy_options(err, m, &p.task, (const char *const[]){"preset", "paper", "lr", "0.03", NULL});
+    static const struct {
+        const char *name;
+        double value;
+    } want[] = {{"order", 1},  {"weight", 1}, {"t_order", 1},  {"lr", 0.03},
+                {"anneal", 0}, {"finish", 0}, {"exchange", 0}, {"aux_steps", 1}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        double found = pnb_options_get(pnb_options_find(&m->table, want[i].name), o);
+        if (found != want[i].value) fail_msg("%s is %g, expected %g", want[i].name, found, want[i].value);
+    }
+    free(o);
+    finish(&p, gpu);
+}
+
+static void test_refusals(void **state) {
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    const pnb_method *m = pnb_method_find("ppm");
+    gaussian p;
+    make(&p, gpu, err, 0.5);
+    void *o = toy_options(err, m, &p.task, (const char *const[]){"distance", "power", "alpha", "1", NULL});
+    assert_int_equal(m->check(err, &p.task, o), PNB_ERROR_INPUT);
+    assert_string_equal(err->message, "ppm: alpha 1 belongs to distance l2, found power; leave one of them");
+    free(o);
+    finish(&p, gpu);
+}
+
 static void run_to(pnb_error *err, pnb_solver *s, uint32_t step) {
     while (pnb_solver_step_index(s) < step) TEST_OK(err, pnb_solver_step(s));
 }
@@ -229,12 +329,17 @@ static void test_langevin_posterior(void **state) {
 
 /* From a very far start, at levels that fall from the prior's own width to a tenth of the posterior's. */
 static void test_annealed_langevin_posterior(void **state) {
-    const char *options[] = {"particles", "512", "steps", "400", "rho", "0.05", "rho_start", "2", "init_std", "4", NULL};
+    const char *options[] = {"particles", "512", "steps",    "400", "rho", "0.05",
+                             "rho_start", "2",   "init_std", "4",   NULL};
     expect_posterior(state, options);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distances_and_weights),
+        cmocka_unit_test(test_projection),
+        cmocka_unit_test(test_paper_preset),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_posterior_fixed_point),
         cmocka_unit_test(test_zero_adapter_gives_zero_prior_gradient),
         cmocka_unit_test(test_orders_agree_while_adapter_is_frozen),
