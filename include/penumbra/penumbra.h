@@ -147,7 +147,7 @@ PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elemen
 
 /* ---- priors ----------------------------------------------------------------------------------------------------- */
 
-/* From a safetensors file or a checkpoint of PyTorch (as pnb_convert reads it); the architecture is worked out from the
+/* From a safetensors file, a checkpoint of PyTorch (as pnb_convert reads it) or a folder of diffusers; the architecture is worked out from the
  * names and shapes in it. Touches no device. A file that is damaged or no known network: PNB_ERROR_MODEL. A missing
  * file: PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_model_load(pnb_context *context, const char *path, pnb_model **out);
@@ -183,7 +183,7 @@ PNB_API pnb_status pnb_convert(pnb_context *context, const char *in, const char 
 
 typedef struct pnb_model_info {
     size_t struct_size;
-    const char *kind;        /* "gmm", "mlp", "adm", "songunet", "dhariwal"; static */
+    const char *kind;        /* "gmm", "mlp", "adm", "songunet", "dhariwal", "diffusers"; static */
     const char *description; /* a sentence; owned by the model */
     uint64_t parameters;
     uint32_t channels;     /* of its images; 0: a prior of vectors */

@@ -246,7 +246,7 @@ pnb_status pnb_inspect(pnb_context *ctx, const char *path, int json, char **text
     if (text) *text = NULL;
     if (!ctx) return PNB_ERROR_USAGE;
     if (!path || !text) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_inspect: path and text may not be NULL");
-    if (pnb_ends_with(path, ".safetensors")) return inspect_prior(ctx, path, json != 0, text);
+    if (pnb_ends_with(path, ".safetensors") || pnb_is_folder(path)) return inspect_prior(ctx, path, json != 0, text);
     if (pnb_ends_with(path, ".json")) return inspect_problem(ctx, path, json != 0, text);
     if (is_torch(path)) return inspect_torch(ctx, path, json != 0, text);
     return inspect_array(ctx, path, json != 0, text);

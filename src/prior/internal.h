@@ -80,7 +80,7 @@ typedef struct pnb_unet_reader {
     const char *mark; /* a tensor that every file of its code base has, and no other */
     pnb_status (*read)(pnb_prior *p, const pnb_unet_source *source);
 } pnb_unet_reader;
-extern const pnb_unet_reader pnb_adm_reader, pnb_edm_reader;
+extern const pnb_unet_reader pnb_adm_reader, pnb_diffusers_reader, pnb_edm_reader;
 /* What wrappers put before the names of a network's tensors: "model.", "ema.", "state_dict.module.", or nothing. */
 typedef struct pnb_prefix {
     const char *text; /* not ended there; borrowed from the file */

@@ -89,7 +89,7 @@ static pnb_status recognise(pnb_error *err, const pnb_tensor_file *file, const p
     if (!*reader) *reader = pnb_unet_recognise(file, NULL, prefix);
     if (*reader || pnb_tensor_file_find(file, "inp.weight", &i)) return PNB_OK;
     return pnb_fail(err, PNB_ERROR_MODEL,
-                    "it is no network known here (U-Nets of guided-diffusion and EDM, or an MLP): %zu "
+                    "it is no network known here (U-Nets of guided-diffusion, EDM and diffusers, or an MLP): %zu "
                     "tensors, the first is '%s'%s%s",
                     count, count ? pnb_tensor_file_at(file, 0).name : "none",
                     word ? ", its metadata says architecture " : "", word ? word : "");
@@ -112,16 +112,16 @@ static pnb_status load(pnb_error *err, pnb_tensor_file *file, pnb_prior **out) {
 
 /* The checkpoint in diffusers' folder of a model or pipeline; the path itself where it is no folder. To be freed. */
 static char *checkpoint_path(const char *path) {
-    static const char *const places[] = {"diffusion_pytorch_model.safetensors",
-                                         "unet/diffusion_pytorch_model.safetensors"};
-    char *name = NULL;
+    static const char *const places[] = {
+        "diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.bin"};
     if (!pnb_is_folder(path)) return pnb_path_join(NULL, path);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *name = pnb_path_join(path, places[i]);
+        if (!name || pnb_file_exists(name)) return name;
         free(name);
-        name = pnb_path_join(path, places[i]);
-        if (name && pnb_file_exists(name)) break;
     }
-    return name;
+    return pnb_path_join(path, places[0]); /* which is missed */
 }
 
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {

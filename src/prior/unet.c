@@ -141,7 +141,7 @@ static pnb_status attention_tensors(const visitor *v, const pnb_unet *u, const p
     const pnb_unet_names *names = u->names;
     pnb_shape qkv = {names->attention_rank, {(names->qkv[1] ? 1 : 3) * l->in, l->in, 1, 1}}, proj = qkv;
     proj.d[0] = l->in;
-    PNB_TRY(pair(v, l->name, names->attention_norm, pnb_shape1(l->in)));
+    if (!l->bare) PNB_TRY(pair(v, l->name, names->attention_norm, pnb_shape1(l->in)));
     for (int i = 0; i < 3 && names->qkv[i]; i++) PNB_TRY(pair(v, l->name, names->qkv[i], qkv));
     return pair(v, l->name, names->proj, proj);
 }

@@ -46,6 +46,7 @@ typedef struct pnb_unet_layer {
     uint32_t in, out;              /* channels; in counts a concatenated skip */
     int32_t resample;              /* residual blocks: -1 halves, +1 doubles the image */
     uint32_t heads;                /* attention */
+    bool bare;                     /* attention without a norm of its own */
     bool pop, push;                /* concatenate a skip before, keep the output as a skip after */
 } pnb_unet_layer;
 

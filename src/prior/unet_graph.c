@@ -70,9 +70,9 @@ static pnb_status attention(const builder *b, const pnb_unet_layer *l, pnb_tenso
     const pnb_net *net = &b->net;
     char name[2 * PNB_UNET_NAME_SIZE];
     pnb_shape s = pnb_graph_shape(net->g, x);
-    pnb_tensor h, parts[3];
+    pnb_tensor h = x, parts[3];
     uint32_t n = 0;
-    PNB_TRY(norm(b, part(l, names->attention_norm, name), x, PNB_NONE, false, &h));
+    if (!l->bare) PNB_TRY(norm(b, part(l, names->attention_norm, name), x, PNB_NONE, false, &h));
     for (; n < 3 && names->qkv[n]; n++) PNB_TRY(pnb_net_conv(net, part(l, names->qkv[n], name), h, 1, 0, &parts[n]));
     h = parts[0];
     if (n > 1) PNB_TRY(pnb_concat(net->g, 1, parts, n, &h));

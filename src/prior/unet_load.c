@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const pnb_unet_reader *const readers[] = {&pnb_adm_reader, &pnb_edm_reader};
+static const pnb_unet_reader *const readers[] = {&pnb_adm_reader, &pnb_edm_reader, &pnb_diffusers_reader};
 
 /* ---- recognising --------------------------------------------------------------------------------------------------
  */
