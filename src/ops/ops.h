@@ -96,12 +96,17 @@ pnb_status pnb_noise_normal(pnb_graph *g, pnb_shape shape, uint64_t seed, uint32
 pnb_status pnb_noise_uniform(pnb_graph *g, pnb_shape shape, uint64_t seed, uint32_t stream, pnb_tensor state, uint32_t step_index, pnb_tensor *y);
 /* ---- adam.c: one step on storage `w` in place, moments m and v in place (same shapes, VARIABLE). Scalars on the device:
  * state[lr_index], state[lr_index+1] = 1-beta1^t, state[lr_index+2] = 1-beta2^t. PyTorch's Adam; decoupled decay if decay > 0
- * (AdamW). gscale multiplies the gradient first. grad may be [elements, parts], parts a multiple of 4: their sum. No derivative. */
-typedef struct pnb_adam { float beta1, beta2, eps, decay, gscale; uint32_t lr_index; } pnb_adam;
+ * (AdamW). gscale multiplies the gradient first, and state[clip_index] where clip_index is not 0. grad may be [elements, parts], parts a
+ * multiple of 4: their sum. No derivative. */
+typedef struct pnb_adam { float beta1, beta2, eps, decay, gscale; uint32_t lr_index, clip_index, ema_index; } pnb_adam;
 pnb_status pnb_adam_step(pnb_graph *g, pnb_tensor w, pnb_tensor m, pnb_tensor v, pnb_tensor grad, pnb_tensor state, pnb_adam params);
 /* The same for n tensors (grad[i] PNB_NONE: left alone). Those that pnb_store_group laid one behind the other, as their moments are,
- * take one dispatch together; the order of the arrays does not matter. */
-pnb_status pnb_adam_steps(pnb_graph *g, const pnb_tensor *w, const pnb_tensor *m, const pnb_tensor *v, const pnb_tensor *grad, size_t n,
-                          pnb_tensor state, pnb_adam params);
+ * take one dispatch together; the order of the arrays does not matter. ema: running means of the tensors, NULL or n of the same
+ * shapes, which then move by state[ema_index] times the way to them. */
+pnb_status pnb_adam_steps(pnb_graph *g, const pnb_tensor *w, const pnb_tensor *m, const pnb_tensor *v, const pnb_tensor *ema,
+                          const pnb_tensor *grad, size_t n, pnb_tensor state, pnb_adam params);
+/* ---- clip.c: state[index] = min(1, max_norm/(norm + 1e-6)) with norm that of gscale times all n gradients together, as PyTorch's
+ * clip_grad_norm_ has it, and state[index+1] = norm: for pnb_adam's clip_index. max_norm 0: no limit. No derivative. */
+pnb_status pnb_clip_norm(pnb_graph *g, const pnb_tensor *grad, size_t n, float gscale, float max_norm, pnb_tensor state, uint32_t index);
 
 #endif

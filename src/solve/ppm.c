@@ -320,7 +320,7 @@ static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *
         name[0] = 'v';
         PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, name), &v[i]));
     }
-    return pnb_adam_steps(g, w, m, v, grad, n, state, adam);
+    return pnb_adam_steps(g, w, m, v, NULL, grad, n, state, adam);
 }
 
 static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {

@@ -43,7 +43,7 @@ static uint32_t run(void **state, bool grouped, float *out) {
         if (i + 1 < TENSORS) TEST_OK(err, pnb_unary_op(g, PNB_TANH, t[0][i], &grad[i]));
     }
     pnb_adam params = {.beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .decay = 0.01f, .gscale = 2};
-    TEST_OK(err, pnb_adam_steps(g, t[0], t[1], t[2], grad, TENSORS, state_tensor, params));
+    TEST_OK(err, pnb_adam_steps(g, t[0], t[1], t[2], NULL, grad, TENSORS, state_tensor, params));
     TEST_OK(err, pnb_program_create(g, gpu, NULL, &p));
     for (int i = 0; i < 2; i++) TEST_OK(err, pnb_program_run(p));
     TEST_OK(err, pnb_gpu_wait(gpu));

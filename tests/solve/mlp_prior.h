@@ -63,7 +63,7 @@ typedef struct mlp_trainer {
 static inline void mlp_step_graph(mlp_trainer *m, pnb_prior *start, pnb_error *err, pnb_graph *g) {
     pnb_tensor state, table, schedule, x, noise, xt, eps, r, w[MLP_TENSORS], grad[MLP_TENSORS], mom[2];
     pnb_levels levels;
-    pnb_adam adam = {0.9f, 0.999f, 1e-8f, 0, 2.0f / MLP_BATCH, PNB_STATE_LR};
+    pnb_adam adam = {.beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .gscale = 2.0f / MLP_BATCH, .lr_index = PNB_STATE_LR};
     pnb_advance advance = {PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW | PNB_ADVANCE_ADAM, 0.9f, 0.999f, 0.9f, 0.999f};
     TEST_OK(err, pnb_graph_bind(g, m->state, &state));
     TEST_OK(err, pnb_graph_bind(g, m->table, &table));
