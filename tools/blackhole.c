@@ -1,21 +1,23 @@
-/* Training images of black holes as an interferometer at millimetre waves might resolve them: blackhole N OUT.npy [SEED]
+/* Training images of black holes as an interferometer at millimetre waves might resolve them: blackhole N OUT.npy
+ * [SEED]
  *
- * Not a simulation: a family of pictures that holds what simulations and observations show. A ring (the lensed edge of the
- * shadow) with a sharp inner and a soft outer flank, brighter on the side that comes towards us; a thin photon ring; faint
- * emission around it; turbulence that differential rotation has sheared, spiral arms, a hot spot now and then. Each image
- * is 64 x 64 with a field of view of 160 microarcseconds (2.5 a pixel), the brightest pixel 1, the empty sky -1.
+ * Not a simulation: a family of pictures that holds what simulations and observations show. A ring (the lensed edge of
+ * the shadow) with a sharp inner and a soft outer flank, brighter on the side that comes towards us; a thin photon
+ * ring; faint emission around it; turbulence that differential rotation has sheared, spiral arms, a hot spot now and
+ * then. Each image is 64 x 64 with a field of view of 160 microarcseconds (2.5 a pixel), the brightest pixel 1, the
+ * empty sky -1.
  */
 #include "scenes.h"
 
 #include <math.h>
 
 typedef struct hole {
-    double x, y, turn, squash;          /* centre in pixels, and the ellipse of its rings */
-    double radius, inner, outer, tail;  /* of the ring: its crest, both flanks, and the weight of a wide outer tail */
+    double x, y, turn, squash;            /* centre in pixels, and the ellipse of its rings */
+    double radius, inner, outer, tail;    /* of the ring: its crest, both flanks, and the weight of a wide outer tail */
     double thin, thin_radius, thin_width; /* the photon ring */
     double boost, boost_angle, boost_power, boost_fall; /* Doppler */
     double disc, disc_size, disc_x, disc_y;             /* faint emission around it */
-    double rough, grain, shear;                         /* turbulence: strength, size, and how far rotation carried it */
+    double rough, grain, shear; /* turbulence: strength, size, and how far rotation carried it */
     double arms, pitch, arm_angle;
     int arm_count;
     double spot, spot_radius, spot_angle, spot_size;
@@ -72,9 +74,10 @@ static double brightness(const hole *h, double x, double y) {
     double r = sqrt(x * x + y * y) + 1e-6, angle = atan2(y, x), off = r - h->radius;
     double side = cos(angle - h->boost_angle);
     /* approaching matter is beamed, more so near the hole */
-    double beam = pow(fmax(0.02, 1 + h->boost * pow(h->radius / fmax(r, h->radius), h->boost_fall) * side), h->boost_power);
-    double ring = off < 0 ? bell(off, h->inner)
-                          : (1 - h->tail) * bell(off, h->outer) + h->tail * exp(-off / (1.8 * h->outer));
+    double beam =
+        pow(fmax(0.02, 1 + h->boost * pow(h->radius / fmax(r, h->radius), h->boost_fall) * side), h->boost_power);
+    double ring =
+        off < 0 ? bell(off, h->inner) : (1 - h->tail) * bell(off, h->outer) + h->tail * exp(-off / (1.8 * h->outer));
     double winding = h->shear * 2 * pow(h->radius / fmax(r, 0.4 * h->radius), 1.5); /* Kepler's law */
     double c = cos(winding), s = sin(winding);
     double g = scene_noise(h->field, (c * x - s * y) / h->grain + 40, (s * x + c * y) / h->grain + 40, 3, 0.6);

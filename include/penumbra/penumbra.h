@@ -324,6 +324,7 @@ typedef struct pnb_progress {
     double loss_data, loss_prior, loss_auxiliary; /* latest known; NaN where there is none */
     double seconds;                               /* since the run began (earlier sessions of a resumed run included) */
     double seconds_left;                          /* estimate; NaN before there is one */
+    double loss_training, loss_validation;        /* of pnb_train; NaN elsewhere and while there is none */
 } pnb_progress;
 /* Called between steps, on the caller's thread; non-zero asks to stop after the step that is in progress. */
 typedef int (*pnb_progress_fn)(void *user, const pnb_progress *progress);
@@ -371,6 +372,44 @@ PNB_API pnb_status pnb_run_solve(pnb_run *run, const pnb_solve_params *params);
 /* Whether a folder holds results (complete or not) or a checkpoint. NULL pointers are allowed. */
 PNB_API pnb_status pnb_folder_state(pnb_context *context, const char *folder, int *has_results, int *has_checkpoint,
                                     int *complete);
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
+typedef struct pnb_train_params {
+    size_t struct_size;
+    const char *data;       /* a folder of pictures (PNG, JPEG; folders in it too), an array of images [N,H,W] or [N,C,H,W]
+                               (NPY), or an IDX file, gzipped or not */
+    const char *validation; /* images that the loss is measured on, likewise; NULL: some of the data are held out */
+    const char *output;     /* the prior, safetensors. Beside it "<name>.train": checkpoint, training.json, loss.png,
+                               samples.png */
+    const char *init;       /* a prior to go on from; NULL: a new network */
+    const char *preset;     /* size of a new network; NULL: "small" */
+    uint32_t size;          /* side of the images, which are brought to it; 0: that of init */
+    uint32_t channels;      /* 0: that of init, or 1 */
+    int has_range;          /* values of an array that become -1 and 1; without it they must lie there */
+    double range_low, range_high;
+    const char *const *settings; /* "lr=1e-3", ...: options of pnb_train_types */
+    size_t setting_count;
+    const char *const *facts; /* "fov_uas=160", ...: kept in the prior's metadata */
+    size_t fact_count;
+    uint64_t seed;
+    int half;                  /* 1: weights as fp16 in the file */
+    int resume;                /* go on from the checkpoint, if there is one */
+    int overwrite;             /* replace a prior and a checkpoint that are there */
+    double checkpoint_seconds; /* between checkpoints; 0: only when cancelled */
+    pnb_progress_fn progress;  /* may be NULL */
+    void *user;
+} pnb_train_params;
+#define PNB_TRAIN_DEFAULTS                                                                                             \
+    { sizeof(pnb_train_params), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 120, NULL, NULL }
+/* Trains a prior on the context's device: noise prediction with Adam and a running mean of the weights, which is what is
+ * saved. With each checkpoint the prior so far is written too. The same data, options, seed and device give the same
+ * bytes, whether the run was stopped and resumed or not. Cancelled: checkpoint and prior so far are written,
+ * PNB_ERROR_CANCELLED. resume of a complete run: PNB_OK at once; of another run: PNB_ERROR_INPUT that names what differs.
+ * Images that cannot be used: PNB_ERROR_INPUT; a loss that is not finite: PNB_ERROR_NUMERIC. */
+PNB_API pnb_status pnb_train(pnb_context *context, const pnb_train_params *params);
+/* Sizes of networks and options, in words, for help. */
+PNB_API pnb_status pnb_train_types(pnb_context *context, char **text);
 
 /* ---- scores, checks, reports ------------------------------------------------------------------------------------ */
 

@@ -66,22 +66,24 @@ cJSON *pnb_run_identity(pnb_run *r) {
     return NULL;
 }
 
+pnb_status pnb_check_same(pnb_error *err, const cJSON *there, const cJSON *here, const char *name, const char *path) {
+    difference d = {"", NULL, NULL};
+    char texts[2][64];
+    if (!differ(there, here, there ? "" : name, &d)) return PNB_OK;
+    value_text(d.there, texts[0]);
+    value_text(d.here, texts[1]);
+    return pnb_fail(err, PNB_ERROR_INPUT,
+                    "'%s' is of another run: %s is %s there and %s here; resume with the settings of the first "
+                    "run, or choose another folder, or overwrite",
+                    path, d.key, texts[0], texts[1]);
+}
+
 pnb_status pnb_run_check_same(pnb_run *r, const cJSON *json, const char *path) {
     cJSON *mine = pnb_run_identity(r);
     if (!mine) return PNB_ERROR_OUT_OF_MEMORY;
     const char *name = mine->child->string;
     const cJSON *theirs = cJSON_GetObjectItemCaseSensitive(json, name);
-    difference d = {"", NULL, NULL};
-    pnb_status status = PNB_OK;
-    if (differ(theirs, mine->child, theirs ? "" : name, &d)) {
-        char there[64], here[64];
-        value_text(d.there, there);
-        value_text(d.here, here);
-        status = pnb_fail(&r->ctx->error, PNB_ERROR_INPUT,
-                          "'%s' is of another run: %s is %s there and %s here; resume with the settings of the first "
-                          "run, or choose another folder, or overwrite",
-                          path, d.key, there, here);
-    }
+    pnb_status status = pnb_check_same(&r->ctx->error, theirs, mine->child, name, path);
     cJSON_Delete(mine);
     return status;
 }

@@ -174,7 +174,9 @@ static pnb_progress progress_of(const pnb_run *r) {
                       .loss_prior = r->latest.prior,
                       .loss_auxiliary = r->latest.auxiliary,
                       .seconds = r->run_seconds,
-                      .seconds_left = NAN};
+                      .seconds_left = NAN,
+                      .loss_training = NAN,
+                      .loss_validation = NAN};
     if (r->steps_here >= 2) p.seconds_left = r->seconds_here / r->steps_here * (steps - step);
     return p;
 }

@@ -18,6 +18,8 @@ pnb_status pnb_folder_samples(pnb_error *err, const char *folder, pnb_array *sam
 
 /* resume.c: the object {problem} or {sampling}, resolved, by which a run is known; NULL without memory. */
 cJSON *pnb_run_identity(pnb_run *run);
+/* Fails where two documents differ: `there`, read from path, and `here`; name: what both are. */
+pnb_status pnb_check_same(pnb_error *err, const cJSON *there, const cJSON *here, const char *name, const char *path);
 /* Fails where `json`, read from path, has another identity; the sentence says in what. */
 pnb_status pnb_run_check_same(pnb_run *run, const cJSON *json, const char *path);
 pnb_status pnb_run_check_complete(pnb_run *run, const char *folder); /* the same with the folder's run.json */

@@ -142,6 +142,6 @@ const char *cli_duration(double seconds, char *buffer, size_t bytes);
  * ------------------------------------------------------------------------------------------------------------ */
 
 extern const cli_command cli_bench, cli_convert, cli_devices, cli_eval, cli_figure, cli_forward, cli_inspect, cli_predict,
-    cli_sample, cli_selftest, cli_simulate, cli_solve, cli_tune;
+    cli_sample, cli_selftest, cli_simulate, cli_solve, cli_train, cli_tune;
 
 #endif

@@ -68,11 +68,11 @@ bool cli_progress_init(const cli_args *args, cli_progress *p) {
 
 /* What is shown of the losses: those that there are. */
 static void losses_text(const pnb_progress *s, char *out, size_t bytes) {
-    const double values[] = {s->loss_data, s->loss_prior, s->loss_auxiliary};
-    static const char *const names[] = {"data", "prior", "auxiliary"};
+    const double values[] = {s->loss_data, s->loss_prior, s->loss_auxiliary, s->loss_training, s->loss_validation};
+    static const char *const names[] = {"data", "prior", "auxiliary", "loss", "validation"};
     size_t used = 0;
     out[0] = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         if (!isfinite(values[i]) || used >= bytes) continue;
         used += (size_t)snprintf(out + used, bytes - used, "  %s %.3g", names[i], values[i]);
     }
@@ -120,6 +120,8 @@ static void show_json(const pnb_progress *s) {
     add_number(loss, "data", s->loss_data);
     add_number(loss, "prior", s->loss_prior);
     add_number(loss, "auxiliary", s->loss_auxiliary);
+    if (isfinite(s->loss_training)) add_number(loss, "training", s->loss_training);
+    if (isfinite(s->loss_validation)) add_number(loss, "validation", s->loss_validation);
     char *text = cJSON_PrintUnformatted(json);
     if (text) printf("%s\n", text);
     fflush(stdout);

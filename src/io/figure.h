@@ -155,4 +155,17 @@ typedef struct pnb_curve {
  * flat. A value that is not finite and above 0 is PNB_ERROR_NUMERIC, and nothing is written. */
 pnb_status pnb_figure_curves(pnb_error *err, const char *path, const pnb_curve *curves, size_t n, size_t columns);
 
+/* A line over the steps of a run. */
+typedef struct pnb_series {
+    const char *label;
+    const double *x, *y; /* [n], x >= 0 ascending, y above 0; borrowed */
+    size_t n;
+    pnb_rgb color;
+} pnb_series;
+
+/* All series in one panel, y on a logarithmic axis, x from 0. A value that is not finite, or a y not above 0, is
+ * PNB_ERROR_NUMERIC, and nothing is written. */
+pnb_status pnb_figure_history(pnb_error *err, const char *path, const pnb_series *series, size_t n, const char *x_label,
+                              const char *y_label);
+
 #endif

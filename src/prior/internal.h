@@ -58,6 +58,9 @@ pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_
 /* ---- one file each ------------------------------------------------------------------------------------------------
  */
 
+/* prior.c: a U-Net without layers, for index time and the linear schedule of 1000 steps. */
+pnb_status pnb_prior_create_empty(pnb_error *err, pnb_prior **out);
+
 /* preset.c */
 typedef struct pnb_preset {
     const char *name;

@@ -47,6 +47,10 @@ fail:
     return status;
 }
 
+pnb_status pnb_prior_create_empty(pnb_error *err, pnb_prior **out) {
+    return create(err, PNB_PRIOR_UNET, PNB_SCHEDULE_LINEAR, 1000, out);
+}
+
 static pnb_status unknown_preset(pnb_error *err, const char *name) {
     char names[160] = "";
     size_t count;
@@ -62,7 +66,7 @@ pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t wi
     *out = NULL;
     const pnb_preset *preset = pnb_preset_find(name);
     if (!preset) return unknown_preset(err, name);
-    pnb_status status = create(err, PNB_PRIOR_UNET, PNB_SCHEDULE_LINEAR, 1000, out);
+    pnb_status status = pnb_prior_create_empty(err, out);
     if (status == PNB_OK) status = pnb_preset_fill(*out, preset, width, seed);
     if (status != PNB_OK) pnb_prior_destroy(out, NULL);
     return status;

@@ -7,6 +7,7 @@
 #define PNB_PRIOR_PRIOR_H
 
 #include "graph/graph.h"
+#include "io/safetensors.h"
 #include "io/tensor_file.h"
 #include "prior/schedule.h"
 
@@ -62,6 +63,30 @@ typedef struct pnb_eps_params {
 /* params may be NULL. */
 pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
                          pnb_tensor *eps);
+
+/* ---- training (fresh.c, trainable.c) ------------------------------------------------------------------------------ */
+
+/* Sizes of networks to train. */
+typedef struct pnb_fresh {
+    const char *name, *help;
+    uint32_t width, res_blocks, multiples[6]; /* channels of the first level, and of each level as multiples of these */
+    uint32_t attention, head;                 /* levels of at most this side have attention; channels a head */
+    double lr;                                /* learning rate that suits it */
+} pnb_fresh;
+const pnb_fresh *pnb_fresh_sizes(size_t *count);
+/* NULL: there is none of this name. */
+const pnb_fresh *pnb_fresh_find(const char *name);
+/* An ADM U-Net for images [channels,size,size] as a checkpoint of PyTorch would begin: layers ~ U(+-1/sqrt(fan_in)), the
+ * last one of each residual branch and the output 0. size: even, 8 to 1024. Trainable. */
+pnb_status pnb_prior_create_fresh(pnb_error *err, const pnb_fresh *fresh, uint32_t channels, uint32_t size,
+                                  uint64_t seed, pnb_prior **out);
+/* Before commit: the weights become VARIABLE and lie one behind the other, in the same way for priors of one shape. A
+ * prior that cannot be trained (a mixture, an MLP): PNB_ERROR_MODEL. */
+pnb_status pnb_prior_make_trainable(pnb_prior *prior);
+/* Weights from the device to a file that pnb_prior_load reads, with what it must know of them in the metadata, and
+ * `facts` beside that (no key of the loader's). */
+pnb_status pnb_prior_save(const pnb_prior *prior, pnb_gpu *gpu, const char *path, bool half,
+                          const pnb_safetensors_pair *facts, size_t n);
 
 /* ---- adapters: phi = theta + something small that is trained (algorithms.md section 2.6) ------------------------- */
 

@@ -46,6 +46,34 @@ pnb_status pnb_weights_add(pnb_weights *w, const char *name, pnb_shape shape, pn
     return PNB_OK;
 }
 
+/* The same tensors in a store of their own. */
+static pnb_status copy_store(const pnb_weights *w, pnb_store *to) {
+    pnb_storage **parts = malloc((w->count ? w->count : 1) * sizeof *parts);
+    pnb_status status = PNB_OK;
+    if (!parts) return pnb_fail(w->err, PNB_ERROR_OUT_OF_MEMORY, "weights: no memory for %zu tensors", w->count);
+    for (size_t i = 0; i < w->count && status == PNB_OK; i++) {
+        const pnb_storage *s = pnb_store_at(w->store, i);
+        status = pnb_store_add(to, pnb_storage_name(s), pnb_storage_shape(s), PNB_STORAGE_VARIABLE, &parts[i]);
+    }
+    if (status == PNB_OK) status = pnb_store_group(to, parts, w->count);
+    free(parts);
+    return status;
+}
+
+pnb_status pnb_weights_make_variable(pnb_weights *w) {
+    pnb_store *store;
+    if (w->committed) return pnb_fail(w->err, PNB_ERROR_USAGE, "weights: they are on the device already");
+    PNB_TRY(pnb_store_create(w->err, "weights", &store));
+    pnb_status status = copy_store(w, store);
+    if (status == PNB_OK) {
+        pnb_store *old = w->store;
+        w->store = store;
+        store = old;
+    }
+    pnb_store_destroy(&store, NULL);
+    return status;
+}
+
 pnb_status pnb_weights_commit(pnb_weights *w, pnb_gpu *gpu) {
     if (w->committed) return pnb_fail(w->err, PNB_ERROR_USAGE, "weights: they are on the device already");
     PNB_TRY(pnb_store_commit(w->store, gpu));

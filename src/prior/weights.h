@@ -18,6 +18,8 @@ pnb_status pnb_weights_init(pnb_error *err, const char *name, pnb_weights *out);
 void pnb_weights_finish(pnb_weights *w, pnb_gpu *gpu); /* accepts an all-zero struct */
 /* Describe a tensor; *values are its zeroed host values, to be filled before commit. */
 pnb_status pnb_weights_add(pnb_weights *w, const char *name, pnb_shape shape, pnb_storage_kind kind, float **values);
+/* Before commit: all tensors become VARIABLE and one group (pnb_store_group). */
+pnb_status pnb_weights_make_variable(pnb_weights *w);
 /* Device memory, upload, and the host values are freed. Once; a second call is PNB_ERROR_USAGE. */
 pnb_status pnb_weights_commit(pnb_weights *w, pnb_gpu *gpu);
 uint64_t pnb_weights_elements(const pnb_weights *w);

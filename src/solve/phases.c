@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "ops/ops.h"
+#include "solve/state_file.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -107,13 +108,14 @@ pnb_status pnb_solver_commit(pnb_solver *s) {
     return s->y ? upload_measurement(s) : PNB_OK;
 }
 
-static void note_choices(pnb_solver *s, const pnb_program *p) {
+uint64_t pnb_choices_mix(uint64_t hash, const pnb_program *p) {
     size_t count;
     const pnb_choice_made *made = pnb_program_choices(p, &count);
     for (size_t i = 0; i < count; i++) {
-        s->choices = pnb_hash(s->choices, made[i].key, strlen(made[i].key) + 1);
-        s->choices = pnb_hash(s->choices, made[i].name, strlen(made[i].name) + 1);
+        hash = pnb_hash(hash, made[i].key, strlen(made[i].key) + 1);
+        hash = pnb_hash(hash, made[i].name, strlen(made[i].name) + 1);
     }
+    return hash;
 }
 
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
@@ -127,7 +129,7 @@ pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
     pnb_graph_destroy(g);
     if (status == PNB_OK) {
         s->programs[s->n_programs++] = *out;
-        note_choices(s, *out);
+        s->choices = pnb_choices_mix(s->choices, *out);
     }
     return status;
 }

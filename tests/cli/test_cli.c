@@ -52,7 +52,7 @@ static void assert_same_bytes(const char *a, const char *b) {
 static void test_usage(void **state) {
     shell *s = *state;
     static const char *const names[] = {"solve",  "sample",  "predict", "forward",  "simulate", "eval",
-                                        "figure", "inspect", "convert", "devices", "selftest", "bench", "tune"};
+                                        "figure", "inspect", "convert", "devices", "selftest", "bench", "tune", "train"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char words[64];
         snprintf(words, sizeof words, "%s --help", names[i]);
@@ -64,7 +64,6 @@ static void test_usage(void **state) {
     RUN_OK(s, "--version");
     assert_int_equal(run_command(s, ""), 2);
     expect_failure(s, NULL, "solv", 2, "did you mean solve");
-    expect_failure(s, NULL, "train", 2, "unknown command 'train'");
     write_text("toy.json", toy);
     expect_failure(s, NULL, "solve toy.json --partikles 4 -o x", 2, "did you mean --particles");
     expect_failure(s, NULL, "solve toy.json --particles four -o x", 2, "'four'");
