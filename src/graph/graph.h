@@ -106,17 +106,26 @@ pnb_status pnb_graph_grad(pnb_graph *g, const pnb_tensor *y, const pnb_tensor *c
 
 /* ---- program ---------------------------------------------------------------------------------------------------- */
 
+/* Memory that programs of one device share: intermediates of one lie where those of another lay, and what is prepared from
+ * frozen storages is prepared once. A program's outputs (pnb_graph_output) last until another of its memory runs. It outlives its
+ * programs, and the frozen storages outlive it. Arenas do not grow: make the program that needs most first. */
+typedef struct pnb_program_memory pnb_program_memory;
+pnb_status pnb_program_memory_create(pnb_error *err, pnb_gpu *gpu, pnb_program_memory **out);
+void pnb_program_memory_destroy(pnb_program_memory **memory);
+uint64_t pnb_program_memory_bytes(const pnb_program_memory *memory);
+
 typedef struct pnb_program_params {
     double max_submission_ms;   /* longest GPU time of one submission, by measured cost; 0: 50 ms */
-    uint64_t memory_budget;     /* bytes of arenas and prepared constants; 0: what the device has */
+    uint64_t memory_budget;     /* bytes of its memory's arenas and prepared constants; 0: what the device has */
     bool profile;               /* record a second time with a timestamp around every dispatch: pnb_program_run_profiled */
+    pnb_program_memory *memory; /* NULL: one of its own */
 } pnb_program_params;
 
 /* What the plan needs, before anything is allocated. */
 typedef struct pnb_plan_report {
     uint64_t arena_bytes;       /* intermediates after lifetime packing */
     uint64_t unshared_bytes;    /* what they would take without */
-    uint64_t constant_bytes;    /* prepared once from frozen tensors */
+    uint64_t constant_bytes;    /* prepared once from frozen tensors, and not by another program of its memory */
     uint64_t storage_bytes;     /* persistent tensors that the graph touches */
     uint32_t tensors, dispatches, barriers, arenas;
     char largest[512];          /* the largest tensors that live at the peak, in words */

@@ -96,6 +96,42 @@ typedef struct pnb_blocks {
  * the same time overlap. Every slot is at most `limit`. */
 pnb_status pnb_pack(pnb_error *err, pnb_slot *slots, size_t count, uint64_t limit, pnb_blocks *arenas);
 
+/* ---- memory.c: what programs lie in ------------------------------------------------------------------------------- */
+
+typedef struct pnb_buffer {
+    pnb_gpu_buffer *buffer;
+    uint64_t bytes;
+} pnb_buffer;
+
+typedef struct pnb_buffers {
+    pnb_buffer *items;
+    size_t count, capacity;
+} pnb_buffers;
+
+/* A tensor that was prepared from frozen storages, and where it lies. */
+typedef struct pnb_prepared {
+    uint64_t recipe, bytes, offset;
+    uint32_t block; /* of constants */
+} pnb_prepared;
+
+struct pnb_program_memory {
+    pnb_error *err;
+    pnb_gpu *gpu;
+    pnb_buffers arenas, constants;
+    pnb_prepared *prepared;
+    size_t prepared_count, prepared_capacity;
+};
+
+/* A new buffer behind the others. */
+pnb_status pnb_memory_add(pnb_program_memory *m, pnb_buffers *to, uint64_t bytes, const char *name);
+/* map[i]: the smallest arena that holds wanted arena i and no other's, or one that is still to be added. Returns the bytes of those. */
+uint64_t pnb_memory_map_arenas(const pnb_program_memory *m, const pnb_blocks *wanted, uint32_t *map);
+/* NULL: not prepared yet. m may be NULL. */
+const pnb_prepared *pnb_memory_find(const pnb_program_memory *m, uint64_t recipe, uint64_t bytes);
+pnb_status pnb_memory_enter(pnb_program_memory *m, pnb_prepared prepared);
+/* recipe[t], of constant tensors that are no views: a hash of the storages that t is computed from and of how. */
+void pnb_constant_recipes(const pnb_graph *g, uint64_t *recipe);
+
 /* ---- merge.c ---------------------------------------------------------------------------------------------------- */
 
 /* same[t] becomes the first tensor that is computed from frozen storages as t is, for every t that is not a view. */
@@ -108,7 +144,7 @@ typedef enum pnb_place_kind { PNB_NOWHERE, PNB_IN_STORAGE, PNB_IN_ARENA, PNB_IN_
 /* Where a tensor lies. */
 typedef struct pnb_place {
     pnb_place_kind kind;
-    uint32_t block;             /* arena or constant block; of a storage: its tensor */
+    uint32_t block;             /* arena, or constant block of the program's memory; of a storage: its tensor */
     uint64_t offset, bytes;     /* bytes rounded up to 16 */
     uint64_t elements;
     const pnb_storage *storage;
@@ -134,13 +170,16 @@ typedef struct pnb_plan {
     size_t order_count, prologue_nodes;
     pnb_planned_dispatch *dispatches;
     size_t dispatch_count, dispatch_capacity, prologue_dispatches;
-    pnb_blocks arenas, constants;
+    pnb_blocks arenas, constants;  /* constants: those that are still to be prepared, behind the memory's */
+    uint64_t *recipes;             /* by tensor */
 } pnb_plan;
 
-pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan **out);
+/* memory: what constants are prepared already; NULL: none. */
+pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, const pnb_program_memory *memory, pnb_plan **out);
 void pnb_plan_destroy(pnb_plan **plan);
-/* Fails, naming the largest tensors, if arenas and constants pass `budget` (0: what the device has). */
-pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_t budget);
+/* Fails, naming the largest tensors, if arenas and constants pass `budget` (0: what the device has). `held` bytes of it are in
+ * use, `missing` bytes of the plan's arenas are not among them. */
+pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_t budget, uint64_t held, uint64_t missing);
 
 /* ---- schedule.c: lists and barriers ----------------------------------------------------------------------------- */
 

@@ -22,7 +22,9 @@ enum { LARGEST_NAMED = 6 };
 typedef struct planner {
     pnb_graph *g;
     pnb_plan *plan;
+    const pnb_program_memory *memory;
     pnb_tensor *same;  /* by root: the tensor that stands for it (merge.c) */
+    const pnb_prepared **ready; /* by root: where it lies already, prepared by another program; NULL: nowhere */
     bool *live;        /* by node */
     bool *kept;        /* by root: lives on after the program (output), or is a constant that the rest needs */
     bool *used;        /* by root: touched by a live node */
@@ -37,6 +39,7 @@ typedef struct planner {
 
 static void planner_free(planner *p) {
     free(p->same);
+    free(p->ready);
     free(p->live);
     free(p->kept);
     free(p->used);
@@ -47,12 +50,13 @@ static void planner_free(planner *p) {
     free(p->owner);
 }
 
-static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
+static pnb_status planner_init(planner *p, pnb_graph *g, const pnb_program_memory *memory, pnb_plan *plan) {
     size_t t = g->tensor_count + 1, n = g->node_count + 1;
     const pnb_gpu_caps *caps = &plan->caps;
-    *p = (planner){.g = g, .plan = plan};
+    *p = (planner){.g = g, .plan = plan, .memory = memory};
     p->limit = caps->max_binding_bytes < caps->max_buffer_bytes ? caps->max_binding_bytes : caps->max_buffer_bytes;
     p->same = malloc(t * sizeof *p->same);
+    p->ready = calloc(t, sizeof *p->ready);
     p->live = calloc(n, sizeof *p->live);
     p->kept = calloc(t, sizeof *p->kept);
     p->used = calloc(t, sizeof *p->used);
@@ -63,8 +67,9 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
     p->owner = calloc(t, sizeof *p->owner);
     plan->order = calloc(n, sizeof *plan->order);
     plan->places = calloc(t, sizeof *plan->places);
+    plan->recipes = calloc(t, sizeof *plan->recipes);
     plan->place_count = g->tensor_count;
-    if (!p->same || !p->live || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
+    if (!p->same || !p->ready || !plan->recipes || !p->live || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
         !plan->places) {
         planner_free(p);
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
@@ -79,6 +84,19 @@ static pnb_status planner_init(planner *p, pnb_graph *g, pnb_plan *plan) {
 /* Whose memory t is. */
 static pnb_tensor root_of(const planner *p, pnb_tensor t) { return p->same[p->g->tensors[t].root]; }
 
+static void find_ready(planner *p) {
+    const pnb_graph *g = p->g;
+    pnb_constant_recipes(g, p->plan->recipes);
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        const pnb_tensor_info *info = &g->tensors[t];
+        if (!info->constant || info->storage || info->root != (pnb_tensor)t) continue;
+        p->ready[t] = pnb_memory_find(p->memory, p->plan->recipes[t], pnb_shape_bytes(info->shape));
+    }
+}
+
+/* Whether a tensor is wanted and must be made. */
+static bool missing(const planner *p, pnb_tensor t) { return p->used[root_of(p, t)] && !p->ready[root_of(p, t)]; }
+
 /* Step 1, and the tensors that live nodes touch. */
 static void find_live(planner *p) {
     const pnb_graph *g = p->g;
@@ -89,12 +107,15 @@ static void find_live(planner *p) {
         const pnb_node *n = &g->nodes[i].n;
         if (n->n_out > 0 && p->same[n->out[0]] != n->out[0]) continue; /* another does the same */
         p->live[i] = n->inout != 0;
-        for (uint32_t k = 0; k < n->n_out; k++) p->live[i] = p->live[i] || p->used[root_of(p, n->out[k])];
+        for (uint32_t k = 0; k < n->n_out; k++) p->live[i] = p->live[i] || missing(p, n->out[k]);
         if (!p->live[i]) continue;
         for (uint32_t k = 0; k < n->n_in; k++) {
             if (n->in[k] != PNB_NONE) p->used[root_of(p, n->in[k])] = true;
         }
-        for (uint32_t k = 0; k < n->n_out; k++) p->used[root_of(p, n->out[k])] = true;
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            p->used[root_of(p, n->out[k])] = true;
+            p->ready[root_of(p, n->out[k])] = NULL; /* made here, with the others */
+        }
     }
 }
 
@@ -188,11 +209,16 @@ static void make_slots(planner *p) {
     }
 }
 
-/* Constants lie one after the other in blocks of their own. */
+/* Constants lie one after the other in blocks of their own, or where another program prepared them. */
 static pnb_status place_constants(planner *p) {
     const pnb_graph *g = p->g;
     pnb_plan *plan = p->plan;
     pnb_blocks *blocks = &plan->constants;
+    uint32_t others = p->memory ? (uint32_t)p->memory->constants.count : 0;
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        const pnb_prepared *at = p->used[t] ? p->ready[t] : NULL;
+        if (at) plan->places[t] = (pnb_place){.kind = PNB_IN_CONSTANTS, .block = at->block, .offset = at->offset};
+    }
     for (uint32_t pos = 0; pos < plan->prologue_nodes; pos++) {
         const pnb_node *n = &g->nodes[plan->order[pos]].n;
         for (uint32_t k = 0; k < n->n_out; k++) {
@@ -206,7 +232,7 @@ static pnb_status place_constants(planner *p) {
             }
             blocks->bytes[blocks->count - 1] = offset + bytes;
             plan->places[n->out[k]] = (pnb_place){
-                .kind = PNB_IN_CONSTANTS, .block = (uint32_t)(blocks->count - 1), .offset = offset};
+                .kind = PNB_IN_CONSTANTS, .block = others + (uint32_t)(blocks->count - 1), .offset = offset};
         }
     }
     for (size_t i = 0; i < blocks->count; i++) plan->report.constant_bytes += blocks->bytes[i];
@@ -307,6 +333,7 @@ static pnb_status lower_all(planner *p) {
 
 static pnb_status fill(planner *p) {
     PNB_TRY(pnb_merge_constants(p->g, p->same));
+    find_ready(p);
     find_live(p);
     make_order(p);
     find_lifetimes(p);
@@ -321,7 +348,7 @@ static pnb_status fill(planner *p) {
     return lower_all(p);
 }
 
-pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan **out) {
+pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, const pnb_program_memory *memory, pnb_plan **out) {
     *out = NULL;
     if (g->open_segment >= 0) {
         return pnb_fail(g->err, PNB_ERROR_USAGE, "graph '%s': segment '%s' is still open", g->name, g->segments[g->open_segment].name);
@@ -331,7 +358,7 @@ pnb_status pnb_plan_make(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan **out)
     plan->err = g->err;
     plan->caps = caps ? *caps : g->caps;
     planner p = {0};
-    pnb_status status = planner_init(&p, g, plan);
+    pnb_status status = planner_init(&p, g, memory, plan);
     if (status == PNB_OK) {
         status = fill(&p);
         planner_free(&p);
@@ -349,27 +376,29 @@ void pnb_plan_destroy(pnb_plan **plan) {
     free(p->dispatches);
     free(p->arenas.bytes);
     free(p->constants.bytes);
+    free(p->recipes);
     free(p);
     *plan = NULL;
 }
 
-pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_t budget) {
+pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_t budget, uint64_t held, uint64_t missing) {
     const pnb_plan_report *r = &plan->report;
     uint64_t memory = plan->caps.memory_bytes; /* 0 where a driver does not say */
     if (budget == 0 && memory == 0) return PNB_OK;
     if (budget == 0) budget = memory > r->storage_bytes ? memory - r->storage_bytes : 0;
-    if (r->arena_bytes + r->constant_bytes <= budget) return PNB_OK;
+    uint64_t left = budget > held ? budget - held : 0;
+    if (missing + r->constant_bytes <= left) return PNB_OK;
     char arenas[32], constants[32], have[32];
     return pnb_fail(plan->err, PNB_ERROR_OUT_OF_MEMORY,
                     "graph '%s' needs %s for intermediate tensors and %s for prepared constants, the budget is %s; the largest at the "
                     "peak are %s; fewer particles, a smaller image or checkpointing need less",
-                    name, pnb_bytes_text(r->arena_bytes, arenas), pnb_bytes_text(r->constant_bytes, constants),
-                    pnb_bytes_text(budget, have), r->largest);
+                    name, pnb_bytes_text(missing, arenas), pnb_bytes_text(r->constant_bytes, constants),
+                    pnb_bytes_text(left, have), r->largest);
 }
 
 pnb_status pnb_graph_plan(pnb_graph *g, const pnb_gpu_caps *caps, pnb_plan_report *out) {
     pnb_plan *plan = NULL;
-    PNB_TRY(pnb_plan_make(g, caps, &plan));
+    PNB_TRY(pnb_plan_make(g, caps, NULL, &plan));
     *out = plan->report;
     pnb_plan_destroy(&plan);
     return PNB_OK;

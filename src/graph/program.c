@@ -23,8 +23,8 @@ struct pnb_program {
     pnb_gpu *gpu;
     char *name;
     pnb_plan *plan;
-    pnb_gpu_buffer **buffers; /* arenas, then constant blocks */
-    size_t buffer_count;
+    pnb_program_memory *memory, *own; /* own: the memory, where it is not shared */
+    uint32_t *arenas;                 /* by arena of the plan: which of the memory's it is */
     pnb_gpu_list **lists, **profiled; /* profiled: the same with a timestamp around each dispatch, or NULL */
     recorded_list *info; /* by list */
     size_t list_count;
@@ -45,8 +45,9 @@ static pnb_gpu_binding binding_of(const pnb_program *p, pnb_tensor t) {
         pnb_gpu_binding b = pnb_storage_binding(place->storage);
         return (pnb_gpu_binding){.buffer = b.buffer, .offset = b.offset + place->offset, .bytes = place->bytes};
     }
-    size_t buffer = place->kind == PNB_IN_CONSTANTS ? p->plan->arenas.count + place->block : place->block;
-    const pnb_gpu_buffer *memory = place->kind == PNB_NOWHERE ? NULL : p->buffers[buffer];
+    const pnb_gpu_buffer *memory = NULL;
+    if (place->kind == PNB_IN_CONSTANTS) memory = p->memory->constants.items[place->block].buffer;
+    if (place->kind == PNB_IN_ARENA) memory = p->memory->arenas.items[p->arenas[place->block]].buffer;
     return (pnb_gpu_binding){.buffer = memory, .offset = place->offset, .bytes = place->bytes};
 }
 
@@ -65,15 +66,31 @@ static pnb_status check_storages(const pnb_program *p) {
     return PNB_OK;
 }
 
-static pnb_status allocate(pnb_program *p) {
-    const pnb_blocks *groups[2] = {&p->plan->arenas, &p->plan->constants};
-    size_t n = groups[0]->count + groups[1]->count;
-    p->buffers = calloc(n + 1, sizeof *p->buffers);
-    if (!p->buffers) return pnb_fail(p->err, PNB_ERROR_OUT_OF_MEMORY, "program '%s': out of host memory", p->name);
-    for (int k = 0; k < 2; k++) {
-        for (size_t i = 0; i < groups[k]->count; i++) {
-            PNB_TRY(pnb_gpu_buffer_create(p->gpu, groups[k]->bytes[i], p->name, &p->buffers[p->buffer_count]));
-            p->buffer_count++;
+/* What the memory lacks, if the budget allows it. */
+static pnb_status allocate(pnb_program *p, uint64_t budget) {
+    pnb_program_memory *m = p->memory;
+    const pnb_plan *plan = p->plan;
+    uint32_t arenas = (uint32_t)m->arenas.count;
+    p->arenas = calloc(plan->arenas.count + 1, sizeof *p->arenas);
+    if (!p->arenas) return pnb_fail(p->err, PNB_ERROR_OUT_OF_MEMORY, "program '%s': out of host memory", p->name);
+    uint64_t missing = pnb_memory_map_arenas(m, &plan->arenas, p->arenas);
+    PNB_TRY(pnb_plan_check_budget(plan, p->name, budget, pnb_program_memory_bytes(m), missing));
+    for (size_t i = 0; i < plan->arenas.count; i++) {
+        if (p->arenas[i] >= arenas) PNB_TRY(pnb_memory_add(m, &m->arenas, plan->arenas.bytes[i], p->name));
+    }
+    for (size_t i = 0; i < plan->constants.count; i++) PNB_TRY(pnb_memory_add(m, &m->constants, plan->constants.bytes[i], p->name));
+    return PNB_OK;
+}
+
+/* The constants that the prologue has made, for the next program. */
+static pnb_status enter_constants(pnb_program *p, const pnb_graph *g) {
+    const pnb_plan *plan = p->plan;
+    for (size_t i = 0; i < plan->prologue_nodes; i++) {
+        const pnb_node *n = &g->nodes[plan->order[i]].n;
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            const pnb_place *at = &plan->places[n->out[k]];
+            if (at->kind != PNB_IN_CONSTANTS) continue;
+            PNB_TRY(pnb_memory_enter(p->memory, (pnb_prepared){plan->recipes[n->out[k]], at->bytes, at->offset, at->block}));
         }
     }
     return PNB_OK;
@@ -226,13 +243,18 @@ static pnb_status build(pnb_program *p, pnb_graph *g, const pnb_program_params *
     if (g->gpu && g->gpu != p->gpu) {
         return pnb_fail(p->err, PNB_ERROR_USAGE, "program '%s': its graph was built for another device", p->name);
     }
-    PNB_TRY(pnb_plan_make(g, caps, &p->plan));
+    p->memory = params ? params->memory : NULL;
+    if (!p->memory) {
+        PNB_TRY(pnb_program_memory_create(p->err, p->gpu, &p->own));
+        p->memory = p->own;
+    }
+    PNB_TRY(pnb_plan_make(g, caps, p->memory, &p->plan));
     PNB_TRY(pnb_choice_made_copy(p->err, g->choices, g->choice_count, &p->choices));
     p->choice_count = g->choice_count;
-    PNB_TRY(pnb_plan_check_budget(p->plan, p->name, params ? params->memory_budget : 0));
     PNB_TRY(check_storages(p));
-    PNB_TRY(allocate(p));
+    PNB_TRY(allocate(p, params ? params->memory_budget : 0));
     PNB_TRY(run_prologue(p));
+    PNB_TRY(enter_constants(p, g));
     PNB_TRY(record_all(p));
     group(p);
     free(p->plan->dispatches); /* all is recorded */
@@ -256,7 +278,7 @@ pnb_status pnb_program_create(pnb_graph *g, pnb_gpu *gpu, const pnb_program_para
 pnb_status pnb_program_compile(pnb_graph *g, pnb_gpu *gpu) {
     pnb_plan *plan = NULL;
     pnb_gpu_kernel *kernel;
-    pnb_status status = pnb_plan_make(g, pnb_gpu_get_caps(gpu), &plan);
+    pnb_status status = pnb_plan_make(g, pnb_gpu_get_caps(gpu), NULL, &plan);
     for (size_t i = 0; status == PNB_OK && i < plan->dispatch_count; i++) {
         status = get_kernel(gpu, &plan->dispatches[i].d, &kernel);
     }
@@ -272,7 +294,7 @@ void pnb_program_destroy(pnb_program **program) {
         if (p->lists[i]) pnb_gpu_list_destroy(p->gpu, &p->lists[i]);
         if (p->profiled && p->profiled[i]) pnb_gpu_list_destroy(p->gpu, &p->profiled[i]);
     }
-    for (size_t i = 0; i < p->buffer_count; i++) pnb_gpu_buffer_destroy(p->gpu, &p->buffers[i]);
+    pnb_program_memory_destroy(&p->own);
     pnb_plan_destroy(&p->plan);
     free(p->rows);
     pnb_choice_made_free(p->choices, p->choice_count);
@@ -280,7 +302,7 @@ void pnb_program_destroy(pnb_program **program) {
     free(p->info);
     free(p->lists);
     free(p->profiled);
-    free(p->buffers);
+    free(p->arenas);
     free(p->name);
     free(p);
     *program = NULL;

@@ -72,7 +72,8 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
         hash = pnb_operator_hash(task->op);
         pnb_solver_fingerprint(s, &hash, sizeof hash);
     }
-    pnb_status status = describe(s, steps);
+    pnb_status status = pnb_program_memory_create(err, task->gpu, &s->memory);
+    if (status == PNB_OK) status = describe(s, steps);
     if (status != PNB_OK) {
         pnb_solver_destroy(&s);
         return status;
@@ -119,7 +120,7 @@ uint64_t pnb_choices_mix(uint64_t hash, const pnb_program *p) {
 }
 
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
-    pnb_program_params params = {.memory_budget = s->task.memory_budget, .profile = s->task.profile};
+    pnb_program_params params = {.memory_budget = s->task.memory_budget, .profile = s->task.profile, .memory = s->memory};
     pnb_status status = PNB_OK;
     if (s->n_programs == PNB_MAX_PROGRAMS) {
         status = pnb_fail(s->err, PNB_ERROR_INTERNAL, "%s: more than %d programs", s->method, PNB_MAX_PROGRAMS);
@@ -144,6 +145,7 @@ void pnb_solver_destroy(pnb_solver **solver) {
     pnb_gpu *gpu = s->task.gpu;
     if (s->in_flight) (void)pnb_gpu_wait(gpu);
     for (uint32_t i = 0; i < s->n_programs; i++) pnb_program_destroy(&s->programs[i]);
+    pnb_program_memory_destroy(&s->memory);
     pnb_adapter_destroy(&s->adapter, gpu);
     pnb_store_destroy(&s->store, gpu);
     free(s->rows);
@@ -384,13 +386,9 @@ pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out) {
 }
 
 uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
-    uint64_t arenas = 0;
-    for (uint32_t i = 0; i < s->n_programs; i++) {
-        const pnb_plan_report *r = pnb_program_report(s->programs[i]);
-        arenas += r->arena_bytes + r->constant_bytes;
-    }
-    arenas += pnb_store_bytes(s->store) + pnb_store_bytes(pnb_prior_store(s->task.prior));
-    return s->adapter ? arenas + pnb_store_bytes(pnb_adapter_store(s->adapter)) : arenas;
+    uint64_t bytes = pnb_program_memory_bytes(s->memory);
+    bytes += pnb_store_bytes(s->store) + pnb_store_bytes(pnb_prior_store(s->task.prior));
+    return s->adapter ? bytes + pnb_store_bytes(pnb_adapter_store(s->adapter)) : bytes;
 }
 
 /* ---- the methods ------------------------------------------------------------------------------------------------- */

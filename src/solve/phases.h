@@ -55,6 +55,7 @@ struct pnb_solver {
     pnb_adapter *adapter; /* NULL where the method has none */
     float *rows;          /* host copy of the table while it is described: [steps, PNB_ROW_SIZE] */
     uint32_t n_rows;
+    pnb_program_memory *memory;              /* of the programs */
     pnb_program *programs[PNB_MAX_PROGRAMS]; /* owned */
     uint32_t n_programs;
     pnb_phase phases[PNB_MAX_PHASES];

@@ -554,8 +554,8 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     PNB_TRY(describe(s, o));
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    PNB_TRY(make_program(s, o, "ppm step", main_graph, &step)); /* first: the others' intermediates fit into its arenas */
     if (warm) PNB_TRY(make_program(s, o, "ppm adapter step", aux_graph, &aux));
-    PNB_TRY(make_program(s, o, "ppm step", main_graph, &step));
     pnb_phase *p = &s->phases[s->n_phases++];
     *p = (pnb_phase){.name = "posterior matching",
                      .steps = (uint32_t)o->steps,

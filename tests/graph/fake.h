@@ -62,7 +62,7 @@ static inline pnb_tensor fake_storage(pnb_graph *g, pnb_store *store, const char
 
 static inline pnb_plan *fake_plan(pnb_graph *g, const pnb_gpu_caps *caps) {
     pnb_plan *plan = NULL;
-    assert_int_equal(pnb_plan_make(g, caps, &plan), PNB_OK);
+    assert_int_equal(pnb_plan_make(g, caps, NULL, &plan), PNB_OK);
     return plan;
 }
 

@@ -171,6 +171,10 @@ static void test_inplace_rules(void **state) {
     assert_false(same_place(f, i, j));
 }
 
+static pnb_status check_budget(const pnb_plan *plan, uint64_t budget) {
+    return pnb_plan_check_budget(plan, "net", budget, 0, plan->report.arena_bytes);
+}
+
 static void test_errors(void **state) {
     fixture *f = *state;
     pnb_plan_report report;
@@ -182,9 +186,11 @@ static void test_errors(void **state) {
     pnb_graph_set_name(f->g, big[1], "features");
     pnb_plan *plan = fake_plan(f->g, NULL);
     assert_int_equal(plan->report.arenas, 3); /* 128 MiB is the most that one has */
-    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(300) << 20), PNB_OK);
-    assert_int_equal(pnb_plan_check_budget(plan, "net", 0), PNB_OK); /* the baseline device does not say what it has */
-    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(299) << 20), PNB_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(check_budget(plan, UINT64_C(300) << 20), PNB_OK);
+    assert_int_equal(check_budget(plan, 0), PNB_OK); /* the baseline device does not say what it has */
+    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(299) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20), PNB_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(300) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20), PNB_OK);
+    assert_int_equal(check_budget(plan, UINT64_C(299) << 20), PNB_ERROR_OUT_OF_MEMORY);
     assert_contains(f->err.message, "graph 'net' needs 300.0 MiB for intermediate tensors and 0 bytes for prepared constants, "
                                     "the budget is 299.0 MiB");
     assert_contains(f->err.message, "'features' [25,1048576] 100.0 MiB");
