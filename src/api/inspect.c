@@ -41,6 +41,30 @@ static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info) {
     return json;
 }
 
+/* A stranger's string for a terminal: control characters become '?', and it is cut. */
+static const char *plain(const char *string, char buf[128]) {
+    size_t n = 0;
+    for (; n < 127 && string[n]; n++) buf[n] = (unsigned char)string[n] < ' ' || string[n] == 127 ? '?' : string[n];
+    buf[n] = 0;
+    return buf;
+}
+
+/* The strings that a safetensors file says of itself, such as how it was trained; other files have none. */
+static void add_metadata(const char *path, cJSON *json, pnb_text *text) {
+    pnb_safetensors *file;
+    const char *key, *value;
+    char shown[2][128];
+    if (pnb_is_folder(path) || pnb_safetensors_open(NULL, path, &file) != PNB_OK) return;
+    cJSON *object = json ? cJSON_AddObjectToObject(json, "metadata") : NULL;
+    for (size_t i = 0; pnb_safetensors_metadata_at(file, i, &key, &value); i++) {
+        if (json)
+            cJSON_AddStringToObject(object, key, value);
+        else
+            pnb_text_add(text, "%s  %-20s %s\n", i ? "" : "metadata:\n", plain(key, shown[0]), plain(value, shown[1]));
+    }
+    pnb_safetensors_close(file);
+}
+
 static void prior_text(const pnb_model *m, const pnb_model_info *info, pnb_text *text) {
     pnb_text_add(text, "prior: %s\n", info->description);
     pnb_text_add(text, "parameters: %llu\n", (unsigned long long)info->parameters);
@@ -70,10 +94,13 @@ static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, c
     pnb_model_info info = PNB_MODEL_INFO_INIT;
     pnb_status status = pnb_model_get_info(m, &info);
     if (status == PNB_OK && json) {
-        status = pnb_json_take(&ctx->error, prior_object(m, &info), out);
+        cJSON *object = prior_object(m, &info);
+        add_metadata(path, object, NULL);
+        status = pnb_json_take(&ctx->error, object, out);
     } else if (status == PNB_OK) {
         pnb_text text = {0};
         prior_text(m, &info, &text);
+        add_metadata(path, NULL, &text);
         status = pnb_text_take(&ctx->error, &text, out);
     }
     pnb_model_destroy(&m);

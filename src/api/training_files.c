@@ -209,6 +209,8 @@ static pnb_status draw_samples(pnb_training *t) {
 }
 
 pnb_status pnb_training_keep(pnb_training *t, bool end) {
+    double loss;
+    PNB_TRY(pnb_trainer_loss(t->trainer, &loss, NULL)); /* nothing is kept of a run that has failed */
     PNB_TRY(pnb_make_folders(t->err, t->folder));
     PNB_TRY(write_record(t));
     if (!end) PNB_TRY(pnb_trainer_save(t->trainer, t->state));

@@ -1,6 +1,7 @@
 /* Priors that are trained: weights that change, and files of them. */
 #include "prior/internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,10 @@ static pnb_status read_weights(const pnb_prior *p, pnb_gpu *gpu, pnb_safetensors
         items[i] = (pnb_safetensors_item){.name = pnb_storage_name(s), .rank = shape.rank, .data = values};
         for (uint32_t d = 0; d < shape.rank; d++) items[i].shape[d] = shape.d[d];
         PNB_TRY(pnb_storage_read(s, gpu, values, count));
+        for (uint64_t k = 0; k < count; k++)
+            if (!isfinite(values[k]))
+                return pnb_fail(p->err, PNB_ERROR_NUMERIC, "prior: '%s' holds a value that is not finite; nothing is written",
+                                pnb_storage_name(s));
         values += count;
     }
     return PNB_OK;

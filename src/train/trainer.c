@@ -285,6 +285,11 @@ static pnb_status make_program(pnb_trainer *t, const char *name, pnb_status (*bu
     pnb_status status = build(t, g);
     if (status == PNB_OK) status = pnb_program_create(g, t->task.gpu, &params, out);
     pnb_graph_destroy(&g);
+    if (status == PNB_ERROR_OUT_OF_MEMORY) {
+        pnb_error why = *t->err;
+        return pnb_fail(t->err, status, "%.800s (in training: a smaller batch, here %d, or checkpointing=true)", why.message,
+                        t->o.batch);
+    }
     if (status == PNB_OK) t->choices = pnb_choices_mix(t->choices, *out);
     return status;
 }

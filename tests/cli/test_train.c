@@ -106,6 +106,8 @@ static void test_used_by_solve(void **state) {
     write_npy("truth.npy", 3, (uint64_t[]){1, SIZE, SIZE}, truth);
     RUN_OK(s, "solve problem.json --quiet -o solved");
     assert_true(file_exists("solved/samples.npy"));
+    RUN_OK(s, "inspect used.safetensors");
+    assert_non_null(strstr(s->out, "fov_uas"));
     RUN_OK(s, "sample --prior used.safetensors -n 2 --steps 3 --quiet -o drawn");
     RUN_OK(s, "train --data images.npy --init used.safetensors --batch 2 --steps 2 --quiet -o further.safetensors");
 }
@@ -124,7 +126,7 @@ static void test_bad_input(void **state) {
     expect_failure(s, NULL, "train --data gone.npy --size 8 --quiet -o x.safetensors", 3, "gone.npy");
     expect_failure(s, NULL, "train --data images.npy --init images.npy --quiet -o x.safetensors", 4, "images.npy");
     expect_failure(s, NULL, "train --data images.npy --size 8 --channels 3 --quiet -o x.safetensors", 3, "3 channels");
-    expect_failure(s, NULL, TRAIN "--memory 1M --steps 3 -o x.safetensors", 6, "1");
+    expect_failure(s, NULL, TRAIN "--memory 20M --batch 64 --steps 3 -o x.safetensors", 6, "a smaller batch, here 64");
     assert_false(file_exists("x.safetensors"));
     assert_false(file_exists("x.train"));
     RUN_OK(s, "train --options");
