@@ -56,6 +56,7 @@ void pnb_graph_destroy(pnb_graph **graph) {
     free(g->segments);
     free(g->bound);
     pnb_choice_made_free(g->choices, g->choice_count);
+    pnb_tables_release(g->tables);
     free(g->name);
     free(g);
     *graph = NULL;

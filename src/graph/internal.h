@@ -33,6 +33,8 @@ typedef struct pnb_segment {
     pnb_tensor first, end; /* its tensors are [first, end) */
 } pnb_segment;
 
+typedef struct pnb_tables pnb_tables;
+
 struct pnb_graph {
     pnb_error *err;
     pnb_gpu *gpu;      /* NULL: for no device in particular */
@@ -49,6 +51,7 @@ struct pnb_graph {
     size_t choice_count, choice_capacity;
     int32_t open_choice; /* that new nodes may belong to; -1: none */
     bool choices_failed; /* one could not be recorded */
+    pnb_tables *tables;  /* NULL: none */
 };
 
 /* Room for `need` elements of `size` bytes in *array (grown by doubling). */
@@ -131,6 +134,12 @@ const pnb_prepared *pnb_memory_find(const pnb_program_memory *m, uint64_t recipe
 pnb_status pnb_memory_enter(pnb_program_memory *m, pnb_prepared prepared);
 /* recipe[t], of constant tensors that are no views: a hash of the storages that t is computed from and of how. */
 void pnb_constant_recipes(const pnb_graph *g, uint64_t *recipe);
+
+/* ---- tables.c --------------------------------------------------------------------------------------------------- */
+
+/* The graph's tables to the device; *held, where there are any, is released by its new holder. */
+pnb_status pnb_tables_commit(pnb_graph *g, pnb_gpu *gpu, pnb_tables **held);
+void pnb_tables_release(pnb_tables *tables); /* accepts NULL */
 
 /* ---- merge.c ---------------------------------------------------------------------------------------------------- */
 

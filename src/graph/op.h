@@ -102,6 +102,11 @@ const pnb_gpu_caps *pnb_graph_caps(const pnb_graph *g); /* never NULL: the basel
 uint32_t pnb_graph_choose(pnb_graph *g, const char *key, const char *const *candidates, uint32_t n,
                           uint32_t preferred);
 
+/* For builders: a frozen tensor of values that the host computes (twiddle factors), made once a graph and name, which is copied and
+ * states all that the values depend on. fill gets zeros. */
+pnb_status pnb_graph_table(pnb_graph *g, const char *name, pnb_shape shape, void (*fill)(const void *user, float *values),
+                           const void *user, pnb_tensor *out);
+
 /* For builders: fails with a sentence if t is not a tensor of g ("conv2d: input 1 (weight) is missing"). */
 pnb_status pnb_graph_check(pnb_graph *g, const char *op, const char *role, pnb_tensor t);
 

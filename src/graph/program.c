@@ -34,6 +34,7 @@ struct pnb_program {
     size_t row_count;
     pnb_choice_made *choices;
     size_t choice_count;
+    pnb_tables *tables; /* the graph's; NULL: none */
     double max_ms;
     bool profile, timestamps;
     uint64_t runs, profiled_runs;
@@ -251,6 +252,7 @@ static pnb_status build(pnb_program *p, pnb_graph *g, const pnb_program_params *
     PNB_TRY(pnb_plan_make(g, caps, p->memory, &p->plan));
     PNB_TRY(pnb_choice_made_copy(p->err, g->choices, g->choice_count, &p->choices));
     p->choice_count = g->choice_count;
+    PNB_TRY(pnb_tables_commit(g, p->gpu, &p->tables));
     PNB_TRY(check_storages(p));
     PNB_TRY(allocate(p, params ? params->memory_budget : 0));
     PNB_TRY(run_prologue(p));
@@ -296,6 +298,7 @@ void pnb_program_destroy(pnb_program **program) {
     }
     pnb_program_memory_destroy(&p->own);
     pnb_plan_destroy(&p->plan);
+    pnb_tables_release(p->tables);
     free(p->rows);
     pnb_choice_made_free(p->choices, p->choice_count);
     free(p->cuts);

@@ -67,6 +67,18 @@ pnb_status pnb_assign(pnb_graph *g, pnb_tensor storage, pnb_tensor value); /* wr
 pnb_status pnb_constant(pnb_graph *g, pnb_shape shape, float value, pnb_tensor *y); /* fill */
 /* ---- transpose.c: y[.., perm] (rank <= 4): y's dimension i is x's dimension perm[i] */
 pnb_status pnb_transpose(pnb_graph *g, pnb_tensor x, const uint32_t perm[4], pnb_tensor *y);
+/* ---- fft.c: complex tensors have a last dimension of 2 (real, imaginary). The Fourier transform along the 1 or 2 dimensions before it,
+ * of any length: forward sum_j x_j exp(-2 pi i j k / n); inverse with + and 1/n; with unitary both have 1/sqrt(n) instead */
+pnb_status pnb_fft(pnb_graph *g, pnb_tensor x, uint32_t dims, bool inverse, bool unitary, pnb_tensor *y);
+/* x [..,W] real as complex numbers [..,W,2], for x of rank 3 at most; and the real parts of [..,W,2] as [..,W] */
+pnb_status pnb_complex_of_real(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
+pnb_status pnb_real_of_complex(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
+/* The transform of real numbers [..,W], rank 3 at most: its first W / 2 + 1 columns [..,W/2+1,2], of which the others are conjugates */
+pnb_status pnb_fft_real(pnb_graph *g, pnb_tensor x, uint32_t dims, bool unitary, pnb_tensor *y);
+/* ---- complex_mul.c: x [.., shape of table] times table, or its conjugate, both complex; no derivative in the table */
+pnb_status pnb_complex_mul(pnb_graph *g, pnb_tensor x, pnb_tensor table, bool conjugate, pnb_tensor *y);
+/* ---- complex_abs.c: |z| of z [..,2], [..]; the gradient at 0 is 0 */
+pnb_status pnb_complex_abs(pnb_graph *g, pnb_tensor z, pnb_tensor *y);
 /* ---- upsample.c, pool.c: x [N,C,H,W], integer factor */
 pnb_status pnb_upsample_nearest(pnb_graph *g, pnb_tensor x, uint32_t factor, pnb_tensor *y);
 pnb_status pnb_avg_pool(pnb_graph *g, pnb_tensor x, uint32_t factor, pnb_tensor *y); /* H, W multiples of factor */

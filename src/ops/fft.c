@@ -1,0 +1,471 @@
+/* fft: Fourier transforms along the last axis, or the last two; batched, any length, forward and inverse.
+ *
+ * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 20, chosen here so that few
+ * passes do; rows and columns alike, so that nothing is transposed. Other lengths n become a convolution of a length m >= 2n - 1 that
+ * has such factors (Bluestein): with c_j = exp(-pi i j^2 / n), X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Twiddles, chirps and the
+ * chirp's transform are tables, computed in double here; j^2 is taken modulo 2n first.
+ *
+ * The map is F, and its derivative F^H: the transform of the other direction with the same factor in front. */
+#include "ops/fft.h"
+
+#include "ops/complex_mul.h"
+#include "ops/emit.h"
+#include "ops/ops.h"
+#include "ops/suite.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const double PI = 3.14159265358979323846;
+
+enum { MAX_PASSES = 12, MAX_LENGTH = 1 << 24 };
+
+typedef struct attributes {
+    uint32_t axes; /* bit 0: rows, along the last axis; bit 1: columns, along the last but one */
+    uint32_t inverse;
+    float scale;
+} attributes;
+
+/* ---- the passes of one axis ---------------------------------------------------------------------------------------- */
+
+typedef struct plan {
+    uint32_t n, outer, inner; /* [outer, n, inner] complex numbers */
+    uint32_t kind;            /* PNB_FFT_* */
+    uint32_t count, radix[MAX_PASSES];
+} plan;
+
+static const struct {
+    uint32_t radix;
+    const char *shader, *texel;
+} kernels[] = {
+#define RADIX(r) {r, "ops/fft.r" #r, "ops/fft.r" #r "_texel"}
+    RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),
+    RADIX(9),  RADIX(10), RADIX(12), RADIX(14), RADIX(15), RADIX(16), RADIX(20),
+};
+enum { KERNELS = sizeof kernels / sizeof kernels[0] };
+
+static uint32_t twos(uint32_t n) {
+    uint32_t count = 0;
+    while (n % 2 == 0) {
+        n /= 2;
+        count++;
+    }
+    return count;
+}
+
+/* A pass reads and writes everything, and its arithmetic grows with the radix. */
+static double pass_cost(uint32_t radix) { return 1 + radix / 64.0; }
+
+/* The cheapest factors of `rest`, none with `most_twos` factors of 2 or more; returns their cost, INFINITY where there are none. */
+static double search(uint32_t rest, uint32_t most_twos, uint32_t largest, uint32_t room, uint32_t *radix, uint32_t *count) {
+    double best = INFINITY;
+    if (rest == 1) {
+        *count = 0;
+        return 0;
+    }
+    for (uint32_t i = KERNELS; i-- > 0 && room;) {
+        uint32_t r = kernels[i].radix, found[MAX_PASSES], n;
+        if (r > largest || rest % r || twos(r) >= most_twos) continue;
+        double cost = pass_cost(r) + search(rest / r, most_twos, r, room - 1, found, &n);
+        if (cost >= best) continue;
+        best = cost;
+        radix[0] = r;
+        for (uint32_t k = 0; k < n; k++) radix[k + 1] = found[k];
+        *count = n + 1;
+    }
+    return best;
+}
+
+static bool smooth(uint32_t n) {
+    for (uint32_t f = 2; f <= 7; f++) {
+        while (n % f == 0) n /= f;
+    }
+    return n == 1;
+}
+
+/* Descending radices, an even one first: units along the axis need it. */
+static void make_plan(pnb_shape s, bool rows, plan *p) {
+    *p = (plan){.outer = 1, .inner = rows ? 1 : s.d[s.rank - 2], .n = s.d[s.rank - (rows ? 2 : 3)]};
+    for (uint32_t i = 0; i + (rows ? 2 : 3) < s.rank; i++) p->outer *= s.d[i];
+    p->kind = rows && p->n % 4 == 0 ? PNB_FFT_ALONG : !rows && p->inner % 2 == 0 ? PNB_FFT_ACROSS : PNB_FFT_SINGLE;
+    (void)search(p->n, p->kind == PNB_FFT_ALONG ? twos(p->n) : 32, UINT32_MAX, MAX_PASSES, p->radix, &p->count);
+    for (uint32_t i = 1; i < p->count && p->radix[0] % 2; i++) {
+        if (p->radix[i] % 2) continue;
+        uint32_t even = p->radix[i];
+        p->radix[i] = p->radix[0];
+        p->radix[0] = even;
+    }
+}
+
+/* ---- twiddles: for every pass but the first, as the kernels read them ---------------------------------------------- */
+
+/* Complex numbers of pass i, which comes after `done`. */
+static uint32_t table_size(const plan *p, uint32_t i, uint32_t done) {
+    if (i == 0) return 0;
+    return p->kind == PNB_FFT_ALONG ? (p->radix[i] - 1) * done : done * (p->radix[i] + p->radix[i] % 2);
+}
+
+static void fill_twiddles(const void *user, float *values) {
+    const plan *p = user;
+    for (uint32_t i = 0, done = 1; i < p->count; done *= p->radix[i++]) {
+        uint32_t r = p->radix[i], padded = r + r % 2;
+        for (uint32_t t = 0; t < done && i > 0; t++) {
+            for (uint32_t k = 0; k < r; k++) {
+                if (k == 0 && p->kind == PNB_FFT_ALONG) continue;
+                double turn = -2 * PI * (double)((uint64_t)t * k) / ((double)done * r);
+                float *at = values + 2 * (p->kind == PNB_FFT_ALONG ? (size_t)(k - 1) * done + t : (size_t)t * padded + k);
+                at[0] = (float)cos(turn);
+                at[1] = (float)sin(turn);
+            }
+        }
+        values += 2 * (size_t)table_size(p, i, done);
+    }
+}
+
+static pnb_status bind_twiddles(pnb_graph *g, const plan *p, pnb_tensor *table) {
+    char name[128];
+    uint32_t total = 0;
+    int at = snprintf(name, sizeof name, "fft %u %s", p->n, p->kind == PNB_FFT_ALONG ? "along" : "across");
+    for (uint32_t i = 0, done = 1; i < p->count; done *= p->radix[i++]) {
+        total += table_size(p, i, done);
+        at += snprintf(name + at, sizeof name - (size_t)at, " %u", p->radix[i]);
+    }
+    *table = PNB_NONE;
+    return total ? pnb_graph_table(g, name, pnb_shape2(total, 2), fill_twiddles, p, table) : PNB_OK;
+}
+
+/* ---- lowering ------------------------------------------------------------------------------------------------------ */
+
+/* What the passes of a node go through: from the input, by turns through result and workspace, so that the last makes the result. */
+typedef struct walk {
+    pnb_lower *l;
+    const pnb_node *node;
+    pnb_tensor at;
+    uint32_t left; /* passes */
+    uint32_t inverse;
+    float scale;
+} walk;
+
+static pnb_status emit_pass(walk *w, const plan *p, uint32_t i, uint32_t done, uint32_t offset, pnb_tensor table) {
+    uint32_t k = 0, unit = p->kind == PNB_FFT_SINGLE ? 1 : 2;
+    while (kernels[k].radix != p->radix[i]) k++;
+    pnb_tensor to = w->node->out[--w->left % 2], read = table == PNB_NONE ? w->at : table;
+    uint64_t units = (uint64_t)p->outer * p->n * p->inner / unit;
+    pnb_push_fft push = {.items = (uint32_t)(units / p->radix[i]), .table = offset / 2, .scale = w->left ? 1 : w->scale};
+    bool texel = pnb_emit_texel(w->l, w->at) && pnb_emit_texel(w->l, read);
+    pnb_dispatch d = pnb_emit_begin(w->l, texel ? kernels[k].texel : kernels[k].shader, kernels[k].shader + 4);
+    pnb_emit_spec(&d, p->kind);
+    pnb_emit_spec(&d, w->inverse);
+    pnb_emit_spec(&d, p->n / p->radix[i]);
+    pnb_emit_spec(&d, done);
+    pnb_emit_spec(&d, p->kind == PNB_FFT_ACROSS ? p->inner / 2 : p->inner);
+    pnb_emit_read(&d, w->at, texel);
+    pnb_emit_read(&d, read, texel);
+    pnb_emit_write(&d, to);
+    pnb_emit_push(&d, &push, sizeof push);
+    pnb_emit_spread(&d, w->l, push.items);
+    d.gflop = 5e-9 * log2(p->radix[i]) * (double)(units * unit);
+    d.gbyte = 16e-9 * (double)(units * unit);
+    w->at = to;
+    return pnb_lower_emit(w->l, &d);
+}
+
+static pnb_status emit_axis(walk *w, const plan *p, pnb_tensor table) {
+    for (uint32_t i = 0, done = 1, offset = 0; i < p->count; done *= p->radix[i++]) {
+        PNB_TRY(emit_pass(w, p, i, done, offset, table));
+        offset += table_size(p, i, done);
+    }
+    return PNB_OK;
+}
+
+static pnb_status fft_lower(pnb_lower *l, const pnb_node *node) {
+    const attributes *a = (const attributes *)(const void *)node->attr;
+    pnb_shape s = pnb_lower_shape(l, node->in[0]);
+    walk w = {.l = l, .node = node, .at = node->in[0], .inverse = a->inverse, .scale = a->scale};
+    plan axis[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!(a->axes >> i & 1)) continue;
+        make_plan(s, i == 0, &axis[i]);
+        w.left += axis[i].count;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (a->axes >> i & 1) PNB_TRY(emit_axis(&w, &axis[i], node->in[1 + i]));
+    }
+    return PNB_OK;
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------------ */
+
+static pnb_status transform(pnb_graph *g, pnb_tensor x, const attributes *a, pnb_tensor *y);
+
+static pnb_status fft_vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    attributes a = *(const attributes *)(const void *)node->attr;
+    if (!(want & 1) || gout[0] == PNB_NONE) return PNB_OK;
+    a.inverse = !a.inverse;
+    return transform(g, gout[0], &a, &gin[0]);
+}
+
+const pnb_op pnb_op_fft = {.name = "fft", .vjp = fft_vjp, .lower = fft_lower};
+
+/* Axes of good lengths. */
+static pnb_status transform(pnb_graph *g, pnb_tensor x, const attributes *a, pnb_tensor *y) {
+    pnb_shape s[2] = {pnb_graph_shape(g, x), pnb_graph_shape(g, x)};
+    pnb_tensor in[3] = {x, PNB_NONE, PNB_NONE};
+    uint32_t passes = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        plan p;
+        if (!(a->axes >> i & 1)) continue;
+        make_plan(s[0], i == 0, &p);
+        PNB_TRY(bind_twiddles(g, &p, &in[1 + i]));
+        passes += p.count;
+    }
+    if (!passes && a->scale == 1) {
+        *y = x;
+        return PNB_OK;
+    }
+    if (!passes) return pnb_affine(g, x, a->scale, 0, y);
+    return pnb_graph_add(g, &pnb_op_fft, in, 3, 0, a, sizeof *a, s, passes > 1 ? 2 : 1, y, 1);
+}
+
+/* ---- Bluestein ----------------------------------------------------------------------------------------------------- */
+
+typedef struct chirp {
+    uint32_t n, m;
+    bool inverse;
+} chirp;
+
+static void chirp_at(const chirp *c, uint32_t j, double *re, double *im) {
+    double turn = PI * (double)((uint64_t)j * j % (2 * (uint64_t)c->n)) / c->n;
+    *re = cos(turn);
+    *im = c->inverse ? sin(turn) : -sin(turn);
+}
+
+static void fill_chirp(const void *user, float *values) {
+    const chirp *c = user;
+    for (uint32_t j = 0; j < c->n; j++) {
+        double re, im;
+        chirp_at(c, j, &re, &im);
+        values[2 * j] = (float)re;
+        values[2 * j + 1] = (float)im;
+    }
+}
+
+/* The transform of x [n] with `stride` between its entries to y, forward, by the smallest factor first; in double. */
+static void host_fft(uint32_t n, const double *x, size_t stride, double *y, double *work) {
+    uint32_t f = 2;
+    while (f < n && n % f) f++;
+    if (n <= 1) {
+        y[0] = x[0];
+        y[1] = x[1];
+        return;
+    }
+    uint32_t rest = n / f;
+    for (uint32_t i = 0; i < f; i++) host_fft(rest, x + 2 * i * stride, stride * f, y + 2 * (size_t)i * rest, work);
+    for (uint32_t k = 0; k < n; k++) {
+        double re = 0, im = 0;
+        for (uint32_t i = 0; i < f; i++) {
+            double turn = -2 * PI * (double)((uint64_t)i * k % n) / n, c = cos(turn), s = sin(turn);
+            const double *part = y + 2 * ((size_t)i * rest + k % rest);
+            re += part[0] * c - part[1] * s;
+            im += part[0] * s + part[1] * c;
+        }
+        work[2 * k] = re;
+        work[2 * k + 1] = im;
+    }
+    for (uint32_t k = 0; k < 2 * n; k++) y[k] = work[k];
+}
+
+/* The transform of conj(c), wrapped around m, over m. */
+static void fill_kernel(const void *user, float *values) {
+    const chirp *c = user;
+    double *x = calloc(6 * (size_t)c->m, sizeof *x), *y = x + 2 * (size_t)c->m;
+    for (uint32_t j = 0; x && j < c->n; j++) {
+        double re, im;
+        chirp_at(c, j, &re, &im);
+        for (int side = 0; side < 2; side++) {
+            uint32_t at = side && j ? c->m - j : j;
+            x[2 * at] = re;
+            x[2 * at + 1] = -im;
+        }
+    }
+    if (x) host_fft(c->m, x, 1, y, y + 2 * (size_t)c->m);
+    for (uint32_t k = 0; k < 2 * c->m; k++) values[k] = x ? (float)(y[k] / c->m) : NAN; /* without memory: seen, never believed */
+    free(x);
+}
+
+/* The length from 2n - 1 on that costs least. */
+static uint32_t good_length(uint32_t n) {
+    uint32_t best = 0, radix[MAX_PASSES], count;
+    double least = INFINITY;
+    for (uint32_t m = (2 * n - 1 + 3) / 4 * 4; m < 4 * n + 4; m += 4) {
+        if (!smooth(m)) continue;
+        double cost = m * search(m, twos(m), UINT32_MAX, MAX_PASSES, radix, &count);
+        if (cost >= least) continue;
+        least = cost;
+        best = m;
+    }
+    return best;
+}
+
+static pnb_status bluestein(pnb_graph *g, pnb_tensor x, bool rows, bool inverse, float scale, pnb_tensor *y) {
+    pnb_shape s = pnb_graph_shape(g, x);
+    uint32_t axis = s.rank - (rows ? 2 : 3), n = s.d[axis];
+    chirp c = {n, good_length(n), inverse};
+    attributes there = {.axes = rows ? 1 : 2, .inverse = 0, .scale = 1}, back = {.axes = there.axes, .inverse = 1, .scale = 1};
+    char name[64];
+    pnb_tensor table, kernel, t;
+    snprintf(name, sizeof name, "fft chirp %u %d", n, inverse);
+    PNB_TRY(pnb_graph_table(g, name, pnb_shape2(n, 2), fill_chirp, &c, &table));
+    snprintf(name, sizeof name, "fft chirp %u %d kernel", n, inverse);
+    PNB_TRY(pnb_graph_table(g, name, pnb_shape2(c.m, 2), fill_kernel, &c, &kernel));
+    PNB_TRY(pnb_complex_mul_axis(g, x, table, axis, c.m, false, 1, &t));
+    PNB_TRY(transform(g, t, &there, &t));
+    PNB_TRY(pnb_complex_mul_axis(g, t, kernel, axis, c.m, false, 1, &t));
+    PNB_TRY(transform(g, t, &back, &t));
+    return pnb_complex_mul_axis(g, t, table, axis, n, false, scale, y);
+}
+
+/* ---- the op -------------------------------------------------------------------------------------------------------- */
+
+static pnb_status check(pnb_graph *g, pnb_tensor x, uint32_t dims) {
+    PNB_TRY(pnb_graph_check(g, "fft", "x", x));
+    pnb_shape s = pnb_graph_shape(g, x);
+    bool fits = (dims == 1 || dims == 2) && s.rank >= dims + 1 && s.d[s.rank - 1] == 2;
+    for (uint32_t i = 0; fits && i < dims; i++) fits = s.d[s.rank - 2 - i] <= MAX_LENGTH;
+    if (fits) return PNB_OK;
+    char text[48];
+    return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "fft: %u dimensions of at most %d and a last one of 2 (real, imaginary) are needed, x is %s",
+                    dims, (int)MAX_LENGTH, pnb_shape_text(s, text));
+}
+
+pnb_status pnb_fft(pnb_graph *g, pnb_tensor x, uint32_t dims, bool inverse, bool unitary, pnb_tensor *y) {
+    PNB_TRY(check(g, x, dims));
+    pnb_shape s = pnb_graph_shape(g, x);
+    attributes a = {.inverse = inverse, .scale = 1};
+    double points = 1;
+    for (uint32_t i = 0; i < dims; i++) {
+        points *= s.d[s.rank - 2 - i];
+        if (smooth(s.d[s.rank - 2 - i])) a.axes |= 1u << i;
+    }
+    if (unitary) a.scale = (float)(1 / sqrt(points));
+    else if (inverse) a.scale = (float)(1 / points);
+    uint32_t others = ((1u << dims) - 1) & ~a.axes;
+    for (uint32_t i = 0; i < dims; i++) { /* lengths with other factors first; whatever is last takes the factor in front */
+        if (!(others >> i & 1)) continue;
+        bool last = !a.axes && !(others >> (i + 1));
+        PNB_TRY(bluestein(g, x, i == 0, inverse, last ? a.scale : 1, &x));
+    }
+    if (a.axes) return transform(g, x, &a, y);
+    *y = x;
+    return PNB_OK;
+}
+
+/* ---- real numbers ---------------------------------------------------------------------------------------------------- */
+
+/* The shape of x with a last dimension of `last` more. */
+static pnb_shape with_last(pnb_shape s, uint32_t last) {
+    s.d[s.rank++] = last;
+    return s;
+}
+
+pnb_status pnb_complex_of_real(pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    char text[48];
+    PNB_TRY(pnb_graph_check(g, "fft", "x", x));
+    pnb_shape s = pnb_graph_shape(g, x);
+    if (s.rank > 3) return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "fft: real x must have rank 1 to 3, found %s", pnb_shape_text(s, text));
+    PNB_TRY(pnb_graph_reshape(g, x, with_last(s, 1), &x));
+    return pnb_embed(g, x, s.rank, 0, 2, y);
+}
+
+pnb_status pnb_real_of_complex(pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    PNB_TRY(pnb_graph_check(g, "fft", "x", x));
+    pnb_shape s = pnb_graph_shape(g, x);
+    PNB_TRY(pnb_slice(g, x, s.rank - 1, 0, 1, &x));
+    s.d[--s.rank] = 1;
+    return pnb_graph_reshape(g, x, s, y);
+}
+
+pnb_status pnb_fft_real(pnb_graph *g, pnb_tensor x, uint32_t dims, bool unitary, pnb_tensor *y) {
+    PNB_TRY(pnb_complex_of_real(g, x, &x));
+    PNB_TRY(pnb_fft(g, x, dims, false, unitary, &x));
+    pnb_shape s = pnb_graph_shape(g, x);
+    return pnb_slice(g, x, s.rank - 2, 0, s.d[s.rank - 2] / 2 + 1, y);
+}
+
+/* ---- cases: arg = {dimensions, inverse, unitary} ------------------------------------------------------------------- */
+
+static pnb_status build(pnb_graph *g, const pnb_op_case *c, const pnb_tensor *in, pnb_tensor *out) {
+    return pnb_fft(g, in[0], (uint32_t)c->arg[0], c->arg[1], c->arg[2], out);
+}
+
+/* The definition along the middle of [outer, n, inner], in place. */
+static void dft(double *x, size_t outer, size_t n, size_t inner, double sign, double scale) {
+    double *y = malloc(4 * n * sizeof *y), *roots = y + 2 * n;
+    for (size_t k = 0; y && k < n; k++) {
+        roots[2 * k] = cos(2 * PI * (double)k / (double)n);
+        roots[2 * k + 1] = sign * sin(2 * PI * (double)k / (double)n);
+    }
+    for (size_t o = 0; y && o < outer * inner; o++) {
+        double *line = x + 2 * (o / inner * n * inner + o % inner);
+        for (size_t k = 0; k < n; k++) {
+            double re = 0, im = 0;
+            for (size_t j = 0, at = 0; j < n; j++, at = at + k < n ? at + k : at + k - n) {
+                const double *v = line + 2 * j * inner;
+                re += v[0] * roots[2 * at] - v[1] * roots[2 * at + 1];
+                im += v[0] * roots[2 * at + 1] + v[1] * roots[2 * at];
+            }
+            y[2 * k] = re;
+            y[2 * k + 1] = im;
+        }
+        for (size_t k = 0; k < n; k++) {
+            line[2 * k * inner] = scale * y[2 * k];
+            line[2 * k * inner + 1] = scale * y[2 * k + 1];
+        }
+    }
+    free(y);
+}
+
+static void reference(const pnb_op_case *c, const double *const *in, double *out) {
+    pnb_shape s = c->in[0];
+    size_t count = pnb_shape_count(s), inner = 1;
+    for (size_t i = 0; i < count; i++) out[i] = in[0][i];
+    for (int i = 0; i < c->arg[0]; i++) {
+        size_t n = s.d[s.rank - 2 - (uint32_t)i];
+        double scale = c->arg[2] ? 1 / sqrt((double)n) : c->arg[1] ? 1 / (double)n : 1;
+        dft(out, count / 2 / n / inner, n, inner, c->arg[1] ? 1 : -1, scale);
+        inner *= n;
+    }
+}
+
+#define SQUARE(n) {.name = "n1 " #n "x" #n, .n_in = 1, .in = {{4, {1, n, n, 2}}}, .arg = {2}, .bench = true, .timed_only = n > 96 && n != 256}
+#define BATCH(n) {.name = "n8 " #n "x" #n, .n_in = 1, .in = {{4, {8, n, n, 2}}}, .arg = {2}, .bench = true, .timed_only = n > 64}
+
+static const pnb_op_case cases[] = {
+    {.name = "4", .n_in = 1, .in = {{3, {1, 4, 2, 1}}}, .arg = {1}},
+    {.name = "n3 1", .n_in = 1, .in = {{3, {3, 1, 2, 1}}}, .arg = {1}},
+    {.name = "n2 2 inverse", .n_in = 1, .in = {{3, {2, 2, 2, 1}}}, .arg = {1, 1}},
+    {.name = "n3 15", .n_in = 1, .in = {{3, {3, 15, 2, 1}}}, .arg = {1}},
+    {.name = "n2 7 inverse", .n_in = 1, .in = {{3, {2, 7, 2, 1}}}, .arg = {1, 1}},
+    {.name = "n2 24 inverse unitary", .n_in = 1, .in = {{3, {2, 24, 2, 1}}}, .arg = {1, 1, 1}},
+    {.name = "n2 8x8", .n_in = 1, .in = {{4, {2, 8, 8, 2}}}, .arg = {2}},
+    {.name = "6x10 inverse", .n_in = 1, .in = {{4, {1, 6, 10, 2}}}, .arg = {2, 1}},
+    {.name = "n2 9x5 unitary", .n_in = 1, .in = {{4, {2, 9, 5, 2}}}, .arg = {2, 0, 1}},
+    {.name = "n2 12x20", .n_in = 1, .in = {{4, {2, 12, 20, 2}}}, .arg = {2}},
+    {.name = "11x13, Bluestein", .n_in = 1, .in = {{4, {1, 11, 13, 2}}}, .arg = {2}},
+    {.name = "n2 17x8 inverse, Bluestein", .n_in = 1, .in = {{4, {2, 17, 8, 2}}}, .arg = {2, 1}},
+    {.name = "n2 4x61 unitary, Bluestein", .n_in = 1, .in = {{4, {2, 4, 61, 2}}}, .arg = {2, 0, 1}},
+    {.name = "n2 1000", .n_in = 1, .in = {{3, {2, 1000, 2, 1}}}, .arg = {1}, .bench = true},
+    {.name = "5040", .n_in = 1, .in = {{3, {1, 5040, 2, 1}}}, .arg = {1}, .bench = true},
+    {.name = "4099, Bluestein", .n_in = 1, .in = {{3, {1, 4099, 2, 1}}}, .arg = {1}, .bench = true},
+    SQUARE(64), BATCH(64), SQUARE(128), BATCH(128), SQUARE(256), BATCH(256), SQUARE(512), BATCH(512), SQUARE(1024), BATCH(1024),
+    SQUARE(96), SQUARE(144), SQUARE(160), SQUARE(224), SQUARE(240), SQUARE(384), SQUARE(400), SQUARE(448), SQUARE(480),
+};
+
+static double flops(const pnb_op_case *c) {
+    double points = (double)pnb_shape_count(c->in[0]) / 2, each = 1;
+    for (int i = 0; i < c->arg[0]; i++) each *= c->in[0].d[c->in[0].rank - 2 - (uint32_t)i];
+    return 5 * points * log2(each);
+}
+
+const pnb_op_suite pnb_suite_fft = {"fft", cases, sizeof cases / sizeof cases[0], build, reference, .flops = flops};
