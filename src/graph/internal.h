@@ -140,6 +140,8 @@ void pnb_constant_recipes(const pnb_graph *g, uint64_t *recipe);
 /* The graph's tables to the device; *held, where there are any, is released by its new holder. */
 pnb_status pnb_tables_commit(pnb_graph *g, pnb_gpu *gpu, pnb_tables **held);
 void pnb_tables_release(pnb_tables *tables); /* accepts NULL */
+/* Whether s is one of them: then its name says what is in it. */
+bool pnb_tables_has(const pnb_graph *g, const pnb_storage *s);
 
 /* ---- merge.c ---------------------------------------------------------------------------------------------------- */
 

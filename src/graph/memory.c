@@ -4,6 +4,7 @@
 #include "graph/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 pnb_status pnb_program_memory_create(pnb_error *err, pnb_gpu *gpu, pnb_program_memory **out) {
     *out = calloc(1, sizeof **out);
@@ -95,6 +96,7 @@ void pnb_constant_recipes(const pnb_graph *g, uint64_t *recipe) {
     for (size_t t = 0; t < g->tensor_count; t++) {
         const pnb_storage *s = g->tensors[t].storage;
         recipe[t] = s ? MIX(PNB_HASH_START, s) : 0;
+        if (s && pnb_tables_has(g, s)) recipe[t] = pnb_hash(PNB_HASH_START, pnb_storage_name(s), strlen(pnb_storage_name(s)));
     }
     for (size_t i = 0; i < g->node_count; i++) {
         const pnb_node *n = &g->nodes[i].n;

@@ -53,6 +53,10 @@ pnb_status pnb_graph_table(pnb_graph *g, const char *name, pnb_shape shape, void
     return pnb_graph_bind(g, storage, out);
 }
 
+bool pnb_tables_has(const pnb_graph *g, const pnb_storage *s) {
+    return g->tables && pnb_store_find(g->tables->store, pnb_storage_name(s)) == s;
+}
+
 pnb_status pnb_tables_commit(pnb_graph *g, pnb_gpu *gpu, pnb_tables **held) {
     pnb_tables *t = g->tables;
     if (!t) return PNB_OK;

@@ -22,7 +22,8 @@ static const pnb_option table[] = {
     {"factor", PNB_OPTION_INT, offsetof(options, factor), 4, 2, 256, NULL, "pixels", "how many pixels become one along each axis"},
 };
 
-enum { ROWS, COLUMNS, ROWS_INVERSE, COLUMNS_INVERSE }; /* constants */
+/* Constants, each for rows and columns: W, its pseudo-inverse, and its singular vectors as rows; then the singular values of all. */
+enum { MATRIX = 0, INVERSE = 2, LEFT = 4, RIGHT = 6, SPECTRUM = 8, MATRICES = 8 };
 
 static double cubic(double x) {
     x = fabs(x);
@@ -43,22 +44,37 @@ static void fill_matrix(double *w, int n, int f) {
     }
 }
 
-/* inverse: [n, h] of w [h, n], zeroed; v: [n], scratch. Returns the largest singular value, its first for this kernel. */
-static double invert(const double *w, double *inverse, double *v, uint32_t h, uint32_t n) {
+/* One axis in double: w [h, n], its inverse [n, h], left [h, h] and right [h, n] vectors, singular values [h]. */
+typedef struct axis {
+    uint32_t h, n;
+    double *w, *inverse, *left, *right, *s; /* all in w */
+} axis;
+
+static bool allocate(axis *a, uint32_t n, uint32_t f) {
+    size_t h = n / f, count = h * n;
+    *a = (axis){.h = (uint32_t)h, .n = n, .w = calloc(3 * count + h * h + h, sizeof *a->w)};
+    a->inverse = a->w + count;
+    a->right = a->inverse + count;
+    a->left = a->right + count;
+    a->s = a->left + h * h;
+    return a->w != NULL;
+}
+
+/* From w: the DCT's vectors c_k are the left ones, W^T c_k / s_k the right ones. Returns the largest singular value. */
+static double decompose(axis *a) {
     double largest = 0;
-    for (uint32_t k = 0; k < h; k++) {
-        double scale = sqrt((k ? 2.0 : 1.0) / h), square = 0;
-        for (uint32_t j = 0; j < n; j++) v[j] = 0;
-        for (uint32_t i = 0; i < h; i++) {
-            double c = scale * cos(PI * k * (i + 0.5) / h);
-            for (uint32_t j = 0; j < n; j++) v[j] += c * w[(size_t)i * n + j];
+    for (uint32_t k = 0; k < a->h; k++) {
+        double *c = a->left + (size_t)k * a->h, *v = a->right + (size_t)k * a->n, square = 0;
+        for (uint32_t i = 0; i < a->h; i++) {
+            c[i] = sqrt((k ? 2.0 : 1.0) / a->h) * cos(PI * k * (i + 0.5) / a->h);
+            for (uint32_t j = 0; j < a->n; j++) v[j] += c[i] * a->w[(size_t)i * a->n + j];
         }
-        for (uint32_t j = 0; j < n; j++) square += v[j] * v[j];
-        largest = fmax(largest, sqrt(square));
-        if (sqrt(square) <= CUT * largest) continue;
-        for (uint32_t i = 0; i < h; i++) {
-            double c = scale * cos(PI * k * (i + 0.5) / h) / square;
-            for (uint32_t j = 0; j < n; j++) inverse[(size_t)j * h + i] += c * v[j];
+        for (uint32_t j = 0; j < a->n; j++) square += v[j] * v[j];
+        largest = fmax(largest, sqrt(square)); /* the first one, for this kernel */
+        a->s[k] = sqrt(square) > CUT * largest ? sqrt(square) : 0;
+        for (uint32_t j = 0; j < a->n; j++) v[j] = a->s[k] > 0 ? v[j] / a->s[k] : 0;
+        for (uint32_t j = 0; j < a->n && a->s[k] > 0; j++) {
+            for (uint32_t i = 0; i < a->h; i++) a->inverse[(size_t)j * a->h + i] += v[j] * c[i] / a->s[k];
         }
     }
     return largest;
@@ -70,18 +86,21 @@ static float *narrow(const double *from, size_t count) {
     return to;
 }
 
-/* The matrices of one axis of n pixels as floats (malloc'd, NULL without memory); returns the norm of W. */
-static double make_axis(uint32_t n, uint32_t f, float **matrix, float **inverse) {
-    size_t count = (size_t)(n / f) * n;
-    double *w = calloc(2 * count + n, sizeof *w), norm = 0;
-    *matrix = *inverse = NULL;
-    if (!w) return 0;
-    fill_matrix(w, (int)n, (int)f);
-    norm = invert(w, w + count, w + 2 * count, n / f, n);
-    *matrix = narrow(w, count);
-    *inverse = narrow(w + count, count);
-    free(w);
-    return norm;
+static pnb_status add_constants(pnb_operator *op, const axis *axes) {
+    static const char *const names[MATRICES] = {"rows", "columns", "inverse of rows", "inverse of columns",
+                                                "left of rows", "left of columns", "right of rows", "right of columns"};
+    for (int i = 0; i < MATRICES; i++) {
+        const axis *a = &axes[i % 2];
+        const double *from[] = {a->w, a->inverse, a->left, a->right};
+        pnb_shape shape[] = {pnb_shape2(a->h, a->n), pnb_shape2(a->n, a->h), pnb_shape2(a->h, a->h), pnb_shape2(a->h, a->n)};
+        PNB_TRY(pnb_operator_add_constant(op, names[i], shape[i / 2], narrow(from[i / 2], pnb_shape_count(shape[i / 2]))));
+    }
+    uint32_t h = axes[0].h, w = axes[1].h, count = (uint32_t)pnb_shape_count(op->measurement);
+    float *spectrum = malloc(count * sizeof *spectrum);
+    for (uint32_t i = 0; spectrum && i < count; i++) spectrum[i] = (float)(axes[0].s[i / w % h] * axes[1].s[i % w]);
+    op->spectrum = spectrum;
+    op->spectrum_count = count;
+    return pnb_operator_add_constant(op, "spectrum", op->measurement, spectrum);
 }
 
 static pnb_status create(pnb_operator *op, const struct cJSON *args, const char *base_dir) {
@@ -92,19 +111,16 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
         return pnb_fail(op->err, PNB_ERROR_INPUT, "operator bicubic: factor %u does not divide the image of %u x %u pixels", f, h, w);
     }
     op->measurement = pnb_shape3(op->image.d[0], h / f, w / f);
-    float *matrix[2], *inverse[2];
-    op->norm = make_axis(h, f, &matrix[0], &inverse[0]) * make_axis(w, f, &matrix[1], &inverse[1]) * (1 + 1e-12);
-    static const char *const names[] = {"rows", "columns", "inverse of rows", "inverse of columns"};
-    pnb_status status = PNB_OK;
-    for (int i = 0; i < 4; i++) {
-        uint32_t n = i % 2 ? w : h;
-        float *values = i < 2 ? matrix[i] : inverse[i - 2];
-        if (status != PNB_OK) {
-            free(values);
-            continue;
-        }
-        status = pnb_operator_add_constant(op, names[i], i < 2 ? pnb_shape2(n / f, n) : pnb_shape2(n, n / f), values);
+    axis axes[2] = {{0}};
+    bool allocated = allocate(&axes[0], h, f) && allocate(&axes[1], w, f);
+    op->norm = 1 + 1e-6;
+    for (int i = 0; i < 2 && allocated; i++) {
+        fill_matrix(axes[i].w, (int)axes[i].n, (int)f);
+        op->norm *= decompose(&axes[i]);
     }
+    pnb_status status = allocated ? add_constants(op, axes) : pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator bicubic: no host memory");
+    free(axes[0].w);
+    free(axes[1].w);
     return status;
 }
 
@@ -123,15 +139,27 @@ static pnb_status both_sides(pnb_operator *op, pnb_graph *g, pnb_tensor in, uint
 }
 
 static pnb_status apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
-    return both_sides(op, g, x, ROWS, false, op->measurement, y);
+    return both_sides(op, g, x, MATRIX, false, op->measurement, y);
 }
 
 static pnb_status adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
-    return both_sides(op, g, y, ROWS, true, op->image, x);
+    return both_sides(op, g, y, MATRIX, true, op->image, x);
 }
 
 static pnb_status pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
-    return both_sides(op, g, y, ROWS_INVERSE, false, op->image, x);
+    return both_sides(op, g, y, INVERSE, false, op->image, x);
+}
+
+static pnb_status to_right(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *c) {
+    return both_sides(op, g, x, RIGHT, false, op->measurement, c);
+}
+
+static pnb_status to_left(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *c) {
+    return both_sides(op, g, y, LEFT, false, op->measurement, c);
+}
+
+static pnb_status from_right(pnb_operator *op, pnb_graph *g, pnb_tensor c, pnb_tensor *x) {
+    return both_sides(op, g, c, RIGHT, true, op->image, x);
 }
 
 const pnb_operator_type pnb_operator_bicubic = {
@@ -143,4 +171,7 @@ const pnb_operator_type pnb_operator_bicubic = {
     .apply = apply,
     .adjoint = adjoint,
     .pinv = pinv,
+    .to_right = to_right,
+    .to_left = to_left,
+    .from_right = from_right,
 };

@@ -1,8 +1,9 @@
-/* Convolution as a list of taps on an image with margins: only entries of the kernel that are not zero cost anything. */
+/* Convolution in two forms: as a list of taps on an image with margins, where only entries of the kernel that are not zero cost
+ * anything; and by FFT on a torus, with margins where the border asks for them, for kernels of many taps and for circular images,
+ * whose transform is their singular value decomposition. */
 #include "measure/convolution.h"
 #include "measure/correlate.h"
 #include "ops/emit.h"
-#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -105,7 +106,7 @@ static float *make_taps(const pnb_array *kernel, double sum, bool flip, uint32_t
     return taps;
 }
 
-static int place(int q, int n, uint32_t border) {
+static int place(int q, int n, int border) {
     if (border == PNB_BORDER_CIRCULAR) return (q + n) % n;
     if (border == PNB_BORDER_ZERO) return q >= 0 && q < n ? q : -1;
     q = abs(q);
@@ -120,13 +121,13 @@ static double largest_column(const pnb_convolution *c, const float *taps, int h,
         int dx = (int)taps[4 * k + 1];
         double *to = line + ((int)taps[4 * k] + reach) * w;
         for (int j = 0; j < w; j++) {
-            int q = place(j + dx, w, c->border);
+            int q = place(j + dx, w, c->boundary);
             if (q >= 0) to[q] += (double)fabsf(taps[4 * k + 2]);
         }
     }
     for (int i = 0; line && column && i < h; i++) {
         for (int dy = -reach; dy <= reach; dy++) {
-            int q = place(i + dy, h, c->border);
+            int q = place(i + dy, h, c->boundary);
             for (int j = 0; q >= 0 && j < w; j++) column[q * w + j] += line[(dy + reach) * w + j];
         }
     }
@@ -136,38 +137,242 @@ static double largest_column(const pnb_convolution *c, const float *taps, int h,
     return largest > 0 ? largest : 4; /* without memory: a pixel has at most four mirror images */
 }
 
-pnb_status pnb_convolution_create(pnb_operator *op, pnb_convolution *c, uint32_t border, bool flip, const pnb_array *kernel,
-                                  const char *what) {
-    double sum = 0, row = 0;
-    PNB_TRY(pnb_operator_need_image(op));
-    PNB_TRY(check_kernel(op, kernel, what, &sum));
-    *c = (pnb_convolution){.border = border, .first = op->n_constants,
-                           .reach = {(uint32_t)kernel->shape[0] / 2, (uint32_t)kernel->shape[1] / 2}};
-    float *taps = make_taps(kernel, sum, flip, &c->taps);
-    PNB_TRY(pnb_operator_add_constant(op, "taps", pnb_shape2(c->taps, 4), taps));
-    for (uint32_t k = 0; k < c->taps; k++) row += (double)fabsf(taps[4 * k + 2]);
-    op->norm = sqrt(row * fmax(row, largest_column(c, taps, (int)op->image.d[1], (int)op->image.d[2])));
+/* ---- its transform --------------------------------------------------------------------------------------------------------- */
+
+/* From this many taps on, an FFT is faster. */
+enum { MANY_TAPS = 48 };
+enum { TAPS = 0, TRANSFORM = 0, INVERSE, PHASE, SPECTRUM }; /* constants: the taps, or the transform and for circular images the others */
+
+/* Singular values below this times the largest count as zero. */
+static const double CUT = 1e-6;
+
+static const double PI = 3.14159265358979323846;
+
+/* The transform of the kernel on a torus, k[i, j] = sum over taps of w exp(-+2 pi i ...): rows first; in double, [rows, columns, 2].
+ * The sign is that of y[i] = sum_k w[k] x[i + d_k]: the transform of x at d is turned forward. */
+static double *make_transform(const pnb_convolution *c, const float *taps) {
+    uint32_t h = c->torus[0], w = c->torus[1], reach = c->reach[0], lines = 2 * reach + 1;
+    double *line = calloc((size_t)lines * w * 2, sizeof *line), *k = calloc((size_t)h * w * 2, sizeof *k);
+    for (uint32_t t = 0; line && k && t < c->taps; t++) {
+        double *to = line + 2 * (size_t)((int)taps[4 * t] + (int)reach) * w;
+        for (uint32_t j = 0; j < w; j++) {
+            double turn = 2 * PI * ((double)taps[4 * t + 1] * j) / w;
+            to[2 * j] += (double)taps[4 * t + 2] * cos(turn);
+            to[2 * j + 1] += (double)taps[4 * t + 2] * sin(turn);
+        }
+    }
+    for (uint32_t i = 0; line && k && i < h; i++) {
+        for (uint32_t d = 0; d < lines; d++) {
+            double turn = 2 * PI * ((double)i * ((double)d - reach)) / h, re = cos(turn), im = sin(turn);
+            const double *from = line + 2 * (size_t)d * w;
+            double *to = k + 2 * (size_t)i * w;
+            for (uint32_t j = 0; j < w; j++) {
+                to[2 * j] += re * from[2 * j] - im * from[2 * j + 1];
+                to[2 * j + 1] += re * from[2 * j + 1] + im * from[2 * j];
+            }
+        }
+    }
+    if (!line) {
+        free(k);
+        k = NULL;
+    }
+    free(line);
+    return k;
+}
+
+/* Of each entry k of a transform: itself, its inverse, its direction, its size. */
+static void describe(const double *k, double largest, double regularisation, int what, float *to) {
+    double size = hypot(k[0], k[1]), square = size * size;
+    bool zero = size <= CUT * largest;
+    if (what == TRANSFORM) {
+        to[0] = (float)k[0];
+        to[1] = (float)k[1];
+    } else if (what == INVERSE) {
+        double scale = regularisation > 0 ? 1 / (square + regularisation) : zero ? 0 : 1 / square;
+        to[0] = (float)(k[0] * scale);
+        to[1] = (float)(-k[1] * scale);
+    } else if (what == PHASE) {
+        to[0] = size > 0 ? (float)(k[0] / size) : 1;
+        to[1] = size > 0 ? (float)(k[1] / size) : 0;
+    } else {
+        to[0] = zero ? 0 : (float)size;
+    }
+}
+
+static pnb_status add_constants(pnb_operator *op, const pnb_convolution *c, const double *k) {
+    static const char *const names[] = {"transform", "inverse", "phase", "spectrum"};
+    uint32_t h = c->torus[0], w = c->torus[1], count = h * w, channels = op->image.d[0];
+    double largest = 0;
+    for (uint32_t i = 0; i < count; i++) largest = fmax(largest, hypot(k[2 * i], k[2 * i + 1]));
+    for (int what = TRANSFORM; what <= (c->boundary == PNB_BORDER_CIRCULAR ? SPECTRUM : TRANSFORM); what++) {
+        uint32_t each = what == SPECTRUM ? 1 : 2, copies = what == SPECTRUM ? channels : 1;
+        float *values = malloc((size_t)count * each * copies * sizeof *values);
+        for (uint32_t i = 0; values && i < count * copies; i++) {
+            describe(k + 2 * (size_t)(i % count), largest, c->regularisation, what, values + (size_t)i * each);
+        }
+        PNB_TRY(pnb_operator_add_constant(op, names[what], what == SPECTRUM ? op->image : pnb_shape3(h, w, 2), values));
+    }
+    if (c->boundary != PNB_BORDER_CIRCULAR) return PNB_OK;
+    op->norm = largest * (1 + 1e-6);
+    op->spectrum = op->constants[SPECTRUM].values;
+    op->spectrum_count = (uint32_t)pnb_shape_count(op->image);
     return PNB_OK;
 }
 
-/* ---- nodes -------------------------------------------------------------------------------------------------------- */
+/* Rows and columns of the torus on which nothing of the kernel comes around to what is read. */
+static void choose_torus(const pnb_operator *op, pnb_convolution *c) {
+    bool circular = c->boundary == PNB_BORDER_CIRCULAR, mirrored = c->boundary == PNB_BORDER_REFLECT;
+    for (int i = 0; i < 2 && (circular || c->taps >= MANY_TAPS); i++) {
+        uint32_t size = op->image.d[1 + i];
+        c->torus[i] = circular ? size : pnb_fft_length(size + (mirrored ? 2 : 1) * c->reach[i]);
+    }
+}
 
-/* Margins make the sum over taps a plain one: mirrored and circular images get them, beyond the others there is nothing. */
-pnb_status pnb_convolution_apply(const pnb_convolution *c, pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+pnb_status pnb_convolution_create(pnb_operator *op, bool flip, const pnb_array *kernel, const char *what) {
+    double sum = 0, row = 0;
+    pnb_convolution *c = op->options;
+    PNB_TRY(pnb_operator_need_image(op));
+    PNB_TRY(check_kernel(op, kernel, what, &sum));
+    for (int i = 0; i < 2; i++) c->reach[i] = (uint32_t)kernel->shape[i] / 2;
+    float *taps = make_taps(kernel, sum, flip, &c->taps);
+    if (!taps) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator %s: no host memory", op->type->doc.type);
+    for (uint32_t k = 0; k < c->taps; k++) row += (double)fabsf(taps[4 * k + 2]);
+    op->norm = sqrt(row * fmax(row, largest_column(c, taps, (int)op->image.d[1], (int)op->image.d[2])));
+    op->has_pinv = c->boundary == PNB_BORDER_CIRCULAR;
+    choose_torus(op, c);
+    if (!c->torus[0]) return pnb_operator_add_constant(op, "taps", pnb_shape2(c->taps, 4), taps);
+    double *k = make_transform(c, taps);
+    free(taps);
+    if (!k) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator %s: no host memory", op->type->doc.type);
+    pnb_status status = add_constants(op, c, k);
+    free(k);
+    return status;
+}
+
+/* ---- by FFT --------------------------------------------------------------------------------------------------------- */
+
+/* Planes as complex numbers on the torus, two real planes as one complex where their number is even. */
+static pnb_status to_torus(pnb_graph *g, const pnb_convolution *c, pnb_tensor x, pnb_tensor *z) {
+    pnb_shape s = pnb_graph_shape(g, x);
+    uint32_t planes = s.d[0] * s.d[1];
+    for (uint32_t i = 0; i < 2; i++) {
+        if (s.d[2 + i] < c->torus[i]) PNB_TRY(pnb_embed(g, x, 2 + i, 0, c->torus[i], &x));
+    }
+    if (planes % 2) {
+        PNB_TRY(pnb_graph_reshape(g, x, pnb_shape3(planes, c->torus[0], c->torus[1]), &x));
+        return pnb_complex_of_real(g, x, z);
+    }
+    PNB_TRY(pnb_graph_reshape(g, x, pnb_shape4(planes / 2, 2, c->torus[0], c->torus[1]), &x));
+    return pnb_transpose(g, x, (const uint32_t[4]){0, 2, 3, 1}, z);
+}
+
+static pnb_status from_torus(pnb_graph *g, const pnb_convolution *c, pnb_tensor z, uint32_t n, uint32_t channels, pnb_tensor *x) {
+    if (n * channels % 2) {
+        PNB_TRY(pnb_real_of_complex(g, z, &z));
+    } else {
+        PNB_TRY(pnb_transpose(g, z, (const uint32_t[4]){0, 3, 1, 2}, &z));
+    }
+    return pnb_graph_reshape(g, z, pnb_shape4(n, channels, c->torus[0], c->torus[1]), x);
+}
+
+/* Rows [top, top + rows) and columns [left, left + columns). */
+static pnb_status crop(pnb_graph *g, pnb_tensor x, uint32_t top, uint32_t left, uint32_t rows, uint32_t columns, pnb_tensor *y) {
+    pnb_shape s = pnb_graph_shape(g, x);
+    if (rows != s.d[2]) PNB_TRY(pnb_slice(g, x, 2, top, rows, &x));
+    if (columns != s.d[3]) PNB_TRY(pnb_slice(g, x, 3, left, columns, &x));
+    *y = x;
+    return PNB_OK;
+}
+
+/* x times a constant's entries, transform by transform. */
+static pnb_status multiply(pnb_operator *op, pnb_graph *g, pnb_tensor x, int what, bool conjugate, pnb_tensor *y) {
+    const pnb_convolution *c = op->options;
+    pnb_shape s = pnb_graph_shape(g, x);
+    pnb_tensor table, z;
+    PNB_TRY(pnb_operator_bind(op, g, (uint32_t)what, &table));
+    PNB_TRY(to_torus(g, c, x, &z));
+    PNB_TRY(pnb_fft(g, z, 2, false, false, &z));
+    PNB_TRY(pnb_complex_mul(g, z, table, conjugate, &z));
+    PNB_TRY(pnb_fft(g, z, 2, true, false, &z));
+    return from_torus(g, c, z, s.d[0], s.d[1], y);
+}
+
+/* A mirrored image lies in its margins at the torus's start; the answer begins after them. Others begin at 0. */
+static pnb_status apply_by_fft(const pnb_convolution *c, pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    bool mirrored = c->boundary == PNB_BORDER_REFLECT;
+    if (mirrored) PNB_TRY(pnb_pad(g, x, c->boundary, c->reach, c->reach, &x));
+    PNB_TRY(multiply(op, g, x, TRANSFORM, false, &x));
+    return crop(g, x, mirrored ? c->reach[0] : 0, mirrored ? c->reach[1] : 0, op->image.d[1], op->image.d[2], y);
+}
+
+static pnb_status adjoint_by_fft(const pnb_convolution *c, pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    uint32_t h = op->image.d[1], w = op->image.d[2];
+    bool mirrored = c->boundary == PNB_BORDER_REFLECT;
+    if (mirrored) PNB_TRY(pnb_pad(g, y, PNB_BORDER_ZERO, c->reach, c->reach, &y));
+    PNB_TRY(multiply(op, g, y, TRANSFORM, true, &y));
+    if (!mirrored) return crop(g, y, 0, 0, h, w, x);
+    PNB_TRY(crop(g, y, 0, 0, h + 2 * c->reach[0], w + 2 * c->reach[1], &y));
+    return pnb_fold(g, y, c->boundary, c->reach, c->reach, x);
+}
+
+/* ---- circular borders: the transform is the singular value decomposition --------------------------------------------- */
+
+pnb_status pnb_convolution_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    return multiply(op, g, y, INVERSE, false, x);
+}
+
+/* The real and orthonormal, symmetric form of the unitary transform: Re - Im (Hartley's). */
+static pnb_status hartley(pnb_graph *g, pnb_tensor x, pnb_tensor *k) {
+    pnb_shape s = pnb_graph_shape(g, x);
+    pnb_tensor z, re, im;
+    PNB_TRY(pnb_graph_reshape(g, x, pnb_shape3(s.d[0] * s.d[1], s.d[2], s.d[3]), &x));
+    PNB_TRY(pnb_complex_of_real(g, x, &z));
+    PNB_TRY(pnb_fft(g, z, 2, false, true, &z));
+    PNB_TRY(pnb_slice(g, z, 3, 0, 1, &re));
+    PNB_TRY(pnb_slice(g, z, 3, 1, 1, &im));
+    PNB_TRY(pnb_sub(g, re, im, &re));
+    return pnb_graph_reshape(g, re, s, k);
+}
+
+pnb_status pnb_convolution_to_right(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *k) {
+    (void)op;
+    return hartley(g, x, k);
+}
+
+/* U = F^-1 e^(i phase) F V, so U^T turns the phase back first. */
+pnb_status pnb_convolution_to_left(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *k) {
+    PNB_TRY(multiply(op, g, y, PHASE, true, &y));
+    return hartley(g, y, k);
+}
+
+pnb_status pnb_convolution_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    (void)op, (void)g;
+    *x = y;
+    return PNB_OK;
+}
+
+/* ---- tap by tap -------------------------------------------------------------------------------------------------------- */
+
+/* Margins make the sum over taps a plain one: mirrored images get them, beyond the others there is nothing. */
+pnb_status pnb_convolution_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    const pnb_convolution *c = op->options;
+    if (c->torus[0]) return apply_by_fft(c, op, g, x, y);
     uint32_t h = op->image.d[1], w = op->image.d[2];
     pnb_tensor taps;
-    PNB_TRY(pnb_operator_bind(op, g, c->first, &taps));
-    if (c->border == PNB_BORDER_ZERO) return correlate(g, x, taps, (correlate_attr){1, {0, 0}}, h, w, y);
-    PNB_TRY(pnb_pad(g, x, c->border, c->reach, c->reach, &x));
+    PNB_TRY(pnb_operator_bind(op, g, TAPS, &taps));
+    if (c->boundary == PNB_BORDER_ZERO) return correlate(g, x, taps, (correlate_attr){1, {0, 0}}, h, w, y);
+    PNB_TRY(pnb_pad(g, x, c->boundary, c->reach, c->reach, &x));
     return correlate(g, x, taps, (correlate_attr){1, {(int32_t)c->reach[0], (int32_t)c->reach[1]}}, h, w, y);
 }
 
-pnb_status pnb_convolution_adjoint(const pnb_convolution *c, pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+pnb_status pnb_convolution_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    const pnb_convolution *c = op->options;
+    if (c->torus[0]) return adjoint_by_fft(c, op, g, y, x);
     uint32_t h = op->image.d[1], w = op->image.d[2];
     pnb_tensor taps, wide;
-    PNB_TRY(pnb_operator_bind(op, g, c->first, &taps));
-    if (c->border == PNB_BORDER_ZERO) return correlate(g, y, taps, (correlate_attr){-1, {0, 0}}, h, w, x);
+    PNB_TRY(pnb_operator_bind(op, g, TAPS, &taps));
+    if (c->boundary == PNB_BORDER_ZERO) return correlate(g, y, taps, (correlate_attr){-1, {0, 0}}, h, w, x);
     correlate_attr back = {-1, {-(int32_t)c->reach[0], -(int32_t)c->reach[1]}};
     PNB_TRY(correlate(g, y, taps, back, h + 2 * c->reach[0], w + 2 * c->reach[1], &wide));
-    return pnb_fold(g, wide, c->border, c->reach, c->reach, x);
+    return pnb_fold(g, wide, c->boundary, c->reach, c->reach, x);
 }

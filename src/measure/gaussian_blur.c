@@ -2,11 +2,11 @@
  *
  * Correlation after padding: mirrored without repeating the edge pixel, circular, or zero. The taps are exp(-k^2 / (2 sigma^2)), cut
  * at `cut` sigma (or at `size`), and sum to 1: DPS has 25 of them (sigma 3), DAVI 61 (cut 20, size 61, zero). The adjoint is a kernel of its own, exact, so the derivative is exact too.
- * There is no pseudo-inverse: the smallest singular values are far below what fp32 can invert. */
+ * A circular image is convolved by FFT, with a pseudo-inverse; the others have none: the smallest singular values are far below what
+ * fp32 can invert. */
+#include "measure/convolution.h"
 #include "measure/gaussian_blur.h"
-#include "measure/operator_type.h"
 #include "ops/emit.h"
-#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,8 +55,9 @@ static const pnb_op op_blur = {.name = "gaussian_blur", .vjp = vjp, .lower = low
 /* ---- the operator ----------------------------------------------------------------------------------------------- */
 
 typedef struct options {
+    pnb_convolution convolution; /* its border; all of it for circular images */
     double sigma, cut;
-    int32_t size, boundary;
+    int32_t size;
 } options;
 
 static const pnb_option table[] = {
@@ -64,8 +65,7 @@ static const pnb_option table[] = {
     {"size", PNB_OPTION_INT, offsetof(options, size), 0, 0, 4095, NULL, "pixels",
      "taps along each axis, odd; 0: as many as the cut leaves, which no size exceeds"},
     {"cut", PNB_OPTION_REAL, offsetof(options, cut), 4, 1, 40, NULL, "sigma", "where the Gaussian ends"},
-    {"boundary", PNB_OPTION_CHOICE, offsetof(options, boundary), PNB_BORDER_REFLECT, PNB_BORDER_REFLECT, PNB_BORDER_ZERO,
-     pnb_border_names, "", "what lies beyond the edge: the image mirrored (edge not repeated), the image again, or zero"},
+    PNB_CONVOLUTION_OPTIONS,
 };
 
 static uint32_t radius_of(const options *o) {
@@ -101,6 +101,16 @@ static double largest_column(const float *taps, int radius, int n, bool reflect)
     return largest;
 }
 
+static pnb_status create_circular(pnb_operator *op, const float *taps, uint32_t side) {
+    pnb_array kernel = {0};
+    if (!taps) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator gaussian_blur: no host memory");
+    PNB_TRY(pnb_array_create(op->err, "operator gaussian_blur", 2, (const uint64_t[]){side, side}, &kernel));
+    for (uint32_t i = 0; i < side * side; i++) kernel.data[i] = taps[i / side] * taps[i % side];
+    pnb_status status = pnb_convolution_create(op, false, &kernel, "the kernel");
+    pnb_array_free(&kernel);
+    return status;
+}
+
 static pnb_status create(pnb_operator *op, const struct cJSON *args, const char *base_dir) {
     (void)args, (void)base_dir;
     PNB_TRY(pnb_operator_need_image(op));
@@ -116,8 +126,14 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
     }
     uint32_t padded = (2 * radius + 1 + 3) / 4 * 4;
     float *taps = make_taps(o->sigma, radius, padded);
+    if (o->convolution.boundary == PNB_BORDER_CIRCULAR) {
+        pnb_status status = create_circular(op, taps, 2 * radius + 1);
+        free(taps);
+        return status;
+    }
+    op->has_pinv = false;
     PNB_TRY(pnb_operator_add_constant(op, "taps", pnb_shape1(padded), taps));
-    bool reflect = o->boundary == PNB_BORDER_REFLECT;
+    bool reflect = o->convolution.boundary == PNB_BORDER_REFLECT;
     op->norm = sqrt(largest_column(taps, (int)radius, (int)h, reflect) * largest_column(taps, (int)radius, (int)w, reflect));
     return PNB_OK;
 }
@@ -125,7 +141,8 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
 /* Along rows, then along columns; the adjoint in the opposite order. */
 static pnb_status both_axes(pnb_operator *op, pnb_graph *g, pnb_tensor x, bool adjoint, pnb_tensor *y) {
     const options *o = op->options;
-    blur_attr attr = {.axis = adjoint ? 2 : 3, .radius = radius_of(o), .boundary = (uint32_t)o->boundary, .adjoint = adjoint};
+    if (o->convolution.boundary == PNB_BORDER_CIRCULAR) return (adjoint ? pnb_convolution_adjoint : pnb_convolution_apply)(op, g, x, y);
+    blur_attr attr = {.axis = adjoint ? 2 : 3, .radius = radius_of(o), .boundary = (uint32_t)o->convolution.boundary, .adjoint = adjoint};
     pnb_tensor taps, half;
     PNB_TRY(pnb_operator_bind(op, g, 0, &taps));
     PNB_TRY(filter(g, x, taps, attr, &half));
@@ -149,4 +166,9 @@ const pnb_operator_type pnb_operator_gaussian_blur = {
     .create = create,
     .apply = apply,
     .adjoint = adjoint,
+    .pinv = pnb_convolution_pinv,
+    .to_right = pnb_convolution_to_right,
+    .to_left = pnb_convolution_to_left,
+    .from_right = pnb_convolution_to_right,
+    .initial = pnb_convolution_initial,
 };

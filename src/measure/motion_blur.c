@@ -6,7 +6,6 @@
  * seed names another kernel than there. */
 #include "base/philox.h"
 #include "measure/convolution.h"
-#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,9 +13,9 @@
 static const double PI = 3.14159265358979323846;
 
 typedef struct options {
-    int32_t size, seed, boundary;
-    double intensity;
     pnb_convolution convolution;
+    int32_t size, seed;
+    double intensity;
 } options;
 
 static const pnb_option table[] = {
@@ -24,8 +23,7 @@ static const pnb_option table[] = {
     {"intensity", PNB_OPTION_REAL, offsetof(options, intensity), 0.5, 0, 1, NULL, "",
      "how shaken a generated kernel is: 0 nearly a line, 1 long and erratic"},
     {"seed", PNB_OPTION_INT, offsetof(options, seed), 0, 0, 2147483647, NULL, "", "which generated kernel"},
-    {"boundary", PNB_OPTION_CHOICE, offsetof(options, boundary), PNB_BORDER_REFLECT, PNB_BORDER_REFLECT, PNB_BORDER_ZERO,
-     pnb_border_names, "", "what lies beyond the edge: the image mirrored (edge not repeated), the image again, or zero"},
+    PNB_CONVOLUTION_OPTIONS,
 };
 
 static const pnb_operator_key keys[] = {
@@ -180,25 +178,14 @@ static pnb_status generate(pnb_operator *op, const options *o, pnb_array *kernel
 /* ---- the operator ------------------------------------------------------------------------------------------------- */
 
 static pnb_status create(pnb_operator *op, const struct cJSON *args, const char *base_dir) {
-    options *o = op->options;
     pnb_array kernel = {0};
     char *path;
     PNB_TRY(pnb_operator_path(op, args, "file", base_dir, &path));
-    pnb_status status = path ? pnb_convolution_read(op, path, &kernel) : generate(op, o, &kernel);
-    if (status == PNB_OK) {
-        status = pnb_convolution_create(op, &o->convolution, (uint32_t)o->boundary, false, &kernel, path ? path : "the kernel");
-    }
+    pnb_status status = path ? pnb_convolution_read(op, path, &kernel) : generate(op, op->options, &kernel);
+    if (status == PNB_OK) status = pnb_convolution_create(op, false, &kernel, path ? path : "the kernel");
     pnb_array_free(&kernel);
     free(path);
     return status;
-}
-
-static pnb_status apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
-    return pnb_convolution_apply(&((options *)op->options)->convolution, op, g, x, y);
-}
-
-static pnb_status adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
-    return pnb_convolution_adjoint(&((options *)op->options)->convolution, op, g, y, x);
 }
 
 const pnb_operator_type pnb_operator_motion_blur = {
@@ -207,8 +194,6 @@ const pnb_operator_type pnb_operator_motion_blur = {
             .table = {table, sizeof table / sizeof table[0], sizeof(options)},
             .keys = keys,
             .n_keys = sizeof keys / sizeof keys[0]},
-    .linear = true,
     .create = create,
-    .apply = apply,
-    .adjoint = adjoint,
+    PNB_CONVOLUTION_FUNCTIONS,
 };

@@ -17,8 +17,8 @@
 /* Every operator, once. */
 #define OPERATORS(X)                                                                                                   \
     X(identity)                                                                                                        \
-    X(mask_box) X(mask) X(mask_random) X(average_pool) X(bicubic) X(gaussian_blur) X(motion_blur) X(psf) X(matrix)         \
-    X(compose)
+    X(mask_box) X(mask) X(mask_random) X(average_pool) X(bicubic) X(gaussian_blur) X(motion_blur) X(psf)                   \
+    X(fourier_mask) X(phase_retrieval) X(matrix) X(compose)
 #define TYPE(name) &pnb_operator_##name,
 #define DOC(name) &pnb_operator_##name.doc,
 static const pnb_operator_type *const types[] = {OPERATORS(TYPE)};
@@ -288,6 +288,8 @@ pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_t
 }
 
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
+    PNB_TRY(check(op, g, "measurement", y, op->measurement));
+    if (op->type->initial) return op->type->initial(op, g, y, x);
     if (op->has_pinv) return pnb_operator_pinv(op, g, y, x);
     for (uint32_t i = op->n_parts; i-- > 0;) {
         PNB_TRY(pnb_operator_initial(op->parts[i], g, y, x));

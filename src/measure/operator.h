@@ -38,7 +38,7 @@ struct cJSON *pnb_operator_args(const pnb_operator *op);
 pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
-/* Where particles start: the pseudo-inverse where there is one, the parts' starts of a composition, else y itself if it is an image of the same shape, else A^T y. */
+/* Where particles start: what the operator itself says, else the pseudo-inverse where there is one, the parts' starts of a composition, else y itself if it is an image of the same shape, else A^T y. */
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 
 /* ---- spectrum.c: A = U S V^T, where U and V are cheap: masks, pools, small matrices. The methods that work coefficient by coefficient need it. */

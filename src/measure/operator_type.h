@@ -5,7 +5,7 @@
 #include "io/array.h"
 #include "measure/operator.h"
 
-enum { PNB_OPERATOR_MAX_CONSTANTS = 8 };
+enum { PNB_OPERATOR_MAX_CONSTANTS = 10 };
 
 typedef struct pnb_operator_type {
     pnb_operator_doc doc;
@@ -16,6 +16,8 @@ typedef struct pnb_operator_type {
     pnb_status (*apply)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
     pnb_status (*adjoint)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
     pnb_status (*pinv)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
+    /* Where particles start; NULL: as pnb_operator_initial says. */
+    pnb_status (*initial)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
     /* V^T x, U^T y, V c (pnb_operator_spectrum); NULL: either all singular values are equal, or they are not known. */
     pnb_status (*to_right)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *c);
     pnb_status (*to_left)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *c);
@@ -47,8 +49,8 @@ struct pnb_operator {
 };
 
 extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
-    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
-    pnb_operator_motion_blur, pnb_operator_psf;
+    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_fourier_mask, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
+    pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf;
 
 /* A frozen tensor of the operator, uploaded by pnb_operator_commit. Takes values (malloc'd), also on failure. */
 pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values);

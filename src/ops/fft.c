@@ -294,15 +294,14 @@ static void fill_kernel(const void *user, float *values) {
     free(x);
 }
 
-/* The length from 2n - 1 on that costs least. */
-static uint32_t good_length(uint32_t n) {
+uint32_t pnb_fft_length(uint32_t least) {
     uint32_t best = 0, radix[MAX_PASSES], count;
-    double least = INFINITY;
-    for (uint32_t m = (2 * n - 1 + 3) / 4 * 4; m < 4 * n + 4; m += 4) {
+    double lowest = INFINITY;
+    for (uint32_t m = (least + 3) / 4 * 4; m < 2 * least + 8; m += 4) {
         if (!smooth(m)) continue;
         double cost = m * search(m, twos(m), UINT32_MAX, MAX_PASSES, radix, &count);
-        if (cost >= least) continue;
-        least = cost;
+        if (cost >= lowest) continue;
+        lowest = cost;
         best = m;
     }
     return best;
@@ -311,7 +310,7 @@ static uint32_t good_length(uint32_t n) {
 static pnb_status bluestein(pnb_graph *g, pnb_tensor x, bool rows, bool inverse, float scale, pnb_tensor *y) {
     pnb_shape s = pnb_graph_shape(g, x);
     uint32_t axis = s.rank - (rows ? 2 : 3), n = s.d[axis];
-    chirp c = {n, good_length(n), inverse};
+    chirp c = {n, pnb_fft_length(2 * n - 1), inverse};
     attributes there = {.axes = rows ? 1 : 2, .inverse = 0, .scale = 1}, back = {.axes = there.axes, .inverse = 1, .scale = 1};
     char name[64];
     pnb_tensor table, kernel, t;

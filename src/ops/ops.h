@@ -70,6 +70,7 @@ pnb_status pnb_transpose(pnb_graph *g, pnb_tensor x, const uint32_t perm[4], pnb
 /* ---- fft.c: complex tensors have a last dimension of 2 (real, imaginary). The Fourier transform along the 1 or 2 dimensions before it,
  * of any length: forward sum_j x_j exp(-2 pi i j k / n); inverse with + and 1/n; with unitary both have 1/sqrt(n) instead */
 pnb_status pnb_fft(pnb_graph *g, pnb_tensor x, uint32_t dims, bool inverse, bool unitary, pnb_tensor *y);
+uint32_t pnb_fft_length(uint32_t least); /* the length from `least` on that costs least */
 /* x [..,W] real as complex numbers [..,W,2], for x of rank 3 at most; and the real parts of [..,W,2] as [..,W] */
 pnb_status pnb_complex_of_real(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_real_of_complex(pnb_graph *g, pnb_tensor x, pnb_tensor *y);

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum direction { APPLY, ADJOINT, PINV, GRADIENT } direction;
+typedef enum direction { APPLY, ADJOINT, PINV, INITIAL, GRADIENT } direction;
 
 /* Any pnb_status and its sentence; json may be NULL. */
 static inline pnb_status rig_try(pnb_error *err, const char *type, const char *json, pnb_shape image, pnb_operator **op) {
@@ -72,6 +72,8 @@ static inline pnb_status rig_build(pnb_operator *op, direction d, pnb_graph *g, 
         PNB_TRY(pnb_operator_adjoint(op, g, x, out));
     } else if (d == PINV) {
         PNB_TRY(pnb_operator_pinv(op, g, x, out));
+    } else if (d == INITIAL) {
+        PNB_TRY(pnb_operator_initial(op, g, x, out));
     } else {
         PNB_TRY(pnb_graph_bind(g, cotangent, &u));
         PNB_TRY(pnb_operator_apply(op, g, x, &y));
@@ -80,8 +82,8 @@ static inline pnb_status rig_build(pnb_operator *op, direction d, pnb_graph *g, 
     return pnb_graph_output(g, *out);
 }
 
-/* in: a batch of n of the direction's input (GRADIENT: the cotangent; x is zero); result malloc'd. */
-static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32_t n, const float *in) {
+/* in: a batch of n of the direction's input (GRADIENT: the cotangent; at: the images, NULL: zeros); result malloc'd. */
+static inline float *rig_run_at(void **state, pnb_operator *op, direction d, uint32_t n, const float *in, const float *at) {
     pnb_error *err = test_err(state);
     pnb_gpu *gpu = test_gpu(state);
     pnb_shape image = rig_batch(n, pnb_operator_image_shape(op)), y = rig_batch(n, pnb_operator_measurement_shape(op));
@@ -97,6 +99,7 @@ static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32
     TEST_OK(err, pnb_store_commit(store, gpu));
     pnb_storage *target = d == GRADIENT ? u : x;
     TEST_OK(err, pnb_storage_write(target, gpu, in, pnb_shape_count(pnb_storage_shape(target))));
+    if (at) TEST_OK(err, pnb_storage_write(x, gpu, at, pnb_shape_count(image)));
     TEST_OK(err, pnb_graph_create(err, gpu, "test", &g));
     TEST_OK(err, rig_build(op, d, g, x, u, &out));
     assert_true(pnb_shape_equal(pnb_graph_shape(g, out), to_y ? y : image));
@@ -110,6 +113,10 @@ static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32
     pnb_graph_destroy(&g);
     pnb_store_destroy(&store, gpu);
     return result;
+}
+
+static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32_t n, const float *in) {
+    return rig_run_at(state, op, d, n, in, NULL);
 }
 
 static inline void rig_near(uint64_t n, const float *got, const double *want, double tolerance, const char *what) {

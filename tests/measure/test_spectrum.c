@@ -81,6 +81,10 @@ static void test_known(void **state) {
     check(state, "identity", NULL, pnb_shape1(5));
     check(state, "mask_box", "{\"top\":1,\"left\":2,\"height\":3,\"width\":4}", pnb_shape3(2, 8, 8));
     check(state, "average_pool", "{\"factor\":2}", pnb_shape3(3, 8, 12));
+    check(state, "bicubic", "{\"factor\":2}", pnb_shape3(3, 8, 12));
+    check(state, "bicubic", "{\"factor\":3}", pnb_shape3(1, 9, 15));
+    check(state, "gaussian_blur", "{\"sigma\":1,\"boundary\":\"circular\"}", pnb_shape3(3, 8, 12));
+    check(state, "psf", "{\"size\":5,\"boundary\":\"circular\"}", pnb_shape3(1, 9, 7));
     check(state, "matrix", "{\"matrix\":[[1,2,3,4],[0,1,-1,2]]}", pnb_shape1(4));
     check(state, "matrix", "{\"matrix\":[[1,2],[0,1],[2,-1]]}", pnb_shape1(2));
 }
