@@ -57,10 +57,15 @@ pnb_status pnb_bench_fill(pnb_bencher *b, pnb_storage *s, uint32_t stream, float
     return status;
 }
 
-bool pnb_bench_rates(cJSON *row, double ms, double gflop, double gbyte) {
+pnb_rates pnb_bench_rates(const pnb_bencher *b, double ms, double gflop, double done, double gbyte) {
     double per_ms = ms > 0 ? 1e3 / ms : 0;
-    return cJSON_AddNumberToObject(row, "gflops", gflop * per_ms) &&
-           cJSON_AddNumberToObject(row, "gbps", gbyte * per_ms);
+    return (pnb_rates){gflop * per_ms, gbyte * per_ms, done * per_ms / b->peak.gflops, gbyte * per_ms / b->peak.gbps};
+}
+
+bool pnb_bench_rates_json(cJSON *row, pnb_rates r) {
+    return cJSON_AddNumberToObject(row, "gflops", r.gflops) && cJSON_AddNumberToObject(row, "gbps", r.gbps) &&
+           cJSON_AddNumberToObject(row, "peak_share", r.peak_share) &&
+           cJSON_AddNumberToObject(row, "copy_share", r.copy_share);
 }
 
 /* ---- the public function ----------------------------------------------------------------------------------------- */
@@ -72,6 +77,7 @@ static pnb_status run_parts(pnb_bencher *b) {
     pnb_json_device(b->json, b->gpu);
     if (!cJSON_AddStringToObject(b->json, "version", PNB_VERSION) || !pnb_json_tuning(b->json, b->gpu))
         return pnb_no_memory(&b->ctx->error, "bench");
+    PNB_TRY(pnb_bench_peak(b));
     if (ops) PNB_TRY(pnb_bench_ops(b));
     if (p->network) PNB_TRY(pnb_bench_network(b));
     if (p->step) PNB_TRY(pnb_bench_step(b));

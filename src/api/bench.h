@@ -4,10 +4,17 @@
 
 #include "api/handles.h"
 
+/* The roof that the device reaches itself. */
+typedef struct pnb_peak {
+    double gflops, gbps; /* multiply-adds as two operations; bytes read and written */
+    const char *copy;    /* what copies fastest; static */
+} pnb_peak;
+
 typedef struct pnb_bencher {
     pnb_context *ctx;
     pnb_gpu *gpu;
     pnb_bench_params params;
+    pnb_peak peak;
     cJSON *json; /* the whole result */
 } pnb_bencher;
 
@@ -29,8 +36,13 @@ pnb_status
 pnb_bench_say(pnb_bencher *b, const char *format, ...);
 /* The values of a storage: scale z + shift, z ~ N(0,1) of that stream. */
 pnb_status pnb_bench_fill(pnb_bencher *b, pnb_storage *s, uint32_t stream, float scale, float shift);
-/* "gflops", "gbps" */
-bool pnb_bench_rates(cJSON *row, double ms, double gflop, double gbyte);
+/* What was done in some time. */
+typedef struct pnb_rates {
+    double gflops, gbps, peak_share, copy_share; /* shares of the device's peak */
+} pnb_rates;
+/* gflop: as the case counts; done: as its kernels do, of which Winograd's do less. */
+pnb_rates pnb_bench_rates(const pnb_bencher *b, double ms, double gflop, double done, double gbyte);
+bool pnb_bench_rates_json(cJSON *row, pnb_rates r);
 
 /* ---- bench_program.c --------------------------------------------------------------------------------------------- */
 
@@ -47,6 +59,10 @@ typedef struct pnb_work {
 /* Warms up, then runs the whole, timed by the host, and once more with timestamps, in turn. Fills row and says a line
  * and a table by kernel. */
 pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row);
+
+/* ---- bench_peak.c ------------------------------------------------------------------------------------------------ */
+
+pnb_status pnb_bench_peak(pnb_bencher *b); /* "peak", and b->peak */
 
 /* ---- one file each ----------------------------------------------------------------------------------------------- */
 

@@ -113,21 +113,21 @@ static pnb_status measure(bench_case *k, double *ms, uint32_t repeat) {
 
 static pnb_status report(bench_case *k, double *ms, uint32_t repeat, cJSON *rows) {
     pnb_times t = pnb_times_of(ms, repeat);
-    /* As the case counts them, also for the gradients of a layer, each of which costs as much as its forward pass: kernels
-     * state what they really do, which Winograd's make less. Other gradients: as stated. */
+    /* As the case counts them, also for the gradients of a layer, each of which costs as much as its forward pass:
+     * kernels state what they really do, which Winograd's make less. Other gradients: as stated. */
     bool stated = !k->suite->flops || (k->pass != FORWARD && !k->suite->parameters);
     double gflop = stated ? k->gflop : 1e-9 * k->suite->flops(k->c);
     double gbyte = k->gbyte > 0 ? k->gbyte : least_traffic(k);
+    pnb_rates r = pnb_bench_rates(k->b, t.median, gflop, k->gflop > 0 ? k->gflop : gflop, gbyte);
     cJSON *row = cJSON_CreateObject();
     if (!row || !cJSON_AddItemToArray(rows, row) || !cJSON_AddStringToObject(row, "op", k->suite->op) ||
         !cJSON_AddStringToObject(row, "case", k->c->name) ||
         !cJSON_AddStringToObject(row, "pass", pass_names[k->pass]) ||
-        !cJSON_AddStringToObject(row, "kernel", k->kernel) || !pnb_times_json(row, t) ||
-        !pnb_bench_rates(row, t.median, gflop, gbyte))
+        !cJSON_AddStringToObject(row, "kernel", k->kernel) || !pnb_times_json(row, t) || !pnb_bench_rates_json(row, r))
         return pnb_no_memory(&k->b->ctx->error, "bench");
-    double per_ms = t.median > 0 ? 1e3 / t.median : 0;
-    return pnb_bench_say(k->b, "%-18s %-34s %-8s %9.3f ms  %8.2f GFLOP/s  %7.2f GB/s  %s", k->suite->op, k->c->name,
-                         pass_names[k->pass], t.median, gflop * per_ms, gbyte * per_ms, k->kernel);
+    return pnb_bench_say(k->b, "%-18s %-34s %-8s %9.3f ms  %8.2f GFLOP/s %3.0f%%  %7.2f GB/s %3.0f%%  %s", k->suite->op,
+                         k->c->name, pass_names[k->pass], t.median, r.gflops, 100 * r.peak_share, r.gbps,
+                         100 * r.copy_share, k->kernel);
 }
 
 static pnb_status bench_pass(pnb_bencher *b, const pnb_op_suite *suite, const pnb_op_case *c, pass_kind pass, int wrt,

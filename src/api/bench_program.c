@@ -105,7 +105,7 @@ static int longer(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static bool profile_json(const measurement *m, cJSON *row) {
+static bool profile_json(const pnb_bencher *b, const measurement *m, cJSON *row) {
     cJSON *list = cJSON_AddArrayToObject(row, "profile");
     for (size_t i = 0; i < m->count; i++) {
         const group *g = &m->groups[i];
@@ -117,7 +117,7 @@ static bool profile_json(const measurement *m, cJSON *row) {
         cJSON_AddNumberToObject(item, "ms", g->median);
         cJSON_AddNumberToObject(item, "gflop", g->gflop);
         cJSON_AddNumberToObject(item, "gbyte", g->gbyte);
-        if (!pnb_bench_rates(item, g->median, g->gflop, g->gbyte)) return false;
+        if (!pnb_bench_rates_json(item, pnb_bench_rates(b, g->median, g->gflop, g->gflop, g->gbyte))) return false;
     }
     return list != NULL;
 }
@@ -138,12 +138,14 @@ static bool parts_json(const pnb_work *w, cJSON *row) {
 }
 
 static pnb_status say_profile(pnb_bencher *b, const measurement *m, double total) {
-    PNB_TRY(pnb_bench_say(b, "%10s %6s %10s %10s %9s  %s", "ms", "share", "dispatches", "GFLOP/s", "GB/s", "kernel"));
+    PNB_TRY(pnb_bench_say(b, "%10s %6s %10s %10s %4s %9s %4s  %s", "ms", "share", "dispatches", "GFLOP/s", "peak",
+                          "GB/s", "copy", "kernel"));
     for (size_t i = 0; i < m->count && i < SHOWN_KERNELS; i++) {
         const group *g = &m->groups[i];
-        double per_ms = g->median > 0 ? 1e3 / g->median : 0;
-        PNB_TRY(pnb_bench_say(b, "%10.3f %5.1f%% %10u %10.2f %9.2f  %s (%s)", g->median, 100 * g->median / total,
-                              g->dispatches, g->gflop * per_ms, g->gbyte * per_ms, g->kernel, g->op));
+        pnb_rates r = pnb_bench_rates(b, g->median, g->gflop, g->gflop, g->gbyte);
+        PNB_TRY(pnb_bench_say(b, "%10.3f %5.1f%% %10u %10.2f %3.0f%% %9.2f %3.0f%%  %s (%s)", g->median,
+                              100 * g->median / total, g->dispatches, r.gflops, 100 * r.peak_share, r.gbps,
+                              100 * r.copy_share, g->kernel, g->op));
     }
     return m->count > SHOWN_KERNELS ? pnb_bench_say(b, "           and %zu more", m->count - SHOWN_KERNELS) : PNB_OK;
 }
@@ -161,6 +163,7 @@ static pnb_status report(pnb_bencher *b, measurement *m, double first_ms, cJSON 
     }
     if (m->count) qsort(m->groups, m->count, sizeof *m->groups, longer);
     pnb_times whole = pnb_times_of(m->whole, m->done), kernels = pnb_times_of(m->kernels, m->done);
+    pnb_rates rates = pnb_bench_rates(b, whole.median, gflop, gflop, gbyte);
     bool ok = pnb_times_json(row, whole) && cJSON_AddNumberToObject(row, "first_ms", first_ms) &&
               cJSON_AddNumberToObject(row, "build_seconds", w->build_seconds) &&
               cJSON_AddNumberToObject(row, "planned_bytes", (double)w->planned_bytes);
@@ -168,16 +171,19 @@ static pnb_status report(pnb_bencher *b, measurement *m, double first_ms, cJSON 
         ok = cJSON_AddNumberToObject(row, "dispatches", dispatches) &&
              cJSON_AddNumberToObject(row, "kernel_ms", kernels.median) &&
              cJSON_AddNumberToObject(row, "outside_kernels", 1 - kernels.median / whole.median) &&
-             cJSON_AddNumberToObject(row, "gflop", gflop) && pnb_bench_rates(row, whole.median, gflop, gbyte);
+             cJSON_AddNumberToObject(row, "gflop", gflop) && pnb_bench_rates_json(row, rates);
     }
-    if (!ok || !parts_json(w, row) || !profile_json(m, row)) return pnb_no_memory(&b->ctx->error, "bench");
+    if (!ok || !parts_json(w, row) || !profile_json(b, m, row)) return pnb_no_memory(&b->ctx->error, "bench");
     PNB_TRY(pnb_bench_say(b, "%s: %.2f ms (%.2f to %.2f, %u runs), built in %.2f s, planned %.1f MiB", w->name,
                           whole.median, whole.min, whole.max, whole.repeat, w->build_seconds,
                           (double)w->planned_bytes / (1 << 20)));
     if (!m->count) return PNB_OK;
-    PNB_TRY(pnb_bench_say(b, "  %u dispatches, kernels %.2f ms, outside them %.1f %%, %.2f GFLOP: %.1f GFLOP/s",
-                          dispatches, kernels.median, 100 * (1 - kernels.median / whole.median), gflop,
-                          1e3 * gflop / whole.median));
+    PNB_TRY(
+        pnb_bench_say(b,
+                      "  %u dispatches, kernels %.2f ms, outside them %.1f %%, %.2f GFLOP: %.1f GFLOP/s, %.0f %% of "
+                      "the device's peak",
+                      dispatches, kernels.median, 100 * (1 - kernels.median / whole.median), gflop, rates.gflops,
+                      100 * rates.peak_share));
     return say_profile(b, m, kernels.median);
 }
 

@@ -7,10 +7,11 @@
 static const char *const lists[] = {"rows", "networks", "steps", "scaling"};
 /* Where the values stand in a row; a title has '_' for '.'. A row has those that apply to it. */
 static const char *const columns[] = {
-    "op",     "network",   "scaling",    "step",      "case",         "input",
-    "image",  "particles", "channels",   "pass",      "kernel",       "ms.median",
-    "ms.min", "ms.q1",     "ms.q3",      "ms.max",    "repeat",       "us_per_pixel_particle",
-    "gflops", "gbps",      "dispatches", "kernel_ms", "planned_bytes"};
+    "op",           "network",   "scaling",    "step",       "case",       "input",
+    "image",        "particles", "channels",   "pass",       "kernel",     "ms.median",
+    "ms.min",       "ms.q1",     "ms.q3",      "ms.max",     "repeat",     "us_per_pixel_particle",
+    "gflops",       "gbps",      "peak_share", "copy_share", "dispatches", "kernel_ms",
+    "planned_bytes"};
 enum { LISTS = sizeof lists / sizeof *lists, COLUMNS = sizeof columns / sizeof *columns, KEY_ROOM = 32 };
 
 static const cJSON *value_of(const cJSON *row, const char *path) {
@@ -112,7 +113,9 @@ static void markdown_list(FILE *f, const cJSON *list) {
 static void write_markdown(FILE *f, const cJSON *bench) {
     const cJSON *device = cJSON_GetObjectItemCaseSensitive(bench, "device"), *note;
     markdown_text(f, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(device, "name")));
-    fprintf(f, ", penumbra %s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(bench, "version")));
+    fprintf(f, ", penumbra %s", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(bench, "version")));
+    fprintf(f, "; its peak: %.4g GFLOP/s, %.4g GB/s copied\n", cJSON_GetNumberValue(value_of(bench, "peak.gflops")),
+            cJSON_GetNumberValue(value_of(bench, "peak.gbps")));
     for (size_t i = 0; i < LISTS; i++) {
         const cJSON *list = cJSON_GetObjectItemCaseSensitive(bench, lists[i]);
         if (cJSON_GetArraySize(list)) markdown_list(f, list);

@@ -35,7 +35,11 @@ const cli_command cli_bench = {
     "time ops, networks and steps on this device",
     "[--ops REGEX] [--network P] [--step [problem.json]] [--scaling] [--repeat R] [--json|--csv|--markdown FILE]",
     "Without --ops, --network, --step and --scaling: every op. Times are medians; those of ops and kernels are the\n"
-    "device's own, where it has a clock, those of networks and steps the host's.\n",
+    "device's own, where it has a clock, those of networks and steps the host's. Percentages are of the device's own "
+    "peak,\n"
+    "measured first: multiply-adds as the kernels do them (Winograd's do fewer than are counted), and bytes copied; "
+    "what\n"
+    "stays in a cache can pass 100.\n",
     options,
     sizeof options / sizeof *options,
     0,

@@ -46,6 +46,15 @@ static void check_times(const cJSON *row, uint32_t repeat) {
     assert_true(number(row, "gflops") >= 0 && number(row, "gbps") >= 0);
 }
 
+/* The device's own roof, and a row's rates as shares of it. */
+static void check_shares(const cJSON *json, const cJSON *row) {
+    const cJSON *peak = cJSON_GetObjectItemCaseSensitive(json, "peak");
+    double gflops = number(peak, "gflops"), gbps = number(peak, "gbps");
+    assert_true(gflops > 0.1 && gbps > 0.01 && cJSON_IsString(cJSON_GetObjectItem(peak, "copy")));
+    assert_float_equal(number(row, "copy_share"), number(row, "gbps") / gbps, 1e-6);
+    assert_float_equal(number(row, "peak_share"), number(row, "gflops") / gflops, 1e-6);
+}
+
 static void check_word(const cJSON *row, const char *key, const char *word) {
     const char *found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
     if (!found || strcmp(found, word) != 0) fail_msg("%s: expected %s, found %s", key, word, found ? found : "none");
@@ -69,6 +78,7 @@ static void test_ops(void **state) {
         assert_true(cJSON_IsString(cJSON_GetObjectItem(row, "kernel")));
         check_times(row, 3);
         assert_true(number(row, "gflops") > 0);
+        if (i == 0) check_shares(json, row);
     }
     assert_null(cJSON_GetObjectItem(json, "steps"));
     cJSON_Delete(json);
@@ -130,6 +140,7 @@ static void test_step(void **state) {
     assert_true(number(row, "particles") == 4);
     check_times(row, 2);
     check_work(row, pnb_gpu_get_caps(test_gpu(state))->timestamp_ns > 0);
+    check_shares(json, row);
     assert_null(cJSON_GetObjectItem(json, "rows"));
     cJSON_Delete(json);
     assert_int_equal(pnb_context_validation_messages(ctx), 0);
