@@ -77,7 +77,6 @@ static pnb_status run_parts(pnb_bencher *b) {
     pnb_json_device(b->json, b->gpu);
     if (!cJSON_AddStringToObject(b->json, "version", PNB_VERSION) || !pnb_json_tuning(b->json, b->gpu))
         return pnb_no_memory(&b->ctx->error, "bench");
-    PNB_TRY(pnb_bench_peak(b));
     if (ops) PNB_TRY(pnb_bench_ops(b));
     if (p->network) PNB_TRY(pnb_bench_network(b));
     if (p->step) PNB_TRY(pnb_bench_step(b));

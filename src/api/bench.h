@@ -62,7 +62,8 @@ pnb_status pnb_bench_work(pnb_bencher *b, const pnb_work *work, cJSON *row);
 
 /* ---- bench_peak.c ------------------------------------------------------------------------------------------------ */
 
-pnb_status pnb_bench_peak(pnb_bencher *b); /* "peak", and b->peak */
+/* "peak", and b->peak; once, before the first row that is measured against it. */
+pnb_status pnb_bench_peak(pnb_bencher *b);
 
 /* ---- one file each ----------------------------------------------------------------------------------------------- */
 

@@ -89,6 +89,7 @@ static pnb_status bench_model(pnb_bencher *b, pnb_model *model) {
     if (!list) list = cJSON_AddArrayToObject(b->json, "networks");
     if (!list) return pnb_no_memory(&b->ctx->error, "bench");
     PNB_TRY(pnb_model_ready(model, &b->gpu));
+    PNB_TRY(pnb_bench_peak(b));
     PNB_TRY(bench_pass(b, model, shape, false, list));
     return bench_pass(b, model, shape, true, list);
 }

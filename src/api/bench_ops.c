@@ -155,6 +155,7 @@ static int weight_of(const pnb_op_suite *suite, const pnb_op_case *c) {
 
 static pnb_status bench_case_rows(pnb_bencher *b, const pnb_op_suite *suite, const pnb_op_case *c, cJSON *rows) {
     int weight = weight_of(suite, c);
+    PNB_TRY(pnb_bench_peak(b));
     PNB_TRY(bench_pass(b, suite, c, FORWARD, NO_INPUT, rows));
     if (!(c->no_grad & 1)) PNB_TRY(bench_pass(b, suite, c, INPUT, 0, rows));
     return weight == NO_INPUT ? PNB_OK : bench_pass(b, suite, c, WEIGHT, weight, rows);

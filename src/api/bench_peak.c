@@ -147,6 +147,7 @@ static pnb_status measure_memory(pnb_bencher *b) {
 /* ---- both -------------------------------------------------------------------------------------------------------- */
 
 pnb_status pnb_bench_peak(pnb_bencher *b) {
+    if (b->peak.gflops > 0) return PNB_OK;
     PNB_TRY(measure_fma(b));
     PNB_TRY(measure_memory(b));
     cJSON *peak = cJSON_AddObjectToObject(b->json, "peak");

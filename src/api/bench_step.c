@@ -60,6 +60,7 @@ static pnb_status time_steps(pnb_bencher *b, pnb_problem *p, pnb_solver *solver,
 pnb_status pnb_bench_problem(pnb_bencher *b, pnb_problem *p, const char *before, bool whole_only, cJSON *row) {
     pnb_solver *solver = NULL;
     pnb_work work = {.whole_only = whole_only};
+    PNB_TRY(pnb_bench_peak(b));
     double begin = pnb_seconds_now();
     PNB_TRY(pnb_problem_solver(p, !whole_only, NULL, &solver));
     work.build_seconds = pnb_seconds_now() - begin;

@@ -48,6 +48,7 @@ typedef struct pnb_gpu_caps {
     double timestamp_ns;          /* nanoseconds a tick; 0: no timestamps on the compute queue */
     bool is_cpu;                  /* a software driver: texel loads, few fat workgroups, no shared-memory tiles */
     bool prefer_texel;            /* kernels with a .texel variant should use it */
+    uint32_t texel_padding;       /* bytes that a buffer has behind its end, for views that are longer than what is read (list.c) */
 } pnb_gpu_caps;
 
 /* All devices that the loader knows, usable or not, in the loader's order (the INDEX of --device). The caller frees *out

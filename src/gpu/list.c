@@ -133,6 +133,13 @@ static pnb_status take_set(pnb_gpu_list *list, const pnb_gpu_kernel *kernel, VkD
     return PNB_OK; /* no debug name: some drivers free sets with their pool and lose the name's memory */
 }
 
+/* Bytes of a texel view: those of the tensor, or some more behind them where the driver would compile the kernel once more
+ * (quirks.c); nothing reads there. Validation takes the whole view for what is read, so with it views stay exact. */
+static uint64_t view_bytes(const pnb_gpu *gpu, uint64_t bytes) {
+    bool again = (bytes >> 8 & 255) == 0 && !gpu->params.validate;
+    return bytes + (again ? gpu->caps.texel_padding : 0);
+}
+
 static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_t bytes, VkBufferView *out) {
     pnb_gpu *gpu = list->gpu;
     if (list->view_count == list->view_capacity) {
@@ -147,7 +154,7 @@ static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_
         .buffer = b->buffer->handle,
         .format = VK_FORMAT_R32G32B32A32_SFLOAT,
         .offset = b->offset,
-        .range = bytes,
+        .range = view_bytes(gpu, bytes),
     };
     VkResult r = gpu->vk.vkCreateBufferView(gpu->device, &info, NULL, out);
     PNB_TRY(pnb_vk_check(gpu, r, "texel view of buffer '%s'", b->buffer->name));

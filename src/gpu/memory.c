@@ -269,7 +269,7 @@ pnb_status pnb_gpu_buffer_create(pnb_gpu *gpu, uint64_t bytes, const char *name,
     if (!buffer) return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY, "buffer '%s': out of host memory", name);
     buffer->bytes = (bytes + 15) & ~15ull;
     snprintf(buffer->name, sizeof buffer->name, "%s", name);
-    PNB_TRY_GOTO(make_buffer(gpu, buffer->bytes, buffer_usage, name, &buffer->handle));
+    PNB_TRY_GOTO(make_buffer(gpu, buffer->bytes + gpu->caps.texel_padding, buffer_usage, name, &buffer->handle));
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, buffer->handle, &need);
     PNB_TRY_GOTO(place(gpu, &need, buffer, &start));

@@ -74,6 +74,35 @@ static void replay_form(void **state, bool texel) {
 static void test_replay(void **state) { replay_form(state, false); }
 static void test_replay_texel(void **state) { replay_form(state, true); }
 
+/* Texel views of any length give what is in them, also where a view is made longer than its tensor (only without validation). */
+static void test_texel_lengths(void **state) {
+    pnb_error err = {PNB_OK, ""};
+    test_device plain = {.err = err};
+    void *device = &plain;
+    pnb_gpu_params params = {.cache_dir = ""};
+    static float values[1 << 15];
+    (void)state;
+    TEST_OK(&err, pnb_gpu_create(&params, &err, &plain.gpu));
+    for (uint32_t n = 4; n <= 1 << 15; n *= 2) {
+        pnb_gpu_buffer *x = buffer(&device, n, "x"), *y = buffer(&device, n, "y");
+        pnb_gpu_binding bind[2] = {{x, 0, 4 * n}, {y, 0, 4 * n}};
+        pnb_push_fill push = {n, 2, 1};
+        uint32_t groups[3] = {(n + 63) / 64, 1, 1};
+        for (uint32_t i = 0; i < n; i++) values[i] = (float)i;
+        TEST_OK(&err, pnb_gpu_upload(plain.gpu, x, 0, values, 4 * n));
+        pnb_gpu_list *list = begin(&device, "lengths");
+        TEST_OK(&err, pnb_gpu_list_dispatch(list, fill_kernel(&device, true), bind, &push, groups, "fill test"));
+        TEST_OK(&err, pnb_gpu_list_end(list));
+        TEST_OK(&err, pnb_gpu_submit(plain.gpu, &list, 1));
+        TEST_OK(&err, pnb_gpu_download(plain.gpu, y, 0, values, 4 * n));
+        for (uint32_t i = 0; i < n; i++) assert_true(values[i] == 2 * (float)i + 1);
+        pnb_gpu_list_destroy(plain.gpu, &list);
+        pnb_gpu_buffer_destroy(plain.gpu, &x);
+        pnb_gpu_buffer_destroy(plain.gpu, &y);
+    }
+    pnb_gpu_destroy(&plain.gpu);
+}
+
 /* One submission may hold more lists than one batch. */
 static void test_many_lists(void **state) {
     pnb_gpu *gpu = test_gpu(state);
@@ -208,7 +237,7 @@ static void test_missing_barrier(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replay),     cmocka_unit_test(test_replay_texel), cmocka_unit_test(test_many_lists),
+        cmocka_unit_test(test_replay),     cmocka_unit_test(test_replay_texel), cmocka_unit_test(test_texel_lengths),cmocka_unit_test(test_many_lists),
         cmocka_unit_test(test_long_list),  cmocka_unit_test(test_copy),         cmocka_unit_test(test_timestamps),
         cmocka_unit_test(test_refusals),   cmocka_unit_test(test_missing_barrier),
     };
