@@ -474,9 +474,10 @@ typedef struct pnb_tune_params {
     size_t struct_size;
     int (*progress)(void *user, uint32_t done, uint32_t all); /* after each measurement; non-zero cancels; may be NULL */
     void *user;
+    int missing_only; /* 1: nothing is timed where the table has all that the problem needs; json has no rows then */
 } pnb_tune_params;
 #define PNB_TUNE_DEFAULTS                                                                                              \
-    { sizeof(pnb_tune_params), NULL, NULL }
+    { sizeof(pnb_tune_params), NULL, NULL, 0 }
 /* Times the kernels that a problem's run can choose from, on the context's device, and keeps the winners in the cache
  * folder, where runs made from now on find them (this context's as well). A kernel replaces the default one only where it
  * is clearly faster; results stay within the tolerances of the ops. json: one row an op and shape. Without a cache folder, or on a device

@@ -72,6 +72,7 @@ struct pnb_run {
     uint64_t seed;
     cJSON *sampling; /* draws: what was resolved */
     void *options;   /* of the method, resolved; owned */
+    pnb_sampler_params sampler; /* of draws */
     pnb_history history;
     pnb_losses latest;
     double build_seconds, run_seconds; /* run_seconds: advancing, earlier sessions included */

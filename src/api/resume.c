@@ -1,5 +1,7 @@
-/* A folder is gone on with only by the run that it belongs to: its resolved problem is compared, and what differs is named. */
+/* A folder is gone on with only by the run that it belongs to: its resolved problem is compared, and what differs is named. The
+ * run keeps the kernels that it began with, since its bytes depend on them. */
 #include "api/runs.h"
+#include "gpu/choices.h"
 #include "io/json.h"
 
 #include <stdio.h>
@@ -96,5 +98,70 @@ pnb_status pnb_run_check_complete(pnb_run *r, const char *folder) {
     if (status == PNB_OK) status = pnb_run_check_same(r, json, path);
     cJSON_Delete(json);
     free(path);
+    return status;
+}
+
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
+
+bool pnb_run_add_kernels(const pnb_run *r, cJSON *object) {
+    cJSON *kernels = cJSON_AddObjectToObject(object, "kernels");
+    pnb_program *p;
+    for (uint32_t i = 0; kernels && (p = pnb_solver_get_program(r->solver, i)) != NULL; i++) {
+        size_t count;
+        const pnb_choice_made *made = pnb_program_choices(p, &count);
+        for (size_t k = 0; k < count; k++) {
+            if (cJSON_GetObjectItemCaseSensitive(kernels, made[k].key)) continue;
+            if (!cJSON_AddStringToObject(kernels, made[k].key, made[k].name)) return false;
+        }
+    }
+    return kernels != NULL;
+}
+
+/* The kernels by key as a table. */
+static pnb_status read_kernels(pnb_error *err, const cJSON *kernels, pnb_choices **out) {
+    const cJSON *k;
+    PNB_TRY(pnb_choices_create(err, out));
+    cJSON_ArrayForEach(k, kernels) {
+        pnb_status status = cJSON_IsString(k) ? pnb_choices_set(*out, k->string, k->valuestring) : PNB_OK;
+        if (status == PNB_OK) continue;
+        pnb_choices_destroy(out);
+        return status;
+    }
+    return PNB_OK;
+}
+
+/* The programs once more, with those kernels; the old ones stay where that fails. */
+static pnb_status build_again(pnb_run *r, const pnb_choices *kernels) {
+    pnb_gpu *gpu;
+    pnb_solver *solver = NULL;
+    void *options = NULL;
+    pnb_error *err = &r->ctx->error;
+    PNB_TRY(pnb_context_gpu(r->ctx, &gpu));
+    pnb_choices_pin(pnb_gpu_choices(gpu), kernels);
+    pnb_status status = r->problem ? pnb_problem_solver(r->problem, false, &options, &solver)
+                                   : pnb_sampler_create(err, gpu, r->model->prior, &r->sampler, &solver);
+    pnb_choices_pin(pnb_gpu_choices(gpu), NULL);
+    if (status != PNB_OK) {
+        free(options);
+        return status;
+    }
+    pnb_solver_destroy(&r->solver);
+    free(r->options);
+    r->solver = solver;
+    r->options = options;
+    return PNB_OK;
+}
+
+pnb_status pnb_run_take_kernels(pnb_run *r, const cJSON *json) {
+    const cJSON *theirs = cJSON_GetObjectItemCaseSensitive(json, "kernels");
+    cJSON *mine = cJSON_CreateObject();
+    pnb_choices *kernels = NULL;
+    pnb_status status = PNB_OK;
+    if (!mine || !pnb_run_add_kernels(r, mine)) status = pnb_no_memory(&r->ctx->error, "run");
+    bool same = !cJSON_IsObject(theirs) || cJSON_Compare(theirs, cJSON_GetObjectItem(mine, "kernels"), 1);
+    if (status == PNB_OK && !same) status = read_kernels(&r->ctx->error, theirs, &kernels);
+    if (kernels) status = build_again(r, kernels);
+    pnb_choices_destroy(&kernels);
+    cJSON_Delete(mine);
     return status;
 }

@@ -100,6 +100,7 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     cJSON_AddNumberToObject(r->sampling, "eta", p.eta);
     pnb_gpu *gpu;
     PNB_TRY(pnb_model_ready(r->model, &gpu));
+    r->sampler = p;
     return pnb_sampler_create(err, gpu, prior, &p, &r->solver);
 }
 
@@ -265,7 +266,8 @@ bool pnb_run_add_history(const pnb_run *r, cJSON *object) {
 static pnb_status save_history(pnb_run *r, const char *path) {
     cJSON *json = pnb_run_identity(r);
     char *text = NULL;
-    if (!cJSON_AddNumberToObject(json, "seconds", r->run_seconds) || !pnb_run_add_history(r, json)) {
+    if (!cJSON_AddNumberToObject(json, "seconds", r->run_seconds) || !pnb_run_add_history(r, json) ||
+        !pnb_run_add_kernels(r, json)) {
         cJSON_Delete(json);
         json = NULL;
     }
@@ -320,6 +322,7 @@ pnb_status pnb_run_load(pnb_run *r, const char *path) {
     cJSON *json = NULL;
     pnb_status status = pnb_json_load(&r->ctx->error, beside, &json);
     if (status == PNB_OK) status = pnb_run_check_same(r, json, beside);
+    if (status == PNB_OK) status = pnb_run_take_kernels(r, json);
     if (status == PNB_OK) status = pnb_solver_load(r->solver, path);
     if (status == PNB_OK) status = load_history(r, json);
     cJSON_Delete(json);

@@ -22,6 +22,10 @@ cJSON *pnb_run_identity(pnb_run *run);
 pnb_status pnb_check_same(pnb_error *err, const cJSON *there, const cJSON *here, const char *name, const char *path);
 /* Fails where `json`, read from path, has another identity; the sentence says in what. */
 pnb_status pnb_run_check_same(pnb_run *run, const cJSON *json, const char *path);
+/* "kernels": which candidate each op of the run took, by its key. false: no memory. */
+bool pnb_run_add_kernels(const pnb_run *run, cJSON *object);
+/* The run takes the kernels that stand in `json`, whatever was tuned since: its programs are built again where they differ. */
+pnb_status pnb_run_take_kernels(pnb_run *run, const cJSON *json);
 pnb_status pnb_run_check_complete(pnb_run *run, const char *folder); /* the same with the folder's run.json */
 
 #endif

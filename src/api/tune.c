@@ -57,6 +57,32 @@ static pnb_status measure_all(tuning *t) {
     return PNB_OK;
 }
 
+/* Choices of a program that the table has no row for are counted, and with `enter` entered as they are. */
+static pnb_status look_up(tuning *t, const pnb_program *p, bool enter, size_t *missing) {
+    size_t count;
+    const pnb_choice_made *made = pnb_program_choices(p, &count);
+    pnb_choices *table = pnb_gpu_choices(t->gpu);
+    for (size_t k = 0; k < count; k++) {
+        if (made[k].n < 2 || pnb_choices_find(table, made[k].key)) continue;
+        ++*missing;
+        if (enter) PNB_TRY(pnb_choices_set(table, made[k].key, made[k].name));
+    }
+    return PNB_OK;
+}
+
+/* The same for all programs of the problem. */
+static pnb_status look_up_all(tuning *t, bool enter, size_t *missing) {
+    pnb_solver *solver = NULL;
+    pnb_program *p;
+    *missing = 0;
+    PNB_TRY(pnb_problem_solver(t->problem, false, NULL, &solver));
+    pnb_status status = PNB_OK;
+    for (uint32_t i = 0; status == PNB_OK && (p = pnb_solver_get_program(solver, i)) != NULL; i++)
+        status = look_up(t, p, enter, missing);
+    pnb_solver_destroy(&solver);
+    return status;
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static pnb_status report(tuning *t, const pnb_tuned *rows, size_t count, char **json) {
@@ -83,6 +109,8 @@ static pnb_status keep(tuning *t, char **json) {
     size_t count;
     PNB_TRY(pnb_tuner_decide(t->tuner, PNB_TUNE_MARGIN, &rows, &count));
     for (size_t i = 0; i < count; i++) PNB_TRY(pnb_choices_set(pnb_gpu_choices(t->gpu), rows[i].key, rows[i].winner));
+    size_t untimed; /* whose nodes turned out to be needed nowhere: entered too, so that the table is known to be whole */
+    PNB_TRY(look_up_all(t, true, &untimed));
     PNB_TRY(pnb_gpu_save_choices(t->gpu));
     return report(t, rows, count, json);
 }
@@ -106,9 +134,11 @@ pnb_status pnb_tune(pnb_problem *problem, const pnb_tune_params *given, char **j
     pnb_struct_take(&params, sizeof params, given);
     tuning t = {.problem = problem, .err = &problem->ctx->error, .params = &params};
     if (!json) return pnb_fail(t.err, PNB_ERROR_USAGE, "pnb_tune: json is NULL");
+    size_t missing = 1;
     pnb_status status = prepare(&t);
-    if (status == PNB_OK) status = measure_all(&t);
-    if (status == PNB_OK) status = keep(&t, json);
+    if (status == PNB_OK && params.missing_only) status = look_up_all(&t, false, &missing);
+    if (status == PNB_OK && missing) status = measure_all(&t);
+    if (status == PNB_OK) status = missing ? keep(&t, json) : report(&t, NULL, 0, json);
     pnb_tuner_destroy(&t.tuner);
     return status;
 }

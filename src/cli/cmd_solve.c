@@ -13,7 +13,7 @@ typedef struct values {
     cli_whole particles, steps;
     cli_texts set;
     cli_real checkpoint;
-    bool resume, explain, json;
+    bool resume, explain, json, tune;
 } values;
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR", "folder of the results"},
@@ -26,6 +26,8 @@ static const cli_option options[] = {
     {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
     {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS",
      "between checkpoints (30; 0: only when stopped)"},
+    {"tune", 0, CLI_FLAG, offsetof(values, tune), NULL,
+     "first time the kernels to choose from, where that was not done yet: for long runs (see penumbra tune)"},
     {"explain", 0, CLI_FLAG, offsetof(values, explain), NULL, "print what was resolved, and run nothing"},
     {"json", 0, CLI_FLAG, offsetof(values, json), NULL, "with --explain: as JSON that runs again"},
 };
@@ -80,12 +82,32 @@ static pnb_status explain(pnb_problem *problem, bool json) {
     return status;
 }
 
+static int on_tuned(void *user, uint32_t done, uint32_t all) {
+    const cli_args *args = user;
+    if (!args->common.quiet) fprintf(stderr, "tune: %u of %u\n", done, all);
+    return cli_stopped();
+}
+
+/* A run that goes on keeps the kernels that it began with, so there is nothing to time. */
+static pnb_status tune_first(const cli_args *args, const values *v, pnb_problem *problem) {
+    pnb_tune_params params = PNB_TUNE_DEFAULTS;
+    char *json = NULL;
+    if (!v->tune || v->resume) return PNB_OK;
+    params.progress = on_tuned;
+    params.user = (void *)args;
+    params.missing_only = 1;
+    pnb_status status = pnb_tune(problem, &params, &json);
+    pnb_free(json);
+    return status;
+}
+
 static int solve_problem(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem) {
     cli_results results = {.folder = v->output, .resume = v->resume, .checkpoint = v->checkpoint};
     int code = cli_results_check(args, ctx, &results);
     if (code != CLI_GO_ON) return code;
     pnb_status status = cli_say_device(args, ctx);
     pnb_run *run_ = NULL;
+    if (status == PNB_OK) status = tune_first(args, v, problem);
     if (status == PNB_OK) status = pnb_run_create(problem, &run_);
     code = status ? cli_fail(args, ctx, status) : cli_results_run(args, ctx, run_, &results);
     pnb_run_destroy(&run_);
@@ -101,6 +123,11 @@ static int check_values(const values *v) {
     if (v->checkpoint.given && v->checkpoint.value < 0)
         return cli_usage(&cli_solve, "--checkpoint: expected 0 or more seconds");
     return CLI_GO_ON;
+}
+
+static int check_tune(const cli_args *args, const values *v) {
+    if (!v->tune || !args->common.no_tune) return CLI_GO_ON;
+    return cli_usage(&cli_solve, "--tune and --no-tune cannot both be given");
 }
 
 static int solve(const cli_args *args, const values *v, pnb_context *ctx) {
@@ -119,6 +146,7 @@ static int run(int argc, char **argv) {
     pnb_context *ctx = NULL;
     int code = cli_parse(&cli_solve, argc, argv, &args, &v);
     if (code == CLI_GO_ON) code = check_values(&v);
+    if (code == CLI_GO_ON) code = check_tune(&args, &v);
     if (code == CLI_GO_ON) code = cli_open(&args, &ctx);
     if (code == CLI_GO_ON) {
         cli_catch_signals();

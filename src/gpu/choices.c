@@ -15,6 +15,7 @@ struct pnb_choices {
     } * rows;
     size_t count, room;
     int32_t explore; /* -1: off */
+    const pnb_choices *pins;
 };
 
 pnb_status pnb_choices_create(pnb_error *err, pnb_choices **out) {
@@ -120,11 +121,16 @@ void pnb_choices_explore(pnb_choices *c, int32_t index) {
     c->explore = index;
 }
 
+void pnb_choices_pin(pnb_choices *c, const pnb_choices *pins) {
+    c->pins = pins;
+}
+
 uint32_t pnb_choices_pick(const pnb_choices *c, const char *key, const char *const *candidates, uint32_t n,
                           uint32_t preferred) {
     if (!c || n < 2) return preferred;
     if (c->explore >= 0) return (uint32_t)c->explore % n;
-    const char *name = pnb_choices_find(c, key);
+    const char *name = c->pins ? pnb_choices_find(c->pins, key) : NULL;
+    if (!name) name = pnb_choices_find(c, key);
     for (uint32_t i = 0; name && i < n; i++) {
         if (strcmp(candidates[i], name) == 0) return i;
     }

@@ -39,6 +39,9 @@ pnb_status pnb_choices_save(const pnb_choices *c, const pnb_gpu_caps *caps, cons
  * table. */
 void pnb_choices_explore(pnb_choices *c, int32_t index);
 
+/* Choices that stand before the table's until they are taken back with NULL: those of a run that is gone on with. Borrowed. */
+void pnb_choices_pin(pnb_choices *c, const pnb_choices *pins);
+
 /* The index of the candidate to take: the table's where its name is among the n candidates, else `preferred`. c may be
  * NULL: an empty table. */
 uint32_t pnb_choices_pick(const pnb_choices *c, const char *key, const char *const *candidates, uint32_t n,

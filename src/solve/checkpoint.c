@@ -39,9 +39,7 @@ static pnb_status check_choices(const pnb_solver *s, pnb_safetensors *st, const 
     return pnb_fail(
         s->err, PNB_ERROR_INPUT,
         "checkpoint '%s': its run took other kernels (%s) than this one would (%s), so the result would be another: "
-        "the device was "
-        "tuned in between, or the library changed; --no-tune goes on with a run that was not tuned, otherwise "
-        "run without resume",
+        "the library changed; run without resume",
         path, choices ? choices : "not recorded", expected);
 }
 

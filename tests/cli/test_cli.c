@@ -563,6 +563,9 @@ static void test_bench_and_tune(void **state) {
         return;
     }
     assert_non_null(strstr(s->out, "kept in "));
+    RUN_OK(s, "solve toy.json --steps 2 -o tuned-first --tune");
+    if (strstr(s->err, "tune: 1 of")) fail_msg("timed again: %s", s->err);
+    expect_failure(s, NULL, "solve toy.json -o both --tune --no-tune", 2, "cannot both be given");
     RUN_OK(s, "solve toy.json --steps 2 -o tuned --no-tune");
     json = read_json("tuned/run.json");
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "tuning")), "none");

@@ -52,6 +52,23 @@ static void test_explore(void **state) {
     pnb_choices_destroy(&c);
 }
 
+static void test_pin(void **state) {
+    (void)state;
+    pnb_error err = {0};
+    pnb_choices *c = table(&err), *pins = table(&err);
+    assert_int_equal(pnb_choices_set(c, "a", "winograd 2"), PNB_OK);
+    assert_int_equal(pnb_choices_set(c, "b", "winograd 2"), PNB_OK);
+    assert_int_equal(pnb_choices_set(pins, "a", "winograd 4"), PNB_OK);
+    pnb_choices_pin(c, pins);
+    assert_int_equal(pnb_choices_pick(c, "a", ways, 3, 0), 2);
+    assert_int_equal(pnb_choices_pick(c, "b", ways, 3, 0), 1);
+    assert_int_equal(pnb_choices_count(c), 2);
+    pnb_choices_pin(c, NULL);
+    assert_int_equal(pnb_choices_pick(c, "a", ways, 3, 0), 1);
+    pnb_choices_destroy(&pins);
+    pnb_choices_destroy(&c);
+}
+
 static void test_many(void **state) {
     (void)state;
     pnb_error err = {0};
@@ -76,6 +93,7 @@ static void test_many(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pick), cmocka_unit_test(test_explore),
+                                       cmocka_unit_test(test_pin),
                                        cmocka_unit_test(test_many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
