@@ -13,7 +13,7 @@ static void show_usage(FILE *to) {
     fprintf(to, "penumbra %s: posterior samples from a measurement, a forward model and a diffusion prior\n\n",
             pnb_version());
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(to, "  penumbra %-9s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  penumbra %-15s %s\n", commands[i]->name, commands[i]->summary);
     }
     fprintf(to, "\npenumbra COMMAND --help explains each. Exit codes: 0 ok, 2 usage, 3 bad input, 4 bad model,\n"
                 "5 no usable device, 6 out of memory, 7 numeric failure, 8 device lost, 130 cancelled.\n");

@@ -83,9 +83,10 @@ static pnb_status emit_general(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d *p
 
 static const char *const fast_shader[] = {"ops/conv2d_3x3", "ops/conv2d_3x3.texel", "ops/conv2d_3x3.spread"};
 
-/* Rows of an invocation: as many as pay on the device, dividing the height (the kernel needs that). */
-static uint32_t fast_rows(pnb_load load, uint32_t height) {
-    uint32_t rows = load == PNB_LOAD_TEXEL ? 4 : 2;
+/* Rows of an invocation: as many as pay on the device, dividing the height (the kernel needs that). One on GPUs: two take 104
+ * registers on AMD, with which only a quarter of the subgroups fit. */
+static uint32_t fast_rows(const pnb_gpu_caps *caps, pnb_load load, uint32_t height) {
+    uint32_t rows = load == PNB_LOAD_TEXEL ? 4 : caps->is_cpu ? 2 : 1;
     while (height % rows) rows /= 2;
     return rows;
 }
@@ -95,7 +96,7 @@ static pnb_status lower_fast(pnb_lower *l, pnb_tensor x, pnb_tensor packed, pnb_
     enum { VEC4S = 2 }; /* of output channels in an invocation */
     pnb_shape sx = pnb_lower_shape(l, x), sy = pnb_lower_shape(l, y);
     pnb_load load = pnb_load_choose(l, x, packed);
-    uint32_t rows = fast_rows(load, sx.d[2]), width4 = sx.d[3] / 4;
+    uint32_t rows = fast_rows(pnb_lower_caps(l), load, sx.d[2]), width4 = sx.d[3] / 4;
     uint64_t count = (uint64_t)width4 * (sx.d[2] / rows) * sx.d[0];
     uint32_t local = pnb_load_local(l, count);
     uint64_t groups[3] = {(count + local - 1) / local, (sy.d[1] + 4 * VEC4S - 1) / (4 * VEC4S), 1};
