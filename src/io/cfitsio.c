@@ -22,11 +22,11 @@ pnb_status pnb_fits_fail(pnb_error *err, const pnb_fits_file *f, const char *wha
 
 pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fits_file *out) {
     enum { BLOCK = 2880 };
-    *out = (pnb_fits_file){.bytes = malloc(size), .size = size}; /* a copy: cfitsio takes no const */
-    if (size < BLOCK) {
-        free(out->bytes);
-        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
-    }
+    *out = (pnb_fits_file){0};
+    if (size < BLOCK) return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
+    /* A copy, in whole blocks: cfitsio takes no const, and reads the last block whole. */
+    out->size = (size + BLOCK - 1) / BLOCK * BLOCK;
+    out->bytes = calloc(out->size, 1);
     if (!out->bytes) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "FITS: no memory for %zu bytes", size);
     memcpy(out->bytes, bytes, size);
     if (fits_open_memfile(&out->fits, "memory", READONLY, &out->bytes, &out->size, 0, NULL, &out->status) == 0) return PNB_OK;
@@ -34,6 +34,14 @@ pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fit
     pnb_status status = pnb_fits_fail(err, out, "FITS header");
     pnb_fits_close(out);
     return status;
+}
+
+pnb_status pnb_fits_whole(pnb_error *err, pnb_fits_file *f, const char *what) {
+    LONGLONG end = 0;
+    fits_get_hduaddrll(f->fits, NULL, NULL, &end, &f->status);
+    if (f->status) return pnb_fits_fail(err, f, what);
+    if (end >= 0 && (uint64_t)end <= f->size) return PNB_OK;
+    return pnb_fail(err, PNB_ERROR_INPUT, "%s: cut short: it should end at byte %lld of %zu", what, (long long)end, f->size);
 }
 
 pnb_status pnb_fits_create(pnb_error *err, pnb_fits_file *out) {

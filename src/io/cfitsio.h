@@ -16,6 +16,8 @@ typedef struct pnb_fits_file {
 
 /* bytes are borrowed until the file is closed. */
 pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fits_file *out);
+/* Fails unless the data of the current header lie in the file: cfitsio itself reads on past the end of memory. */
+pnb_status pnb_fits_whole(pnb_error *err, pnb_fits_file *f, const char *what);
 pnb_status pnb_fits_create(pnb_error *err, pnb_fits_file *out);
 /* Writes what was made to path, unless something failed, and closes. */
 pnb_status pnb_fits_finish(pnb_error *err, pnb_fits_file *f, const char *path);

@@ -100,6 +100,7 @@ static pnb_status read_pixels(pnb_error *err, const char *path, pnb_fits_file *f
     uint32_t rank = 0;
     fits_get_img_paramll(f->fits, 8, &bitpix, &axes, size, &f->status);
     if (f->status) return pnb_fits_fail(err, f, path);
+    PNB_TRY(pnb_fits_whole(err, f, path));
     bool ok = axes >= 2 && axes <= 8 && bitpix;
     uint64_t count = 1;
     for (int i = axes - 1; ok && i >= 0; i--) { /* the slowest first; axes of 1 above the plane are left out */

@@ -166,6 +166,7 @@ static pnb_status read_antennas(pnb_error *err, pnb_fits_file *f, pnb_uvdata *ou
     fits_movnam_hdu(f->fits, BINARY_TBL, "AIPS AN", 0, &f->status);
     fits_get_num_rows(f->fits, &rows, &f->status);
     if (f->status) return pnb_fits_fail(err, f, "UVFITS: table AIPS AN");
+    PNB_TRY(pnb_fits_whole(err, f, "UVFITS: table AIPS AN"));
     if (rows < 1 || rows > PNB_UV_MAX_STATIONS) return BAD("UVFITS: table AIPS AN has %ld rows, expected 1 to %d", rows, PNB_UV_MAX_STATIONS);
     int name = column_of(f, "ANNAME"), place = column_of(f, "STABXYZ"), number = column_of(f, "NOSTA"), sefd = column_of(f, "SEFD");
     if (!name || !number) return BAD("UVFITS: table AIPS AN lacks ANNAME or NOSTA");
