@@ -264,8 +264,9 @@ typedef struct pnb_problem_params {
     size_t struct_size;
     pnb_model *model;
     pnb_forward *forward;
-    const float *measurement; /* measurement shape */
-    double sigma;             /* standard deviation of its Gaussian noise, in its units, > 0 */
+    const float *measurement; /* measurement shape; NULL without truth: the one that came with the operator's file */
+    double sigma;             /* standard deviation of its Gaussian noise, in its units, > 0; of an operator whose entries have
+                                 errors of their own (vlbi): what multiplies them, usually 1 */
     const float *truth;       /* image shape, for scores; or NULL */
     const char *method;       /* name; NULL: "ppm". Options: pnb_problem_set(problem, "method.particles", "8") */
     uint64_t seed;

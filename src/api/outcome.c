@@ -2,6 +2,7 @@
 #include "api/outcome.h"
 #include "api/runs.h"
 #include "io/json.h"
+#include "measure/residual.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ void pnb_outcome_finish(pnb_outcome *o) {
     free(o->std);
     free(o->chi2);
     free(o->chi2_before);
+    free(o->chi2_terms);
     free(o->matrix);
     pnb_gmm_finish(&o->prior);
     pnb_gmm_finish(&o->posterior);
@@ -31,13 +33,36 @@ static void set_shape(pnb_metrics_input *in, pnb_shape image) {
 /* ---- agreement with the measurement
  * -------------------------------------------------------------------------------------- */
 
-static pnb_status agreement(pnb_run *r, const float *samples, uint32_t k, double **chi2, float *ax) {
+/* Residuals of all samples in units of the problem's sigma, [k,m]; the metrics then take them for A x, and 0 for y. */
+static pnb_status residuals(pnb_run *r, const float *samples, uint32_t k, float *out) {
     pnb_problem *p = r->problem;
-    uint64_t m = pnb_shape_count(p->measurement);
-    *chi2 = malloc(k * sizeof **chi2);
+    PNB_TRY(pnb_forward_apply(p->forward, k, samples, out));
+    pnb_operator_residual_host(p->forward->op, k, out, p->y, out);
+    return PNB_OK;
+}
+
+static pnb_status add_agreement(pnb_run *r, const pnb_metrics_input *in, double **chi2) {
+    *chi2 = malloc(in->samples * sizeof **chi2);
     if (!*chi2) return pnb_no_memory(&r->ctx->error, "chi2");
-    PNB_TRY(pnb_forward_apply(p->forward, k, samples, ax));
-    pnb_chi2(k, m, ax, p->y, pnb_operator_measured(p->forward->op), p->sigma, *chi2);
+    pnb_chi2(in->samples, in->measurements, in->ax, in->y, in->measured, in->sigma, *chi2);
+    return PNB_OK;
+}
+
+/* Reduced chi-squares of each kind of data, [terms][k]. */
+static pnb_status add_terms(pnb_run *r, const pnb_metrics_input *in, pnb_outcome *o) {
+    size_t n;
+    const pnb_operator_term *terms = pnb_operator_terms(r->problem->forward->op, &n);
+    if (n == 0) return PNB_OK;
+    o->chi2_terms = malloc(n * o->k * sizeof *o->chi2_terms);
+    if (!o->chi2_terms) return pnb_no_memory(&r->ctx->error, "chi2");
+    for (size_t t = 0; t < n; t++) {
+        for (uint32_t i = 0; i < o->k; i++) {
+            const float *of = in->ax + i * in->measurements + terms[t].begin;
+            double *to = o->chi2_terms + t * o->k + i;
+            pnb_chi2(1, terms[t].count, of, in->y, NULL, in->sigma, to);
+            *to /= terms[t].factor;
+        }
+    }
     return PNB_OK;
 }
 
@@ -47,20 +72,26 @@ static pnb_status score(pnb_run *r, pnb_outcome *o) {
     set_shape(&in, r->image);
     if (!p) return pnb_metrics_compute(&r->ctx->error, &in, &o->metrics);
     uint64_t m = pnb_shape_count(p->measurement);
-    float *ax = malloc(m * o->k * sizeof *ax);
-    if (!ax) return pnb_no_memory(&r->ctx->error, "scores");
-    pnb_status status = PNB_OK;
-    if (o->before_finish) PNB_TRY_GOTO(agreement(r, o->before_finish, o->k, &o->chi2_before, ax));
-    PNB_TRY_GOTO(agreement(r, o->samples, o->k, &o->chi2, ax));
+    float *ax = malloc(m * o->k * sizeof *ax), *zero = calloc(m, sizeof *zero);
+    pnb_status status = ax && zero ? PNB_OK : pnb_no_memory(&r->ctx->error, "scores");
+    if (status) goto fail;
     in.truth = p->truth;
     in.ax = ax;
-    in.y = p->y;
+    in.y = zero;
     in.measured = pnb_operator_measured(p->forward->op);
     in.measurements = m;
     in.sigma = p->sigma;
+    if (o->before_finish) {
+        PNB_TRY_GOTO(residuals(r, o->before_finish, o->k, ax));
+        PNB_TRY_GOTO(add_agreement(r, &in, &o->chi2_before));
+    }
+    PNB_TRY_GOTO(residuals(r, o->samples, o->k, ax));
+    PNB_TRY_GOTO(add_agreement(r, &in, &o->chi2));
+    PNB_TRY_GOTO(add_terms(r, &in, o));
     status = pnb_metrics_compute(&r->ctx->error, &in, &o->metrics);
 fail:
     free(ax);
+    free(zero);
     return status;
 }
 
@@ -231,6 +262,14 @@ static void add_chi2(cJSON *json, const char *key, const double *chi2, uint32_t 
     for (uint32_t i = 0; i < k; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(chi2[i]));
 }
 
+static void add_chi2_terms(cJSON *json, const pnb_run *r, const pnb_outcome *o) {
+    size_t n = 0;
+    if (!o->chi2_terms) return;
+    const pnb_operator_term *terms = pnb_operator_terms(r->problem->forward->op, &n);
+    cJSON *object = cJSON_AddObjectToObject(json, "chi2_terms");
+    for (size_t t = 0; t < n; t++) add_chi2(object, terms[t].name, o->chi2_terms + t * o->k, o->k);
+}
+
 /* RMS(y - A x)/sigma over all samples. */
 static double residual_of(const double *chi2, uint32_t k) {
     double sum = 0;
@@ -290,6 +329,7 @@ static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
     if (!pnb_run_add_history(r, loss)) return pnb_no_memory(&r->ctx->error, "run.json");
     add_chi2(json, "chi2", o->chi2, o->k);
     add_chi2(json, "chi2_before_finish", o->chi2_before, o->k);
+    add_chi2_terms(json, r, o);
     cJSON *scores = pnb_scores_object(&o->metrics, r->problem && r->problem->truth);
     add_known(scores, "residual_before_finish", residual_of(o->chi2_before, o->k));
     if (o->exact) add_distance(scores, &o->distance);

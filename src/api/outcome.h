@@ -13,6 +13,7 @@ typedef struct pnb_outcome {
     float *before_finish;       /* likewise; NULL where there was no finish */
     float *mean, *std;          /* [image...] */
     double *chi2, *chi2_before; /* [k]; NULL: draws from a prior; no finish */
+    double *chi2_terms;         /* [terms of the operator][k]; NULL: it has one kind of data */
     pnb_metrics metrics;
     pnb_gmm prior, posterior; /* exact, for mixtures under linear operators; all zero otherwise */
     double *matrix;           /* A [m,dim] of that operator; NULL otherwise */

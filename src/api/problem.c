@@ -95,6 +95,16 @@ static pnb_status copy_values(pnb_problem *p, const char *key, const float *from
     return *source ? PNB_OK : pnb_no_memory(&p->ctx->error, key);
 }
 
+pnb_status pnb_problem_take_given(pnb_problem *p) {
+    const float *given = pnb_operator_given(p->forward->op);
+    uint64_t count = pnb_shape_count(p->measurement);
+    if (!given) return PNB_OK;
+    p->y = malloc(count * sizeof *p->y);
+    if (!p->y) return pnb_no_memory(&p->ctx->error, "measurement");
+    memcpy(p->y, given, count * sizeof *p->y);
+    return PNB_OK;
+}
+
 static pnb_status fill_from_parts(pnb_problem *p, const pnb_problem_params *parts) {
     p->model = parts->model;
     p->forward = parts->forward;
@@ -122,6 +132,7 @@ static pnb_status fill_from_parts(pnb_problem *p, const pnb_problem_params *part
                             &p->y, &p->y_source));
     }
     p->simulated = !parts->measurement && parts->truth;
+    if (!parts->measurement && !parts->truth) PNB_TRY(pnb_problem_take_given(p));
     return pnb_problem_set_method(p, parts->method ? parts->method : "ppm");
 }
 
@@ -345,7 +356,8 @@ static void explain(pnb_text *text, const pnb_problem *p, const void *options) {
     pnb_text_add(text, "image        %s\n", pnb_shape_text(p->image, image));
     pnb_text_add(text, "measurement  %s, %s, %llu entries\n", pnb_shape_text(p->measurement, y), source,
                  (unsigned long long)pnb_operator_measured_count(p->forward->op));
-    pnb_text_add(text, "noise        gaussian, sigma %g\n", p->sigma);
+    pnb_text_add(text, "noise        gaussian, sigma %g%s\n", p->sigma,
+                 pnb_operator_weights(p->forward->op) ? " of each entry's own" : "");
     pnb_text_add(text, "truth        %s\n", p->truth ? "known (for scores)" : "not known");
     pnb_text_add(text, "seed         %llu\n", (unsigned long long)p->seed);
     pnb_text_add(text, "method       %s: %s\n", p->method->name, p->method->summary);

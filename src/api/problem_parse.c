@@ -276,12 +276,13 @@ static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *d
     return check_values(p, key, name, *out, pnb_shape_count(want), measured);
 }
 
-/* Without either the problem still serves `simulate` and `forward`; a run says what is missing. */
+/* Without either the problem still serves `simulate` and `forward`; a run says what is missing. A measurement that came with
+ * the operator's file stands in for both. */
 static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
     bool truth = pnb_json_get(doc, "truth").value != NULL, y = pnb_json_get(doc, "measurement").value != NULL;
     if (truth) PNB_TRY(read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source));
     p->simulated = truth && !y;
-    if (!y) return PNB_OK;
+    if (!y) return truth ? PNB_OK : pnb_problem_take_given(p);
     return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y,
                        &p->y_source);
 }
@@ -290,11 +291,16 @@ static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
     pnb_json noise;
     int type;
     int64_t seed;
-    PNB_TRY(pnb_json_require(doc, "noise"));
+    bool own_errors = pnb_operator_weights(p->forward->op) != NULL; /* sigma then multiplies them */
+    if (!own_errors) PNB_TRY(pnb_json_require(doc, "noise"));
     PNB_TRY(pnb_json_object(doc, "noise", &noise));
+    if (!noise.value) {
+        p->sigma = 1;
+        return PNB_OK;
+    }
     PNB_TRY(pnb_json_choice(&noise, "type", 0, (const char *const[]){"gaussian", NULL}, &type));
-    PNB_TRY(pnb_json_require(&noise, "sigma"));
-    PNB_TRY(pnb_json_real(&noise, "sigma", 0, 0, 1e30, &p->sigma));
+    if (!own_errors) PNB_TRY(pnb_json_require(&noise, "sigma"));
+    PNB_TRY(pnb_json_real(&noise, "sigma", own_errors, 0, 1e30, &p->sigma));
     p->noise_seed_given = pnb_json_get(&noise, "seed").value != NULL;
     PNB_TRY(pnb_json_int(&noise, "seed", 0, 0, PNB_SEED_MAX, &seed));
     p->noise_seed = (uint64_t)seed;

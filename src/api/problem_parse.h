@@ -8,6 +8,8 @@
 pnb_status pnb_problem_fill(pnb_problem *problem, const cJSON *json);
 /* Chooses the method and sets its options to their defaults. */
 pnb_status pnb_problem_set_method(pnb_problem *problem, const char *name);
+/* Takes the measurement that came with the operator's file, where there is one. */
+pnb_status pnb_problem_take_given(pnb_problem *problem);
 /* Sentences of a failure that begin with the problem's file. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

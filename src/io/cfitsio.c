@@ -3,11 +3,13 @@
 
 #include "base/file.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 pnb_status pnb_fits_absent(pnb_error *err, const char *what) {
-    return pnb_fail(err, PNB_ERROR_INPUT, "%s: this build of Penumbra has no FITS support; build it with cfitsio, or use CSV or NPY", what);
+    return pnb_fail(err, PNB_ERROR_INPUT,
+                    "%s: this build of Penumbra has no FITS support; build it with cfitsio, or use CSV or NPY", what);
 }
 
 #ifdef PNB_CFITSIO
@@ -20,16 +22,36 @@ pnb_status pnb_fits_fail(pnb_error *err, const pnb_fits_file *f, const char *wha
     return pnb_fail(err, status, "%s: %s (cfitsio %d)", what, text, f->status);
 }
 
+/* cfitsio 4.2 copies a column's name and format to places that a damaged card overruns: those that are no text in
+ * quotes, or no format that there can be, are refused before it sees them. */
+static bool formats_fit(const char *bytes, size_t size) {
+    enum { CARD = 80, LONGEST = 9 };
+    for (size_t at = 0; at + CARD <= size; at += CARD) {
+        bool format = memcmp(bytes + at, "TFORM", 5) == 0;
+        if (!format && memcmp(bytes + at, "TTYPE", 5) != 0) continue;
+        const char *open = memchr(bytes + at, '\'', CARD);
+        const char *close = open ? memchr(open + 1, '\'', (size_t)(bytes + at + CARD - open - 1)) : NULL;
+        if (!close || open > bytes + at + 10) return false;
+        while (close > open + 1 && close[-1] == ' ') close--;
+        if (format && close - open - 1 > LONGEST) return false;
+    }
+    return true;
+}
+
 pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fits_file *out) {
     enum { BLOCK = 2880 };
     *out = (pnb_fits_file){0};
-    if (size < BLOCK) return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
+    if (size < BLOCK)
+        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
+    if (!formats_fit(bytes, size))
+        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: damaged: a table's column has an impossible TTYPE or TFORM");
     /* A copy, in whole blocks: cfitsio takes no const, and reads the last block whole. */
     out->size = (size + BLOCK - 1) / BLOCK * BLOCK;
     out->bytes = calloc(out->size, 1);
     if (!out->bytes) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "FITS: no memory for %zu bytes", size);
     memcpy(out->bytes, bytes, size);
-    if (fits_open_memfile(&out->fits, "memory", READONLY, &out->bytes, &out->size, 0, NULL, &out->status) == 0) return PNB_OK;
+    if (fits_open_memfile(&out->fits, "memory", READONLY, &out->bytes, &out->size, 0, NULL, &out->status) == 0)
+        return PNB_OK;
     out->fits = NULL;
     pnb_status status = pnb_fits_fail(err, out, "FITS header");
     pnb_fits_close(out);
@@ -41,7 +63,8 @@ pnb_status pnb_fits_whole(pnb_error *err, pnb_fits_file *f, const char *what) {
     fits_get_hduaddrll(f->fits, NULL, NULL, &end, &f->status);
     if (f->status) return pnb_fits_fail(err, f, what);
     if (end >= 0 && (uint64_t)end <= f->size) return PNB_OK;
-    return pnb_fail(err, PNB_ERROR_INPUT, "%s: cut short: it should end at byte %lld of %zu", what, (long long)end, f->size);
+    return pnb_fail(err, PNB_ERROR_INPUT, "%s: cut short: it should end at byte %lld of %zu", what, (long long)end,
+                    f->size);
 }
 
 pnb_status pnb_fits_create(pnb_error *err, pnb_fits_file *out) {

@@ -1,4 +1,5 @@
-/* What the users of cfitsio share: files in memory, so that reads are bounded and writes appear whole, and sentences. */
+/* What the users of cfitsio share: files in memory, so that reads are bounded and writes appear whole, and sentences.
+ */
 #ifndef PNB_IO_CFITSIO_H
 #define PNB_IO_CFITSIO_H
 

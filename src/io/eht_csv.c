@@ -15,7 +15,8 @@ static const double DEGREE = 0.017453292519943295;
 
 #define BAD(...) pnb_fail(err, PNB_ERROR_INPUT, __VA_ARGS__)
 
-/* The next line into buf without its end; false at the end of the text or where it is longer than any line can be (*text NULL). */
+/* The next line into buf without its end; false at the end of the text or where it is longer than any line can be
+ * (*text NULL). */
 static bool next_line(const char **text, const char *end, char *buf) {
     if (*text == end) return false;
     const char *stop = memchr(*text, '\n', (size_t)(end - *text));
@@ -31,7 +32,8 @@ static bool next_line(const char **text, const char *end, char *buf) {
     return true;
 }
 
-/* A whole field as number, with a point whatever the locale; "nan" and "inf" are numbers here, and are counted later. */
+/* A whole field as number, with a point whatever the locale; "nan" and "inf" are numbers here, and are counted later.
+ */
 static bool number(const char *field, double *out) {
     char text[64], *end;
     size_t n = strlen(field);
@@ -74,8 +76,8 @@ static pnb_status read_header(pnb_error *err, const char *line, pnb_uvdata *out)
               header_field(line, "FREQ:", frequency, sizeof frequency);
     char *unit = ok ? strstr(frequency, "GHz") : NULL;
     if (unit) *unit = 0;
-    ok = unit && number(mjd, &out->mjd) && number(frequency, &out->frequency) && out->frequency > 0 && out->frequency < 1e6 &&
-         out->mjd >= 0 && out->mjd < 1e6 && out->mjd == floor(out->mjd);
+    ok = unit && number(mjd, &out->mjd) && number(frequency, &out->frequency) && out->frequency > 0 &&
+         out->frequency < 1e6 && out->mjd >= 0 && out->mjd < 1e6 && out->mjd == floor(out->mjd);
     if (!ok) return BAD("line 1: expected '#SRC:name,DATE(MJD):day,FREQ:number GHz', found '%.80s'", line);
     out->frequency *= 1e9;
     return PNB_OK;
@@ -85,16 +87,18 @@ static pnb_status read_record(pnb_error *err, char *line, unsigned number_of_lin
     char *f[FIELDS], shown[81];
     double hours, u, v, amplitude, phase, sigma;
     snprintf(shown, sizeof shown, "%.80s", line);
-    bool ok = split(line, f) && number(f[0], &hours) && number(f[3], &u) && number(f[4], &v) && number(f[5], &amplitude) &&
-              number(f[6], &phase) && number(f[7], &sigma);
+    bool ok = split(line, f) && number(f[0], &hours) && number(f[3], &u) && number(f[4], &v) &&
+              number(f[5], &amplitude) && number(f[6], &phase) && number(f[7], &sigma);
     if (!ok) {
-        return BAD("line %u: expected time,station,station,u,v,amplitude,phase,sigma, found '%s'", number_of_line, shown);
+        return BAD("line %u: expected time,station,station,u,v,amplitude,phase,sigma, found '%s'", number_of_line,
+                   shown);
     }
     pnb_uv_record r = {.hours = hours, .u = u, .v = v, .sigma = sigma};
     r.re = amplitude * cos(phase * DEGREE);
     r.im = amplitude * sin(phase * DEGREE);
     for (int i = 0; i < 2; i++) {
-        if (pnb_uvdata_station(err, out, f[1 + i], &r.station[i]) != PNB_OK) return pnb_error_prefix(err, "line %u: ", number_of_line);
+        if (pnb_uvdata_station(err, out, f[1 + i], &r.station[i]) != PNB_OK)
+            return pnb_error_prefix(err, "line %u: ", number_of_line);
     }
     return pnb_uvdata_add(err, out, &r);
 }
@@ -120,9 +124,10 @@ pnb_status pnb_eht_csv_write(pnb_error *err, const char *path, const pnb_uvdata 
     pnb_status status;
     char line[LINE_SIZE], t[6][PNB_NUMBER_TEXT_SIZE];
     PNB_TRY(pnb_writer_open(err, path, &w));
-    int n = snprintf(line, sizeof line,
-                     "#SRC:%s,DATE(MJD):%s,FREQ:%sGHz\r\n#time(UTC),T1,T2,U(lambda),V(lambda),Iamp(Jy),Iphase(d),Isigma(Jy)\r\n",
-                     d->source, pnb_number_to_text(d->mjd, t[0]), pnb_number_to_text(d->frequency / 1e9, t[1]));
+    int n = snprintf(
+        line, sizeof line,
+        "#SRC:%s,DATE(MJD):%s,FREQ:%sGHz\r\n#time(UTC),T1,T2,U(lambda),V(lambda),Iamp(Jy),Iphase(d),Isigma(Jy)\r\n",
+        d->source, pnb_number_to_text(d->mjd, t[0]), pnb_number_to_text(d->frequency / 1e9, t[1]));
     PNB_TRY_GOTO(pnb_writer_write(&w, line, (size_t)n));
     for (uint32_t i = 0; i < d->count; i++) {
         const pnb_uv_record *r = &d->records[i];

@@ -4,8 +4,8 @@
  *     #time(UTC),T1,T2,U(lambda),V(lambda),Iamp(Jy),Iphase(d),Isigma(Jy)
  *     00.76805556,AA,PV,-4361512960.0000,-4470103552.0000,0.15033433,172.4572,0.00471922
  *
- * Hours of the day, two stations, wavelengths, amplitude (not debiased), degrees, error of the real part. It holds neither
- * the source's coordinates nor positions of stations, bandwidth or integration time. */
+ * Hours of the day, two stations, wavelengths, amplitude (not debiased), degrees, error of the real part. It holds
+ * neither the source's coordinates nor positions of stations, bandwidth or integration time. */
 #ifndef PNB_IO_EHT_CSV_H
 #define PNB_IO_EHT_CSV_H
 

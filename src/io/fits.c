@@ -68,7 +68,8 @@ pnb_status pnb_fits_write_image(pnb_error *err, const char *path, uint32_t plane
     uint64_t rows = (uint64_t)(planes ? planes : 1) * height;
     for (uint64_t i = 0; i < rows * width; i++) {
         if (!isfinite(data[i])) {
-            return pnb_fail(err, PNB_ERROR_NUMERIC, "'%s': not written: element %llu is not finite", path, (unsigned long long)i);
+            return pnb_fail(err, PNB_ERROR_NUMERIC, "'%s': not written: element %llu is not finite", path,
+                            (unsigned long long)i);
         }
     }
     PNB_TRY(pnb_fits_create(err, &f));
@@ -104,12 +105,14 @@ static pnb_status read_pixels(pnb_error *err, const char *path, pnb_fits_file *f
     bool ok = axes >= 2 && axes <= 8 && bitpix;
     uint64_t count = 1;
     for (int i = axes - 1; ok && i >= 0; i--) { /* the slowest first; axes of 1 above the plane are left out */
-        ok = size[i] >= 1 && (uint64_t)size[i] <= bytes && count * (uint64_t)size[i] <= bytes && (i < 2 || size[i] == 1 || rank == 0);
+        ok = size[i] >= 1 && (uint64_t)size[i] <= bytes && count * (uint64_t)size[i] <= bytes &&
+             (i < 2 || size[i] == 1 || rank == 0);
         if (ok && (i < 2 || size[i] > 1)) shape[rank++] = (uint64_t)size[i];
         if (ok) count *= (uint64_t)size[i];
     }
     if (!ok || count * (uint64_t)abs(bitpix) / 8 > bytes) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a FITS image of two or three dimensions that fits its %zu bytes", path, bytes);
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "'%s': expected a FITS image of two or three dimensions that fits its %zu bytes", path, bytes);
     }
     PNB_TRY(pnb_array_create(err, path, rank, shape, out));
     fits_read_img(f->fits, TFLOAT, 1, (LONGLONG)count, NULL, out->data, &any, &f->status);

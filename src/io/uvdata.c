@@ -43,7 +43,8 @@ pnb_status pnb_uvdata_station(pnb_error *err, pnb_uvdata *d, const char *name, u
 
 /* Counts a record that cannot be used. */
 static bool unusable(pnb_uvdata *d, const pnb_uv_record *r) {
-    if (!isfinite(r->hours) || !isfinite(r->u) || !isfinite(r->v) || !isfinite(r->re) || !isfinite(r->im) || !isfinite(r->sigma)) {
+    if (!isfinite(r->hours) || !isfinite(r->u) || !isfinite(r->v) || !isfinite(r->re) || !isfinite(r->im) ||
+        !isfinite(r->sigma)) {
         d->dropped.not_finite++;
     } else if (!(r->sigma > 0)) {
         d->dropped.flagged++;
@@ -164,9 +165,10 @@ pnb_status pnb_uvdata_select(pnb_error *err, pnb_uvdata *d, const pnb_uv_selecti
     if (s->scan_average && d->count) average(d);
     if (s->least_snr > 0) filter(d, brighter, s->least_snr, &d->dropped.faint);
     if (d->count) return PNB_OK;
-    return pnb_fail(err, PNB_ERROR_INPUT,
-                    "no visibility is left: %u are flagged, %u not finite, %u intra-site, %u below a signal-to-noise ratio of %g",
-                    d->dropped.flagged, d->dropped.not_finite, d->dropped.intrasite, d->dropped.faint, s->least_snr);
+    return pnb_fail(
+        err, PNB_ERROR_INPUT,
+        "no visibility is left: %u are flagged, %u not finite, %u intra-site, %u below a signal-to-noise ratio of %g",
+        d->dropped.flagged, d->dropped.not_finite, d->dropped.intrasite, d->dropped.faint, s->least_snr);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
@@ -180,10 +182,12 @@ pnb_status pnb_uvdata_parse(pnb_error *err, const char *name, const void *bytes,
     } else if (size >= 1 && text[0] == '#') {
         status = pnb_eht_csv_parse(err, text, size, out);
     } else {
-        status = pnb_fail(err, PNB_ERROR_INPUT, "expected UVFITS (it begins with SIMPLE) or the EHT's CSV (it begins with #)");
+        status = pnb_fail(err, PNB_ERROR_INPUT,
+                          "expected UVFITS (it begins with SIMPLE) or the EHT's CSV (it begins with #)");
     }
     if (status == PNB_OK && out->count == 0) {
-        status = pnb_fail(err, PNB_ERROR_INPUT, "it holds no usable visibility: %u are flagged, %u not finite, %u of a station with itself",
+        status = pnb_fail(err, PNB_ERROR_INPUT,
+                          "it holds no usable visibility: %u are flagged, %u not finite, %u of a station with itself",
                           out->dropped.flagged, out->dropped.not_finite, out->dropped.own);
     }
     if (status == PNB_OK) {

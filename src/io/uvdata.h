@@ -1,9 +1,10 @@
-/* Visibilities of an interferometer: one record a baseline and time, from UVFITS or the EHT's CSV, whatever their conventions.
+/* Visibilities of an interferometer: one record a baseline and time, from UVFITS or the EHT's CSV, whatever their
+ * conventions.
  *
- * V(u,v) = sum of I(l,m) exp(+2 pi i (u l + v m)), l to the east and m to the north in radians, u and v in wavelengths for the
- * baseline r_first - r_second. Values are Stokes I in Jy; sigma is the thermal error of the real and of the imaginary part.
- * Records are ordered by time, then stations; in each the first station has the lower index (others are conjugated on reading).
- * What cannot be used (flagged, not finite, no error) is left out and counted.
+ * V(u,v) = sum of I(l,m) exp(+2 pi i (u l + v m)), l to the east and m to the north in radians, u and v in wavelengths
+ * for the baseline r_first - r_second. Values are Stokes I in Jy; sigma is the thermal error of the real and of the
+ * imaginary part. Records are ordered by time, then stations; in each the first station has the lower index (others are
+ * conjugated on reading). What cannot be used (flagged, not finite, no error) is left out and counted.
  */
 #ifndef PNB_IO_UVDATA_H
 #define PNB_IO_UVDATA_H
@@ -42,9 +43,9 @@ typedef struct pnb_uvdata {
     pnb_uv_record *records;
     uint32_t count, room, groups;
     struct {
-        uint32_t flagged;    /* weight or sigma of 0 or less */
-        uint32_t not_finite; /* NaN or infinite value, coordinate, time or error */
-        uint32_t own;        /* a station with itself */
+        uint32_t flagged;          /* weight or sigma of 0 or less */
+        uint32_t not_finite;       /* NaN or infinite value, coordinate, time or error */
+        uint32_t own;              /* a station with itself */
         uint32_t intrasite, faint; /* left out on request: pnb_uv_selection */
     } dropped;
 } pnb_uvdata;
@@ -56,14 +57,16 @@ void pnb_uvdata_free(pnb_uvdata *d);
 pnb_status pnb_uvdata_read(pnb_error *err, const char *path, pnb_uvdata *out);
 /* The same from memory; name stands for the file in sentences. */
 pnb_status pnb_uvdata_parse(pnb_error *err, const char *name, const void *bytes, size_t size, pnb_uvdata *out);
-/* UVFITS where path ends in .uvfits or .fits, otherwise CSV, which keeps neither positions nor the source's coordinates. */
+/* UVFITS where path ends in .uvfits or .fits, otherwise CSV, which keeps neither positions nor the source's
+ * coordinates. */
 pnb_status pnb_uvdata_write(pnb_error *err, const char *path, const pnb_uvdata *d);
 
 /* Which records, and how they are averaged. */
 typedef struct pnb_uv_selection {
     bool scan_average; /* coherent mean over each scan and baseline, weighted by 1/sigma^2 */
     double scan_gap;   /* seconds without a record between scans */
-    bool intrasite;    /* keep baselines below intrasite_length, which see emission that an image of the core does not hold */
+    bool intrasite; /* keep baselines below intrasite_length, which see emission that an image of the core does not hold
+                     */
     double intrasite_length; /* wavelengths */
     double least_snr;        /* records below |V|/sigma = this are left out, after averaging */
 } pnb_uv_selection;
@@ -74,7 +77,8 @@ pnb_status pnb_uvdata_select(pnb_error *err, pnb_uvdata *d, const pnb_uv_selecti
 
 /* ---- for readers and simulations ---- */
 
-/* The station's index, added where it is new. A name over 8 characters, or over PNB_UV_MAX_STATIONS: PNB_ERROR_INPUT. */
+/* The station's index, added where it is new. A name over 8 characters, or over PNB_UV_MAX_STATIONS: PNB_ERROR_INPUT.
+ */
 pnb_status pnb_uvdata_station(pnb_error *err, pnb_uvdata *d, const char *name, uint32_t *index);
 /* Appends a record, conjugated where its stations descend; counts and leaves out what cannot be used. */
 pnb_status pnb_uvdata_add(pnb_error *err, pnb_uvdata *d, const pnb_uv_record *r);

@@ -1,4 +1,5 @@
-/* UVFITS: cfitsio reads headers and tables; the groups are decoded here, after their sizes were checked against the file. */
+/* UVFITS: cfitsio reads headers and tables; the groups are decoded here, after their sizes were checked against the
+ * file. */
 #include "io/uvfits.h"
 
 #include "io/cfitsio.h"
@@ -32,10 +33,10 @@ static const double MJD_ZERO = 2400000.5; /* Julian date of modified Julian day 
 typedef struct layout {
     long axes, size[MAX_AXES], parameters;
     LONGLONG groups;
-    size_t data; /* first byte of the groups */
-    uint32_t values;   /* floats of a group after its parameters */
-    uint32_t stokes;   /* how many, 3 floats apart (COMPLEX is the fastest axis) */
-    long first, step;  /* CRVAL and CDELT of STOKES: -1 RR, -2 LL, -5 XX, -6 YY, 1 I */
+    size_t data;      /* first byte of the groups */
+    uint32_t values;  /* floats of a group after its parameters */
+    uint32_t stokes;  /* how many, 3 floats apart (COMPLEX is the fastest axis) */
+    long first, step; /* CRVAL and CDELT of STOKES: -1 RR, -2 LL, -5 XX, -6 YY, 1 I */
     double frequency;
     char name[MAX_PARAMETERS][FLEN_VALUE];
     double scale[MAX_PARAMETERS], zero[MAX_PARAMETERS];
@@ -45,8 +46,10 @@ static double key_or(pnb_fits_file *f, const char *prefix, long i, double otherw
     char key[FLEN_KEYWORD];
     double value;
     int status = 0;
-    if (i) snprintf(key, sizeof key, "%s%ld", prefix, i);
-    else snprintf(key, sizeof key, "%s", prefix);
+    if (i)
+        snprintf(key, sizeof key, "%s%ld", prefix, i);
+    else
+        snprintf(key, sizeof key, "%s", prefix);
     fits_read_key(f->fits, TDOUBLE, key, &value, NULL, &status);
     return status ? otherwise : value;
 }
@@ -54,8 +57,10 @@ static double key_or(pnb_fits_file *f, const char *prefix, long i, double otherw
 static void text_or_empty(pnb_fits_file *f, const char *prefix, long i, char *out) {
     char key[FLEN_KEYWORD];
     int status = 0;
-    if (i) snprintf(key, sizeof key, "%s%ld", prefix, i);
-    else snprintf(key, sizeof key, "%s", prefix);
+    if (i)
+        snprintf(key, sizeof key, "%s%ld", prefix, i);
+    else
+        snprintf(key, sizeof key, "%s", prefix);
     fits_read_key(f->fits, TSTRING, key, out, NULL, &status);
     if (status) out[0] = 0;
 }
@@ -72,14 +77,17 @@ static pnb_status read_axes(pnb_error *err, pnb_fits_file *f, layout *l) {
         long n = l->size[i - 1];
         text_or_empty(f, "CTYPE", i, type);
         if (i == 2) {
-            if (!begins(type, "COMPLEX") || n != 3) return BAD("UVFITS: axis 2 is '%s' of %ld, expected COMPLEX of 3", type, n);
+            if (!begins(type, "COMPLEX") || n != 3)
+                return BAD("UVFITS: axis 2 is '%s' of %ld, expected COMPLEX of 3", type, n);
         } else if (begins(type, "STOKES")) {
-            if (n < 1 || n > 4 || i != 3) return BAD("UVFITS: STOKES of %ld is axis %ld, expected 1 to 4 as axis 3", n, i);
+            if (n < 1 || n > 4 || i != 3)
+                return BAD("UVFITS: STOKES of %ld is axis %ld, expected 1 to 4 as axis 3", n, i);
             l->stokes = (uint32_t)n;
             l->first = lround(key_or(f, "CRVAL", i, 0));
             l->step = lround(key_or(f, "CDELT", i, 0));
         } else if (n != 1) {
-            return BAD("UVFITS: axis %ld '%s' has %ld entries, expected 1; average the channels to one beforehand", i, type, n);
+            return BAD("UVFITS: axis %ld '%s' has %ld entries, expected 1; average the channels to one beforehand", i,
+                       type, n);
         }
         if (begins(type, "FREQ")) l->frequency = key_or(f, "CRVAL", i, 0);
         l->values *= (uint32_t)n;
@@ -93,11 +101,12 @@ static pnb_status check_length(pnb_error *err, pnb_fits_file *f, size_t size, la
     LONGLONG start = 0;
     fits_get_hduaddrll(f->fits, NULL, &start, NULL, &f->status);
     if (f->status) return pnb_fits_fail(err, f, "UVFITS");
-    uint64_t group = 4 * ((uint64_t)l->parameters + l->values), room = (uint64_t)start < size ? size - (uint64_t)start : 0;
+    uint64_t group = 4 * ((uint64_t)l->parameters + l->values),
+             room = (uint64_t)start < size ? size - (uint64_t)start : 0;
     l->data = (size_t)start;
     if ((uint64_t)l->groups > room / group) {
-        return BAD("UVFITS: %lld visibilities of %llu bytes do not fit the %llu bytes of data: cut short or damaged", (long long)l->groups,
-                   (unsigned long long)group, (unsigned long long)room);
+        return BAD("UVFITS: %lld visibilities of %llu bytes do not fit the %llu bytes of data: cut short or damaged",
+                   (long long)l->groups, (unsigned long long)group, (unsigned long long)room);
     }
     return PNB_OK;
 }
@@ -105,7 +114,8 @@ static pnb_status check_length(pnb_error *err, pnb_fits_file *f, size_t size, la
 static pnb_status read_layout(pnb_error *err, pnb_fits_file *f, size_t size, layout *l) {
     int simple, bitpix, axes, extend;
     LONGLONG parameters = 0;
-    fits_read_imghdr(f->fits, MAX_AXES, &simple, &bitpix, &axes, l->size, &l->parameters, &(long){0}, &extend, &f->status);
+    fits_read_imghdr(f->fits, MAX_AXES, &simple, &bitpix, &axes, l->size, &l->parameters, &(long){0}, &extend,
+                     &f->status);
     l->groups = (LONGLONG)key_or(f, "GCOUNT", 0, 0);
     parameters = (LONGLONG)key_or(f, "PCOUNT", 0, 0);
     int groups = 0, status = 0;
@@ -114,8 +124,10 @@ static pnb_status read_layout(pnb_error *err, pnb_fits_file *f, size_t size, lay
     if (!groups || axes < 3 || l->size[0] != 0) return BAD("UVFITS: it holds no random groups (an image?)");
     if (axes > MAX_AXES) return BAD("UVFITS: %d axes, expected at most %d", axes, MAX_AXES);
     if (bitpix != -32) return BAD("UVFITS: BITPIX is %d, expected -32", bitpix);
-    if (l->groups < 1 || l->groups > PNB_UV_MAX_RECORDS) return BAD("UVFITS: GCOUNT is %lld, expected 1 to %d", (long long)l->groups, PNB_UV_MAX_RECORDS);
-    if (parameters < 1 || parameters > MAX_PARAMETERS) return BAD("UVFITS: PCOUNT is %lld, expected 1 to %d", (long long)parameters, MAX_PARAMETERS);
+    if (l->groups < 1 || l->groups > PNB_UV_MAX_RECORDS)
+        return BAD("UVFITS: GCOUNT is %lld, expected 1 to %d", (long long)l->groups, PNB_UV_MAX_RECORDS);
+    if (parameters < 1 || parameters > MAX_PARAMETERS)
+        return BAD("UVFITS: PCOUNT is %lld, expected 1 to %d", (long long)parameters, MAX_PARAMETERS);
     l->axes = axes;
     l->parameters = (long)parameters;
     for (long i = 0; i < l->parameters; i++) {
@@ -167,15 +179,18 @@ static pnb_status read_antennas(pnb_error *err, pnb_fits_file *f, pnb_uvdata *ou
     fits_get_num_rows(f->fits, &rows, &f->status);
     if (f->status) return pnb_fits_fail(err, f, "UVFITS: table AIPS AN");
     PNB_TRY(pnb_fits_whole(err, f, "UVFITS: table AIPS AN"));
-    if (rows < 1 || rows > PNB_UV_MAX_STATIONS) return BAD("UVFITS: table AIPS AN has %ld rows, expected 1 to %d", rows, PNB_UV_MAX_STATIONS);
-    int name = column_of(f, "ANNAME"), place = column_of(f, "STABXYZ"), number = column_of(f, "NOSTA"), sefd = column_of(f, "SEFD");
+    if (rows < 1 || rows > PNB_UV_MAX_STATIONS)
+        return BAD("UVFITS: table AIPS AN has %ld rows, expected 1 to %d", rows, PNB_UV_MAX_STATIONS);
+    int name = column_of(f, "ANNAME"), place = column_of(f, "STABXYZ"), number = column_of(f, "NOSTA"),
+        sefd = column_of(f, "SEFD");
     if (!name || !number) return BAD("UVFITS: table AIPS AN lacks ANNAME or NOSTA");
     const double centre[3] = {key_or(f, "ARRAYX", 0, 0), key_or(f, "ARRAYY", 0, 0), key_or(f, "ARRAYZ", 0, 0)};
     for (long r = 1; r <= rows; r++) {
         char text[72];
         uint32_t index;
         double n = cell(f, number, r, 1);
-        if (!(n >= 1 && n <= PNB_UV_MAX_STATIONS)) return BAD("UVFITS: table AIPS AN, row %ld: NOSTA is %g, expected 1 to %d", r, n, PNB_UV_MAX_STATIONS);
+        if (!(n >= 1 && n <= PNB_UV_MAX_STATIONS))
+            return BAD("UVFITS: table AIPS AN, row %ld: NOSTA is %g, expected 1 to %d", r, n, PNB_UV_MAX_STATIONS);
         PNB_TRY(read_name(err, f, name, r, text, sizeof text));
         PNB_TRY(pnb_uvdata_station(err, out, text, &index));
         for (int i = 0; i < 3; i++) out->stations[index].position[i] = centre[i] + cell(f, place, r, i + 1);
@@ -245,7 +260,8 @@ static pnb_status stations_of(pnb_error *err, const antennas *a, double baseline
     for (int i = 0; i < 2; i++) {
         int index = pair[i] <= PNB_UV_MAX_STATIONS ? a->index[pair[i]] : -1;
         if (index < 0) {
-            return BAD("UVFITS: visibility %lld is of baseline %g, antennas %d and %d, of which table AIPS AN does not have both",
+            return BAD("UVFITS: visibility %lld is of baseline %g, antennas %d and %d, of which table AIPS AN does not "
+                       "have both",
                        (long long)group, baseline, pair[0], pair[1]);
         }
         r->station[i] = (uint32_t)index;
@@ -253,19 +269,21 @@ static pnb_status stations_of(pnb_error *err, const antennas *a, double baseline
     return PNB_OK;
 }
 
-static pnb_status read_groups(pnb_error *err, const layout *l, const antennas *a, const unsigned char *bytes, pnb_uvdata *out) {
+static pnb_status read_groups(pnb_error *err, const layout *l, const antennas *a, const unsigned char *bytes,
+                              pnb_uvdata *out) {
     size_t step = 4 * ((size_t)l->parameters + l->values);
     for (LONGLONG i = 0; i < l->groups; i++) {
         const unsigned char *group = bytes + l->data + (size_t)i * step;
         pnb_uv_record r = {0};
         double u, v, baseline, date;
-        bool ok = parameter(l, group, "UU", &u) && parameter(l, group, "VV", &v) && parameter(l, group, "BASELINE", &baseline) &&
-                  parameter(l, group, "DATE", &date);
+        bool ok = parameter(l, group, "UU", &u) && parameter(l, group, "VV", &v) &&
+                  parameter(l, group, "BASELINE", &baseline) && parameter(l, group, "DATE", &date);
         if (!ok) return BAD("UVFITS: one of the parameters UU, VV, BASELINE, DATE is missing");
         parameter(l, group, "INTTIM", &r.seconds);
         if (!isfinite(r.seconds) || r.seconds < 0) r.seconds = 0;
         if (i == 0) {
-            if (!(date > MJD_ZERO && date < MJD_ZERO + 1e6)) return BAD("UVFITS: the first DATE is %g, expected a Julian date", date);
+            if (!(date > MJD_ZERO && date < MJD_ZERO + 1e6))
+                return BAD("UVFITS: the first DATE is %g, expected a Julian date", date);
             out->mjd = floor(date - MJD_ZERO);
         }
         r.hours = 24 * (date - MJD_ZERO - out->mjd);
@@ -314,15 +332,19 @@ pnb_status pnb_uvfits_parse(pnb_error *err, const void *bytes, size_t size, pnb_
 
 static void put_number(pnb_fits_file *f, const char *prefix, int i, double value) {
     char key[FLEN_KEYWORD];
-    if (i) snprintf(key, sizeof key, "%s%d", prefix, i);
-    else snprintf(key, sizeof key, "%s", prefix);
+    if (i)
+        snprintf(key, sizeof key, "%s%d", prefix, i);
+    else
+        snprintf(key, sizeof key, "%s", prefix);
     fits_write_key(f->fits, TDOUBLE, key, &value, NULL, &f->status);
 }
 
 static void put_text(pnb_fits_file *f, const char *prefix, int i, const char *value) {
     char key[FLEN_KEYWORD];
-    if (i) snprintf(key, sizeof key, "%s%d", prefix, i);
-    else snprintf(key, sizeof key, "%s", prefix);
+    if (i)
+        snprintf(key, sizeof key, "%s%d", prefix, i);
+    else
+        snprintf(key, sizeof key, "%s", prefix);
     fits_write_key(f->fits, TSTRING, key, (char *)value, NULL, &f->status);
 }
 
@@ -334,7 +356,8 @@ static void date_text(double mjd, char out[32]) {
     l = l - 1461 * year / 4 + 31;
     long month = 80 * l / 2447, day = l - 2447 * month / 80;
     l = month / 11;
-    snprintf(out, 32, "%04d-%02d-%02d", (int)(100 * (n - 49) + year + l) % 10000, (int)(month + 2 - 12 * l) % 100, (int)day % 100);
+    snprintf(out, 32, "%04d-%02d-%02d", (int)(100 * (n - 49) + year + l) % 10000, (int)(month + 2 - 12 * l) % 100,
+             (int)day % 100);
 }
 
 static void put_axis(pnb_fits_file *f, int i, const char *type, double value, double step) {
@@ -346,7 +369,8 @@ static void put_axis(pnb_fits_file *f, int i, const char *type, double value, do
 }
 
 static void write_header(pnb_fits_file *f, const pnb_uvdata *d, double ra, double dec) {
-    static const char *const names[] = {"UU---SIN", "VV---SIN", "WW---SIN", "BASELINE", "DATE", "DATE", "INTTIM", "TAU1", "TAU2"};
+    static const char *const names[] = {"UU---SIN", "VV---SIN", "WW---SIN", "BASELINE", "DATE",
+                                        "DATE",     "INTTIM",   "TAU1",     "TAU2"};
     long size[7] = {0, 3, 4, 1, 1, 1, 1};
     char date[32];
     date_text(d->mjd, date);
@@ -392,13 +416,16 @@ static void write_groups(pnb_fits_file *f, const pnb_uvdata *d) {
 
 static void write_antennas(pnb_fits_file *f, const pnb_uvdata *d) {
     enum { COLUMNS = 13 };
-    static const char *const names[COLUMNS] = {"ANNAME", "STABXYZ", "ORBPARM", "NOSTA", "MNTSTA", "STAXOF", "POLTYA",
-                                               "POLAA", "POLCALA", "POLTYB", "POLAB", "POLCALB", "SEFD"};
-    static const char *const forms[COLUMNS] = {"8A", "3D", "1E", "1J", "1J", "1E", "1A", "1E", "3E", "1A", "1E", "3E", "1D"};
-    static const char *const units[COLUMNS] = {"", "METERS", "", "", "", "METERS", "", "DEGREES", "", "", "DEGREES", "", "JY"};
+    static const char *const names[COLUMNS] = {"ANNAME", "STABXYZ", "ORBPARM", "NOSTA", "MNTSTA",  "STAXOF", "POLTYA",
+                                               "POLAA",  "POLCALA", "POLTYB",  "POLAB", "POLCALB", "SEFD"};
+    static const char *const forms[COLUMNS] = {"8A", "3D", "1E", "1J", "1J", "1E", "1A",
+                                               "1E", "3E", "1A", "1E", "3E", "1D"};
+    static const char *const units[COLUMNS] = {"",        "METERS", "", "",        "", "METERS", "",
+                                               "DEGREES", "",       "", "DEGREES", "", "JY"};
     char date[32], *right = "R", *left = "L";
     date_text(d->mjd, date);
-    fits_create_tbl(f->fits, BINARY_TBL, (LONGLONG)d->n_stations, COLUMNS, (char **)names, (char **)forms, (char **)units, "AIPS AN", &f->status);
+    fits_create_tbl(f->fits, BINARY_TBL, (LONGLONG)d->n_stations, COLUMNS, (char **)names, (char **)forms,
+                    (char **)units, "AIPS AN", &f->status);
     put_number(f, "EXTVER", 0, 1);
     put_number(f, "ARRAYX", 0, 0);
     put_number(f, "ARRAYY", 0, 0);
@@ -416,7 +443,8 @@ static void write_antennas(pnb_fits_file *f, const pnb_uvdata *d) {
         const pnb_uv_station *s = &d->stations[i];
         char *name = (char *)s->name;
         int number = (int)i + 1, mount = 0;
-        double place[3] = {s->position[0], s->position[1], s->position[2]}, sefd = s->sefd, zero[3] = {0, 0, 0}, angle = 90;
+        double place[3] = {s->position[0], s->position[1], s->position[2]}, sefd = s->sefd, zero[3] = {0, 0, 0},
+               angle = 90;
         fits_write_col(f->fits, TSTRING, 1, number, 1, 1, &name, &f->status);
         fits_write_col(f->fits, TDOUBLE, 2, number, 1, 3, place, &f->status);
         fits_write_col(f->fits, TINT, 4, number, 1, 1, &number, &f->status);

@@ -1,4 +1,4 @@
-/* Simulated measurements: y = A(x) + sigma n. */
+/* Simulated measurements: y = A(x) + sigma n, each entry of n times its own error where the operator knows them. */
 #ifndef PNB_MEASURE_NOISE_H
 #define PNB_MEASURE_NOISE_H
 

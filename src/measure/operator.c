@@ -7,6 +7,7 @@
 #include "io/json.h"
 #include "io/npy.h"
 #include "measure/operator_type.h"
+#include "measure/vlbi.h"
 
 #include <cjson/cJSON.h>
 
@@ -18,7 +19,7 @@
 #define OPERATORS(X)                                                                                                   \
     X(identity)                                                                                                        \
     X(mask_box) X(mask) X(mask_random) X(average_pool) X(bicubic) X(gaussian_blur) X(motion_blur) X(psf)                   \
-    X(fourier_mask) X(phase_retrieval) X(matrix) X(compose)
+    X(fourier_mask) X(phase_retrieval) X(vlbi) X(matrix) X(compose)
 #define TYPE(name) &pnb_operator_##name,
 #define DOC(name) &pnb_operator_##name.doc,
 static const pnb_operator_type *const types[] = {OPERATORS(TYPE)};
@@ -140,6 +141,7 @@ pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *ar
     op->err = err;
     op->image = op->measurement = image;
     op->norm = 1;
+    op->weights = op->start = -1;
     op->linear = found->linear;
     op->has_pinv = found->pinv != NULL;
     pnb_status status;
@@ -160,6 +162,8 @@ void pnb_operator_destroy(pnb_operator **handle, pnb_gpu *gpu) {
     free(op->parts);
     if (op->store) pnb_store_destroy(&op->store, gpu);
     for (uint32_t i = 0; i < op->n_constants; i++) free(op->constants[i].values);
+    free(op->given);
+    pnb_vlbi_destroy(&op->vlbi);
     cJSON_Delete(op->keys);
     free(op->options);
     free(op);
@@ -249,6 +253,23 @@ const float *pnb_operator_measured(const pnb_operator *op) {
 }
 double pnb_operator_norm(const pnb_operator *op) {
     return op->norm;
+}
+
+const pnb_operator *pnb_operator_last(const pnb_operator *op) {
+    while (op->n_parts) op = op->parts[op->n_parts - 1];
+    return op;
+}
+const float *pnb_operator_weights(const pnb_operator *op) {
+    const pnb_operator *last = pnb_operator_last(op);
+    return last->weights < 0 ? NULL : last->constants[last->weights].values;
+}
+const float *pnb_operator_given(const pnb_operator *op) {
+    return pnb_operator_last(op)->given;
+}
+const pnb_operator_term *pnb_operator_terms(const pnb_operator *op, size_t *count) {
+    const pnb_operator *last = pnb_operator_last(op);
+    *count = last->n_terms;
+    return last->terms;
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------ */

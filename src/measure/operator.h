@@ -30,7 +30,21 @@ bool pnb_operator_has_pinv(const pnb_operator *op);
 uint64_t pnb_operator_measured_count(const pnb_operator *op);
 /* 1 where an entry of y is measured, else 0 (masks); NULL: all are. Borrowed; elements of the measurement shape. */
 const float *pnb_operator_measured(const pnb_operator *op);
-double pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spectral norm ||A|| */
+double pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spectral norm ||A||, of its residual's where entries have weights */
+
+/* Where entries of y have errors of their own: [m] floats 1/sigma_i, negative where the entry is an angle in radians, of which
+ * whole turns do not matter. The problem's sigma then multiplies them all. NULL: the problem's sigma is that of every entry.
+ * Borrowed. residual.h makes use of it. */
+const float *pnb_operator_weights(const pnb_operator *op);
+/* The measurement that came with the operator's file (a telescope's visibilities); NULL: none. Borrowed. */
+const float *pnb_operator_given(const pnb_operator *op);
+/* The kinds of data that y holds one behind the other, for reports; *count 0: one kind. Borrowed. */
+typedef struct pnb_operator_term {
+    const char *name; /* "closure_phase"; static */
+    uint32_t begin, count;
+    double factor; /* of its chi-square in the data term: the weights contain its root */
+} pnb_operator_term;
+const pnb_operator_term *pnb_operator_terms(const pnb_operator *op, size_t *count);
 /* Resolved arguments with all defaults, "type" included, for run.json. The caller deletes it with cJSON_Delete. */
 struct cJSON *pnb_operator_args(const pnb_operator *op);
 

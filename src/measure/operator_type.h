@@ -5,7 +5,7 @@
 #include "io/array.h"
 #include "measure/operator.h"
 
-enum { PNB_OPERATOR_MAX_CONSTANTS = 10 };
+enum { PNB_OPERATOR_MAX_CONSTANTS = 16, PNB_OPERATOR_MAX_TERMS = 8 };
 
 typedef struct pnb_operator_type {
     pnb_operator_doc doc;
@@ -38,6 +38,12 @@ struct pnb_operator {
     uint32_t spectrum_count;
     const float *measured;    /* NULL: everything; else one of the constants' values */
     uint64_t measured_count;
+    int32_t weights;          /* which constant: pnb_operator_weights; -1: none */
+    int32_t start;            /* which constant: an image [1,D] that particles start from; -1: none */
+    float *given;             /* owned: a measurement that came with the operator's file; NULL: none */
+    pnb_operator_term terms[PNB_OPERATOR_MAX_TERMS];
+    uint32_t n_terms;
+    struct pnb_vlbi *vlbi;    /* owned: what the type vlbi read (vlbi.h); NULL: of another type */
     pnb_store *store;         /* NULL without constants */
     struct {
         pnb_storage *storage;
@@ -50,8 +56,10 @@ struct pnb_operator {
 
 extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
     pnb_operator_bicubic, pnb_operator_compose, pnb_operator_fourier_mask, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
-    pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf;
+    pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf, pnb_operator_vlbi;
 
+/* The operator that makes the measurement: the last part of a composition, else itself. */
+const pnb_operator *pnb_operator_last(const pnb_operator *op);
 /* A frozen tensor of the operator, uploaded by pnb_operator_commit. Takes values (malloc'd), also on failure. */
 pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values);
 /* The i-th constant as a tensor of g. */

@@ -2,6 +2,7 @@
 #include "solve/phases.h"
 
 #include "base/hash.h"
+#include "measure/residual.h"
 #include "ops/ops.h"
 #include "solve/state_file.h"
 
@@ -223,11 +224,11 @@ pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma
     float inverse = (float)(1 / (sigma * sigma));
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
     PNB_TRY(pnb_operator_apply(s->task.op, g, x, &ax));
-    PNB_TRY(pnb_sub(g, ax, y, &r));
-    if (pnb_operator_linear(s->task.op)) {
+    PNB_TRY(pnb_operator_residual(s->task.op, g, ax, y, &r));
+    if (pnb_operator_linear(s->task.op) && !pnb_operator_weights(s->task.op)) {
         PNB_TRY(pnb_operator_adjoint(s->task.op, g, r, &back));
     } else {
-        PNB_TRY(pnb_graph_grad(g, &ax, &r, 1, &x, 1, &back));
+        PNB_TRY(pnb_graph_grad(g, &r, &r, 1, &x, 1, &back));
     }
     PNB_TRY(pnb_affine(g, back, inverse, 0, gradient));
     PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &squares));

@@ -101,8 +101,8 @@ pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 /* Learning rate at step i of n: held for a fraction, then a cosine down to `end` times itself. */
 double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double end);
 
-/* r = A x - y and the data gradient A^T r / sigma^2 with each particle's loss |r|^2/(2 sigma^2), [K]: x [K, image...],
- * y [K, measurement...] */
+/* The data gradient J^T r / sigma^2 with each particle's loss |r|^2/(2 sigma^2), [K], of the residual r (A x - y, or as
+ * measure/residual.h has it) and its derivative J (A where that is linear): x [K, image...], y [K, measurement...] */
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss);
 

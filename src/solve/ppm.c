@@ -157,6 +157,12 @@ static double data_sigma(const pnb_task *task, const ppm_options *o) {
     return fmax(task->sigma_y, o->sigma_floor);
 }
 
+/* The noise in the image's values, for the windows: sigma_y, as ever; over |A| where y has units and errors of its own. */
+static double image_sigma(const pnb_task *task, const ppm_options *o) {
+    double norm = pnb_operator_weights(task->op) ? pnb_operator_norm(task->op) : 1;
+    return fmax(task->sigma_y / norm, o->sigma_floor);
+}
+
 /* Algorithm 1 with what section 2.7 of algorithms.md reads into it: alternating, t uniform over all but the ends. */
 static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *o) {
     const pnb_schedule *sch = pnb_prior_schedule(task->prior);
@@ -204,7 +210,7 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
     }
-    if (o->rho_end == 0) o->rho_end = fmax(0.2 * data_sigma(task, o), 1e-3);
+    if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
     if (o->finish_rho_start == 0)
@@ -220,7 +226,7 @@ static double rho_between(const pnb_schedule *s, double from, double to, double 
 
 static void fill_rows(pnb_solver *s, const ppm_options *o) {
     const pnb_schedule *schedule = pnb_prior_schedule(s->task.prior);
-    double sigma = data_sigma(&s->task, o), end = o->rho_end;
+    double sigma = image_sigma(&s->task, o), end = o->rho_end;
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         double f = o->anneal > 0 ? fmin(1, (double)i / o->steps / o->anneal) : 1;

@@ -1,4 +1,5 @@
-/* FITS images: there and back, orientation, and coordinates as astropy reads them (skipped, and said so, where it is missing). */
+/* FITS images: there and back, orientation, and coordinates as astropy reads them (skipped, and said so, where it is
+ * missing). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,8 @@ static void test_absent(void **state) {
     pnb_error err = {0};
     const float x[4] = {0};
     pnb_fits_sky sky = {.unit = "JY/PIXEL", .pixel_uas = 2};
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_fits_write_image(&err, in_folder("a.fits"), 0, 2, 2, x, &sky), "no FITS support");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_fits_write_image(&err, in_folder("a.fits"), 0, 2, 2, x, &sky),
+                    "no FITS support");
 }
 
 int main(void) {
@@ -28,8 +30,15 @@ int main(void) {
 
 #else
 
-static const pnb_fits_sky sky = {.object = "M87", .unit = "JY/PIXEL", .ra = 187.70593, .dec = 12.39112, .pixel_uas = 2, .frequency = 227e9, .mjd = 57848,
-                                 .beam_uas = {22, 15}, .beam_angle = 30};
+static const pnb_fits_sky sky = {.object = "M87",
+                                 .unit = "JY/PIXEL",
+                                 .ra = 187.70593,
+                                 .dec = 12.39112,
+                                 .pixel_uas = 2,
+                                 .frequency = 227e9,
+                                 .mjd = 57848,
+                                 .beam_uas = {22, 15},
+                                 .beam_angle = 30};
 
 static void write_image(const char *path, uint32_t planes, uint32_t h, uint32_t w) {
     pnb_error err = {0};
@@ -61,14 +70,16 @@ static void test_refusals(void **state) {
     pnb_array a;
     const char *path = in_folder("a.fits");
     const float bad[4] = {0, 1, NAN, 3};
-    assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_fits_write_image(&err, path, 0, 2, 2, bad, &sky), "element 2 is not finite");
+    assert_sentence(&err, PNB_ERROR_NUMERIC, pnb_fits_write_image(&err, path, 0, 2, 2, bad, &sky),
+                    "element 2 is not finite");
     assert_int_not_equal(access(path, F_OK), 0);
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_fits_read_image(&err, path, &a, NULL), "a.fits");
     write_image(path, 0, 3, 4);
     size_t n;
     unsigned char *bytes = get_bytes(path, &n);
     char *axis = NULL;
-    for (size_t at = 0; at < n && !axis; at += 80) axis = memcmp(bytes + at, "NAXIS1  =", 9) ? NULL : (char *)bytes + at;
+    for (size_t at = 0; at < n && !axis; at += 80)
+        axis = memcmp(bytes + at, "NAXIS1  =", 9) ? NULL : (char *)bytes + at;
     assert_non_null(axis);
     memcpy(axis + 10, "          2000000000", 20);
     put_bytes(path, bytes, n);
@@ -129,8 +140,8 @@ static void test_astropy(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage),
-                                       cmocka_unit_test(test_astropy)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_damage), cmocka_unit_test(test_astropy)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
 

@@ -1,5 +1,5 @@
-/* Visibilities: both file formats there and back, the pitfalls of real files, damage at random, averaging and selection.
- * Files are made here; the EHT's own are read where the shared data are. */
+/* Visibilities: both file formats there and back, the pitfalls of real files, damage at random, averaging and
+ * selection. Files are made here; the EHT's own are read where the shared data are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,10 @@ static void make(pnb_uvdata *d) {
     for (uint32_t t = 0; t < 4; t++) {
         for (uint32_t a = 0; a < 3; a++) {
             for (uint32_t b = a + 1; b < 3; b++) {
-                pnb_uv_record r = {.hours = 3 + (t / 2) * 0.375 + (t % 2) * (10.0 / 3600), .seconds = 10, .station = {b, a}, .sigma = 0.0625};
+                pnb_uv_record r = {.hours = 3 + (t / 2) * 0.375 + (t % 2) * (10.0 / 3600),
+                                   .seconds = 10,
+                                   .station = {b, a},
+                                   .sigma = 0.0625};
                 r.u = 1e9 * (a + 1) + 1e6 * t;
                 r.v = -2e9 * b;
                 r.re = 0.5 + 0.125 * a + 0.25 * (t % 2);
@@ -86,7 +89,8 @@ static void round_trip(const char *path, double relative, bool uvfits) {
     OK(&err, pnb_uvdata_write(&err, path, &d));
     OK(&err, pnb_uvdata_read(&err, path, &back));
     expect_same(&back, &d, relative, uvfits);
-    assert_true(uvfits ? back.ra == d.ra && back.dec == d.dec && back.bandwidth == d.bandwidth : isnan(back.ra) && back.bandwidth == 0);
+    assert_true(uvfits ? back.ra == d.ra && back.dec == d.dec && back.bandwidth == d.bandwidth
+                       : isnan(back.ra) && back.bandwidth == 0);
     assert_true(back.records[0].seconds == (uvfits ? 10 : 0));
     pnb_uvdata_free(&d);
     pnb_uvdata_free(&back);
@@ -122,7 +126,8 @@ static void test_csv_values(void **state) {
     assert_true(fabs(d.frequency - 227.0707e9) < 1 && isnan(d.ra));
     assert_true(fabs(d.records[0].re) < 1e-15 && d.records[0].im == 0.5 && d.records[0].u == -4e9);
     /* AA was seen first, so LM-AA is turned round. */
-    assert_true(d.records[1].station[0] == 0 && d.records[1].station[1] == 2 && d.records[1].u == -1e9 && d.records[1].v == -2e9);
+    assert_true(d.records[1].station[0] == 0 && d.records[1].station[1] == 2 && d.records[1].u == -1e9 &&
+                d.records[1].v == -2e9);
     pnb_uvdata_free(&d);
 }
 
@@ -130,7 +135,10 @@ static void test_csv_counts_what_it_drops(void **state) {
     (void)state;
     pnb_error err = {0};
     pnb_uvdata d;
-    OK(&err, parse(&err, "1,AA,PV,1,1,1,0,0\n1,AA,PV,1,1,nan,0,1\n1,AA,PV,inf,1,1,0,1\n1,AA,AA,1,1,1,0,1\n1,AA,PV,1,1,1,0,-1\n1,AA,PV,1,1,1,0,1\n", &d));
+    OK(&err, parse(&err,
+                   "1,AA,PV,1,1,1,0,0\n1,AA,PV,1,1,nan,0,1\n1,AA,PV,inf,1,1,0,1\n1,AA,AA,1,1,1,0,1\n1,AA,PV,1,1,1,0,-"
+                   "1\n1,AA,PV,1,1,1,0,1\n",
+                   &d));
     assert_true(d.count == 1 && d.dropped.flagged == 2 && d.dropped.not_finite == 2 && d.dropped.own == 1);
     pnb_uvdata_free(&d);
 }
@@ -140,7 +148,8 @@ static void test_csv_refusals(void **state) {
     static const struct {
         const char *lines, *sentence;
     } cases[] = {
-        {"1,AA,PV,1,1,1,0\n", "a.csv': line 3: expected time,station,station,u,v,amplitude,phase,sigma, found '1,AA,PV,1,1,1,0'"},
+        {"1,AA,PV,1,1,1,0\n",
+         "a.csv': line 3: expected time,station,station,u,v,amplitude,phase,sigma, found '1,AA,PV,1,1,1,0'"},
         {"1,AA,PV,1,1,1,0,1,1\n", "line 3: expected"},
         {"1,AA,PV,x,1,1,0,1\n", "line 3: expected"},
         {"1,AA,TOOLONGNAME,1,1,1,0,1\n", "line 3: the station name 'TOOLONGNAME' has 11 characters, expected 1 to 8"},
@@ -156,13 +165,15 @@ static void test_csv_refusals(void **state) {
     }
     pnb_error err = {0};
     pnb_uvdata d;
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_parse(&err, "a", "#SRC:M87\n", 9, &d), "line 1: expected '#SRC:name,DATE(MJD)");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_parse(&err, "a", "#SRC:M87\n", 9, &d),
+                    "line 1: expected '#SRC:name,DATE(MJD)");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_parse(&err, "a", "GIF89a", 6, &d), "expected UVFITS");
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_read(&err, "/nonexistent.csv", &d), "/nonexistent.csv");
     char line[1000];
     memset(line, '1', sizeof line);
     memcpy(line, header, strlen(header));
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_parse(&err, "a", line, sizeof line, &d), "line 3: longer than 512 characters");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_parse(&err, "a", line, sizeof line, &d),
+                    "line 3: longer than 512 characters");
 }
 
 static void load(const char *path) {
@@ -349,7 +360,8 @@ static void test_selection(void **state) {
     OK(&err, pnb_uvdata_select(&err, &d, &s));
     assert_true(d.count == 8 && d.groups == 4 && d.dropped.intrasite == 4);
     s.least_snr = 1e6;
-    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_select(&err, &d, &s), "no visibility is left: 0 are flagged, 0 not finite, 4 intra-site, 8 below");
+    assert_sentence(&err, PNB_ERROR_INPUT, pnb_uvdata_select(&err, &d, &s),
+                    "no visibility is left: 0 are flagged, 0 not finite, 4 intra-site, 8 below");
     pnb_uvdata_free(&d);
 }
 
@@ -387,7 +399,8 @@ static void test_eht_files(void **state) {
         }
         assert_non_null(b);
     }
-    print_message("UVFITS against CSV: %.2g Jy, sigma %.2g Jy, uv %.2g wavelengths\n", worst_value, worst_sigma, worst_u);
+    print_message("UVFITS against CSV: %.2g Jy, sigma %.2g Jy, uv %.2g wavelengths\n", worst_value, worst_sigma,
+                  worst_u);
     assert_true(worst_value < 2e-6 && worst_sigma < 2e-8 && worst_u < 1e-3);
     OK(&err, pnb_uvdata_select(&err, &fits, &s));
     assert_true(fits.count == 168 && fits.groups == 18);
