@@ -134,7 +134,8 @@ typedef struct pnb_ndarray {
     int is_image; /* read from PNG or JPEG: [C,H,W], mapped to [-1,1] */
 } pnb_ndarray;
 
-/* By what the file holds: NPY as it is (float32 and float64, integers; C order); PNG and JPEG (8 and 16 bit) as [C,H,W]
+/* By what the file holds: NPY as it is (float32 and float64, integers; C order); FITS images as they are, rows from north to
+ * south; PNG and JPEG (8 and 16 bit) as [C,H,W]
  * in [-1,1]. channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT.
  */
 PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels, pnb_ndarray *out);
@@ -291,6 +292,20 @@ PNB_API pnb_status pnb_problem_extents(const pnb_problem *problem, pnb_extent *i
 PNB_API pnb_status pnb_problem_measurement(pnb_problem *problem, float *y);
 /* y = A(x) + noise of the problem, for a batch of n images; image i draws from the problem's seed and i. */
 PNB_API pnb_status pnb_problem_simulate(pnb_problem *problem, uint32_t n, const float *x, float *y);
+/* What a radio interferometer sees of a known image: its visibilities into a file, without a device. */
+typedef struct pnb_observe_params {
+    size_t struct_size;
+    const char *observation; /* path of a JSON file: array (path of stations), source, mjd, times, bandwidth, errors, fov_uas ... */
+    const float *x;          /* the image, rows from north to south; [-1,1] is 0 to the peak unless the JSON says otherwise */
+    pnb_extent image;        /* [H,W] or [1,H,W] */
+    const char *output;      /* .uvfits, otherwise the EHT's CSV; written under another name and renamed */
+    int seed_given;          /* 1: seed in place of the JSON's */
+    uint64_t seed;
+} pnb_observe_params;
+#define PNB_OBSERVE_DEFAULTS                                                                                           \
+    { sizeof(pnb_observe_params), NULL, NULL, {0, {0}}, NULL, 0, 0 }
+/* A source that no two stations see, an unknown key, a bad value: PNB_ERROR_INPUT. */
+PNB_API pnb_status pnb_simulate_observation(pnb_context *context, const pnb_observe_params *params);
 /* A(x), A^T y, A^+ y of the problem's operator. Borrowed from the problem. */
 PNB_API pnb_forward *pnb_problem_forward(pnb_problem *problem);
 PNB_API pnb_model *pnb_problem_model(pnb_problem *problem); /* likewise */

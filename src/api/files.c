@@ -1,5 +1,6 @@
 /* Arrays and images of the caller, from and to files. */
 #include "api/files.h"
+#include "io/fits.h"
 #include "io/image.h"
 #include "io/npy.h"
 
@@ -28,9 +29,10 @@ pnb_status pnb_values_read(pnb_error *err, const char *path, uint32_t channels, 
     *is_image = false;
     if (!pnb_file_exists(path)) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': there is no such file", path);
     if (begins_with(path, "\x93NUMPY", 6) || has_ending(path, ".npy")) return pnb_npy_read(err, path, out);
+    if (begins_with(path, "SIMPLE", 6)) return pnb_fits_read_image(err, path, out, NULL);
     *is_image = begins_with(path, "\x89PNG", 4) || begins_with(path, "\xff\xd8\xff", 3) || has_ending(path, ".png") ||
                 has_ending(path, ".jpg") || has_ending(path, ".jpeg");
-    if (!*is_image) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a file in NPY, PNG or JPEG format", path);
+    if (!*is_image) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a file in NPY, FITS, PNG or JPEG format", path);
     PNB_TRY(pnb_image_read(err, path, channels, out));
     for (uint64_t i = 0; i < out->count; i++) out->data[i] = 2 * out->data[i] - 1;
     return PNB_OK;

@@ -1,6 +1,7 @@
 /* Works out what came of a run: moments, chi2, scores, and for mixtures the distance from the exact posterior. */
 #include "api/outcome.h"
 #include "api/runs.h"
+#include "api/sky.h"
 #include "io/json.h"
 #include "measure/residual.h"
 
@@ -335,7 +336,7 @@ static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
     if (o->exact) add_distance(scores, &o->distance);
     cJSON_AddItemToObject(json, "scores", scores);
     add_warnings(json, r, o);
-    return PNB_OK;
+    return pnb_sky_json(r, o, json, scores);
 }
 
 pnb_status pnb_outcome_json(pnb_run *r, const pnb_outcome *o, cJSON **out) {

@@ -1,6 +1,7 @@
 /* The output folder: arrays, figures, and run.json last, so that its presence means that the rest is there. */
 #include "api/outcome.h"
 #include "api/runs.h"
+#include "api/sky.h"
 #include "io/json.h"
 #include "io/npy.h"
 
@@ -37,6 +38,7 @@ static pnb_status write_all(pnb_run *r, const pnb_outcome *o, const char *folder
     PNB_TRY(write_array(err, folder, "mean.npy", o->mean, 0, r->image));
     PNB_TRY(write_array(err, folder, "std.npy", o->std, 0, r->image));
     PNB_TRY(pnb_outcome_figures(r, o, folder));
+    PNB_TRY(pnb_sky_write(r, o, folder));
     return write_json(r, o, folder);
 }
 

@@ -1,6 +1,7 @@
 /* The few things about strings that the standard library lacks. */
 #include "base/str.h"
 
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,4 +52,15 @@ const char *pnb_bytes_text(uint64_t bytes, char *buf) {
     else if (b < 1073741824.0) snprintf(buf, PNB_BYTES_TEXT_SIZE, "%.1f MiB", b / 1048576.0);
     else snprintf(buf, PNB_BYTES_TEXT_SIZE, "%.2f GiB", b / 1073741824.0);
     return buf;
+}
+
+bool pnb_text_to_number(const char *text, double *out) {
+    char copy[64], *end;
+    size_t n = strlen(text);
+    if (n == 0 || n >= sizeof copy) return false;
+    memcpy(copy, text, n + 1);
+    char *point = strchr(copy, '.');
+    if (point) *point = localeconv()->decimal_point[0];
+    *out = strtod(copy, &end);
+    return *end == 0;
 }

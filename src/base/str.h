@@ -21,6 +21,9 @@ bool pnb_contains_nocase(const char *text, const char *part);
 bool pnb_starts_with(const char *text, const char *prefix);
 bool pnb_ends_with(const char *text, const char *suffix);
 
+/* The whole text as a number, with a point whatever the locale ("nan" and "inf" are numbers); false where it is none. */
+bool pnb_text_to_number(const char *text, double *out);
+
 enum { PNB_BYTES_TEXT_SIZE = 32 };
 /* "512.0 MiB" into buf [PNB_BYTES_TEXT_SIZE], which is returned. */
 const char *pnb_bytes_text(uint64_t bytes, char *buf);

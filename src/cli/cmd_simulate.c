@@ -7,18 +7,24 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    const char *problem, *x, *output;
+    const char *problem, *observation, *x, *output;
 } values;
 static const cli_option options[] = {
     {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE",
      "problem.json: its prior's size, operator, noise and seed"},
+    {"observation", 0, CLI_TEXT, offsetof(values, observation), "FILE",
+     "in place of the problem: observation.json of a radio interferometer (array, source, times, errors)"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
-    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, otherwise NPY"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, otherwise NPY; .uvfits or .csv of an observation"},
 };
 const cli_command cli_simulate = {"simulate",
                                   "simulate the measurement of a known truth: y = A(x) + noise",
-                                  "--problem problem.json --x truth -o measurement",
-                                  "The noise comes from the problem's seed, or from --seed.\n",
+                                  "--problem problem.json | --observation observation.json --x truth -o measurement",
+                                  "The noise comes from the problem's seed, or from --seed. observation.json holds \"array\" (path of lines\n"
+                                  "station,x,y,z,sefd), \"source\" {name, ra_deg, dec_deg}, \"mjd\", \"fov_uas\", \"flux_jy\" or \"peak_jy\", and where\n"
+                                  "the defaults do not fit start_hours, stop_hours, interval_seconds (600), integration_seconds (60),\n"
+                                  "frequency_hz (230e9), bandwidth_hz (4e9), least_elevation_deg (10), most_elevation_deg (85), gain_offset,\n"
+                                  "gain_scan (0), phases (none or random), thermal_noise (true), pixels (unit or jy), seed.\n",
                                   options,
                                   sizeof options / sizeof *options,
                                   0,
@@ -55,8 +61,26 @@ static int measure(const cli_args *args, const values *v, pnb_context *ctx, pnb_
     return status ? cli_fail(args, ctx, status) : PNB_OK;
 }
 
+/* Visibilities of an image, into a file. */
+static int observe(const cli_args *args, const values *v, pnb_context *ctx) {
+    pnb_ndarray x = {0};
+    pnb_status status = pnb_ndarray_read(ctx, v->x, 1, &x);
+    pnb_observe_params params = PNB_OBSERVE_DEFAULTS;
+    params.observation = v->observation;
+    params.x = x.data;
+    params.image = x.extent;
+    params.output = v->output;
+    params.seed_given = args->common.seed.given;
+    params.seed = args->common.seed.value;
+    if (status == PNB_OK) status = pnb_simulate_observation(ctx, &params);
+    pnb_ndarray_clear(&x);
+    return status ? cli_fail(args, ctx, status) : PNB_OK;
+}
+
 static int simulate(const cli_args *args, const values *v, pnb_context *ctx) {
-    if (!v->problem) return cli_usage(&cli_simulate, "--problem FILE is missing");
+    if (v->problem && v->observation) return cli_usage(&cli_simulate, "give --problem or --observation, not both");
+    if (v->observation && v->x && v->output) return observe(args, v, ctx);
+    if (!v->problem && !v->observation) return cli_usage(&cli_simulate, "--problem FILE is missing");
     if (!v->x) return cli_usage(&cli_simulate, "--x FILE is missing");
     if (!v->output) return cli_usage(&cli_simulate, "-o FILE is missing");
     pnb_problem *problem = NULL;

@@ -2,9 +2,9 @@
 #include "io/eht_csv.h"
 
 #include "base/file.h"
+#include "base/str.h"
 #include "io/json.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,19 +30,6 @@ static bool next_line(const char **text, const char *end, char *buf) {
     buf[n] = 0;
     *text = stop ? stop + 1 : end;
     return true;
-}
-
-/* A whole field as number, with a point whatever the locale; "nan" and "inf" are numbers here, and are counted later.
- */
-static bool number(const char *field, double *out) {
-    char text[64], *end;
-    size_t n = strlen(field);
-    if (n == 0 || n >= sizeof text) return false;
-    strcpy(text, field);
-    char *point = strchr(text, '.');
-    if (point) *point = localeconv()->decimal_point[0];
-    *out = strtod(text, &end);
-    return *end == 0;
 }
 
 /* Cuts a line at its commas; false unless there are FIELDS. */
@@ -76,7 +63,7 @@ static pnb_status read_header(pnb_error *err, const char *line, pnb_uvdata *out)
               header_field(line, "FREQ:", frequency, sizeof frequency);
     char *unit = ok ? strstr(frequency, "GHz") : NULL;
     if (unit) *unit = 0;
-    ok = unit && number(mjd, &out->mjd) && number(frequency, &out->frequency) && out->frequency > 0 &&
+    ok = unit && pnb_text_to_number(mjd, &out->mjd) && pnb_text_to_number(frequency, &out->frequency) && out->frequency > 0 &&
          out->frequency < 1e6 && out->mjd >= 0 && out->mjd < 1e6 && out->mjd == floor(out->mjd);
     if (!ok) return BAD("line 1: expected '#SRC:name,DATE(MJD):day,FREQ:number GHz', found '%.80s'", line);
     out->frequency *= 1e9;
@@ -87,8 +74,8 @@ static pnb_status read_record(pnb_error *err, char *line, unsigned number_of_lin
     char *f[FIELDS], shown[81];
     double hours, u, v, amplitude, phase, sigma;
     snprintf(shown, sizeof shown, "%.80s", line);
-    bool ok = split(line, f) && number(f[0], &hours) && number(f[3], &u) && number(f[4], &v) &&
-              number(f[5], &amplitude) && number(f[6], &phase) && number(f[7], &sigma);
+    bool ok = split(line, f) && pnb_text_to_number(f[0], &hours) && pnb_text_to_number(f[3], &u) && pnb_text_to_number(f[4], &v) &&
+              pnb_text_to_number(f[5], &amplitude) && pnb_text_to_number(f[6], &phase) && pnb_text_to_number(f[7], &sigma);
     if (!ok) {
         return BAD("line %u: expected time,station,station,u,v,amplitude,phase,sigma, found '%s'", number_of_line,
                    shown);

@@ -37,4 +37,15 @@ void pnb_sky_row(const pnb_sky_grid *grid, double u, double v, double *re, doubl
 /* Visibilities of an image in Jy, into re and im of every record; without noise. false: no host memory. */
 bool pnb_sky_observe(const pnb_sky_grid *grid, const double *jy, pnb_uvdata *d);
 
+/* Dirty image and dirty beam [height*width] with weights 1/sigma^2: sums of w Re(V exp(-2 pi i (u l + v m))) over sums
+ * of w, in Jy/beam; the beam (V = 1) is 1 at its peak. false: no host memory. */
+bool pnb_sky_dirty(const pnb_sky_grid *grid, const pnb_uvdata *d, double *image, double *beam);
+
+/* The Gaussian that falls from its peak as the dirty beam does: full widths at half maximum in radians, the larger
+ * one's angle in degrees east of north. false: the baselines lie in one line. */
+typedef struct pnb_sky_beam {
+    double major, minor, angle;
+} pnb_sky_beam;
+bool pnb_sky_restoring_beam(const pnb_uvdata *d, pnb_sky_beam *out);
+
 #endif

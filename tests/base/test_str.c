@@ -28,6 +28,9 @@ static void test_strings(void **state) {
     char text[PNB_BYTES_TEXT_SIZE];
     assert_string_equal(pnb_bytes_text(100, text), "100 bytes");
     assert_string_equal(pnb_bytes_text(852492288, text), "813.0 MiB");
+    double number;
+    assert_true(pnb_text_to_number("-4.5e3", &number) && number == -4500);
+    assert_false(pnb_text_to_number("", &number) || pnb_text_to_number("1,5", &number) || pnb_text_to_number("1 x", &number));
 }
 
 int main(void) {
