@@ -22,18 +22,29 @@ pnb_status pnb_fits_fail(pnb_error *err, const pnb_fits_file *f, const char *wha
     return pnb_fail(err, status, "%s: %s (cfitsio %d)", what, text, f->status);
 }
 
-/* cfitsio 4.2 copies a column's name and format to places that a damaged card overruns: those that are no text in
- * quotes, or no format that there can be, are refused before it sees them. */
-static bool formats_fit(const char *bytes, size_t size) {
-    enum { CARD = 80, LONGEST = 9 };
+/* What cfitsio 4.2 believes of a table's header without asking: how many columns to allocate, and names and formats
+ * that it copies to places which damaged cards overrun. */
+static bool card_fits(const char *card) {
+    enum { CARD = 80, VALUE = 10, LONGEST = 9, COLUMNS = 999 };
+    bool format = memcmp(card, "TFORM", 5) == 0, name = memcmp(card, "TTYPE", 5) == 0;
+    char value[CARD - VALUE + 1];
+    memcpy(value, card + VALUE, CARD - VALUE);
+    value[CARD - VALUE] = 0;
+    if (memcmp(card, "TFIELDS=", 8) == 0) {
+        long columns = strtol(value, NULL, 10);
+        return columns >= 0 && columns <= COLUMNS;
+    }
+    if (!format && !name) return true;
+    char *close = value[0] == '\'' ? strchr(value + 1, '\'') : NULL;
+    if (!close) return false;
+    while (close > value + 1 && close[-1] == ' ') close--;
+    return name || close - value - 1 <= LONGEST;
+}
+
+static bool cards_fit(const char *bytes, size_t size) {
+    enum { CARD = 80 };
     for (size_t at = 0; at + CARD <= size; at += CARD) {
-        bool format = memcmp(bytes + at, "TFORM", 5) == 0;
-        if (!format && memcmp(bytes + at, "TTYPE", 5) != 0) continue;
-        const char *open = memchr(bytes + at, '\'', CARD);
-        const char *close = open ? memchr(open + 1, '\'', (size_t)(bytes + at + CARD - open - 1)) : NULL;
-        if (!close || open > bytes + at + 10) return false;
-        while (close > open + 1 && close[-1] == ' ') close--;
-        if (format && close - open - 1 > LONGEST) return false;
+        if (!card_fits(bytes + at)) return false;
     }
     return true;
 }
@@ -43,8 +54,8 @@ pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fit
     *out = (pnb_fits_file){0};
     if (size < BLOCK)
         return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
-    if (!formats_fit(bytes, size))
-        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: damaged: a table's column has an impossible TTYPE or TFORM");
+    if (!cards_fit(bytes, size))
+        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: damaged: a table has an impossible TFIELDS, TTYPE or TFORM");
     /* A copy, in whole blocks: cfitsio takes no const, and reads the last block whole. */
     out->size = (size + BLOCK - 1) / BLOCK * BLOCK;
     out->bytes = calloc(out->size, 1);
