@@ -30,7 +30,7 @@ static bool card_fits(const char *card) {
     char value[CARD - VALUE + 1];
     memcpy(value, card + VALUE, CARD - VALUE);
     value[CARD - VALUE] = 0;
-    if (memcmp(card, "TFIELDS=", 8) == 0) {
+    if (memcmp(card, "TFIELDS ", 8) == 0) {
         long columns = strtol(value, NULL, 10);
         return columns >= 0 && columns <= COLUMNS;
     }
