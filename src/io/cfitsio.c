@@ -4,6 +4,7 @@
 #include "base/file.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,24 @@ void pnb_fits_close(pnb_fits_file *f) {
     if (f->fits) fits_close_file(f->fits, &status);
     free(f->bytes);
     *f = (pnb_fits_file){0};
+}
+
+static const char *numbered(const char *key, int i, char out[FLEN_KEYWORD]) {
+    if (i)
+        snprintf(out, FLEN_KEYWORD, "%s%d", key, i);
+    else
+        snprintf(out, FLEN_KEYWORD, "%s", key);
+    return out;
+}
+
+void pnb_fits_put_number(pnb_fits_file *f, const char *key, int i, double value, const char *comment) {
+    char name[FLEN_KEYWORD];
+    fits_write_key(f->fits, TDOUBLE, numbered(key, i, name), &value, comment, &f->status);
+}
+
+void pnb_fits_put_text(pnb_fits_file *f, const char *key, int i, const char *value) {
+    char name[FLEN_KEYWORD];
+    fits_write_key(f->fits, TSTRING, numbered(key, i, name), (char *)value, NULL, &f->status);
 }
 
 #endif

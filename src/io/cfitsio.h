@@ -23,6 +23,9 @@ pnb_status pnb_fits_create(pnb_error *err, pnb_fits_file *out);
 /* Writes what was made to path, unless something failed, and closes. */
 pnb_status pnb_fits_finish(pnb_error *err, pnb_fits_file *f, const char *path);
 void pnb_fits_close(pnb_fits_file *f); /* harmless when closed */
+/* A card of the header: `key`, with the number i behind it unless that is 0. comment may be NULL. */
+void pnb_fits_put_number(pnb_fits_file *f, const char *key, int i, double value, const char *comment);
+void pnb_fits_put_text(pnb_fits_file *f, const char *key, int i, const char *value);
 /* cfitsio's complaint as a sentence that begins with `what`. */
 pnb_status pnb_fits_fail(pnb_error *err, const pnb_fits_file *f, const char *what);
 #endif

@@ -26,38 +26,30 @@ pnb_status pnb_fits_read_image(pnb_error *err, const char *path, pnb_array *out,
 enum { FILE_LIMIT = 1 << 30 };
 static const double DEGREE_OF_UAS = 1 / 3600e6;
 
-static void put_number(pnb_fits_file *f, const char *key, double value, const char *comment) {
-    fits_write_key(f->fits, TDOUBLE, key, &value, comment, &f->status);
-}
-
-static void put_text(pnb_fits_file *f, const char *key, const char *value, const char *comment) {
-    fits_write_key(f->fits, TSTRING, key, (char *)value, comment, &f->status);
-}
-
 static void write_header(pnb_fits_file *f, uint32_t planes, uint32_t height, uint32_t width, const pnb_fits_sky *s) {
     double pixel = s->pixel_uas * DEGREE_OF_UAS;
-    put_text(f, "OBJECT", s->object ? s->object : "", NULL);
-    put_text(f, "BUNIT", s->unit, NULL);
-    put_text(f, "CTYPE1", "RA---SIN", NULL);
-    put_number(f, "CRVAL1", isfinite(s->ra) ? s->ra : 0, "degrees");
-    put_number(f, "CRPIX1", 0.5 * width + 0.5, NULL);
-    put_number(f, "CDELT1", -pixel, "degrees, east to the left");
-    put_text(f, "CUNIT1", "deg", NULL);
-    put_text(f, "CTYPE2", "DEC--SIN", NULL);
-    put_number(f, "CRVAL2", isfinite(s->dec) ? s->dec : 0, "degrees");
-    put_number(f, "CRPIX2", 0.5 * height + 0.5, NULL);
-    put_number(f, "CDELT2", pixel, "degrees");
-    put_text(f, "CUNIT2", "deg", NULL);
-    if (planes) put_text(f, "CTYPE3", "SAMPLE", NULL);
-    put_text(f, "RADESYS", "ICRS", NULL);
-    put_number(f, "EQUINOX", 2000, NULL);
-    put_number(f, "PIXUAS", s->pixel_uas, "side of a pixel, micro-arcseconds");
-    if (s->frequency > 0) put_number(f, "FREQ", s->frequency, "Hz");
-    if (s->mjd > 0) put_number(f, "MJD-OBS", s->mjd, NULL);
+    pnb_fits_put_text(f, "OBJECT", 0, s->object ? s->object : "");
+    pnb_fits_put_text(f, "BUNIT", 0, s->unit);
+    pnb_fits_put_text(f, "CTYPE1", 0, "RA---SIN");
+    pnb_fits_put_number(f, "CRVAL1", 0, isfinite(s->ra) ? s->ra : 0, "degrees");
+    pnb_fits_put_number(f, "CRPIX1", 0, 0.5 * width + 0.5, NULL);
+    pnb_fits_put_number(f, "CDELT1", 0, -pixel, "degrees, east to the left");
+    pnb_fits_put_text(f, "CUNIT1", 0, "deg");
+    pnb_fits_put_text(f, "CTYPE2", 0, "DEC--SIN");
+    pnb_fits_put_number(f, "CRVAL2", 0, isfinite(s->dec) ? s->dec : 0, "degrees");
+    pnb_fits_put_number(f, "CRPIX2", 0, 0.5 * height + 0.5, NULL);
+    pnb_fits_put_number(f, "CDELT2", 0, pixel, "degrees");
+    pnb_fits_put_text(f, "CUNIT2", 0, "deg");
+    if (planes) pnb_fits_put_text(f, "CTYPE3", 0, "SAMPLE");
+    pnb_fits_put_text(f, "RADESYS", 0, "ICRS");
+    pnb_fits_put_number(f, "EQUINOX", 0, 2000, NULL);
+    pnb_fits_put_number(f, "PIXUAS", 0, s->pixel_uas, "side of a pixel, micro-arcseconds");
+    if (s->frequency > 0) pnb_fits_put_number(f, "FREQ", 0, s->frequency, "Hz");
+    if (s->mjd > 0) pnb_fits_put_number(f, "MJD-OBS", 0, s->mjd, NULL);
     if (s->beam_uas[0] > 0) {
-        put_number(f, "BMAJ", s->beam_uas[0] * DEGREE_OF_UAS, "degrees, full width at half maximum");
-        put_number(f, "BMIN", s->beam_uas[1] * DEGREE_OF_UAS, "degrees, full width at half maximum");
-        put_number(f, "BPA", s->beam_angle, "degrees east of north");
+        pnb_fits_put_number(f, "BMAJ", 0, s->beam_uas[0] * DEGREE_OF_UAS, "degrees, full width at half maximum");
+        pnb_fits_put_number(f, "BMIN", 0, s->beam_uas[1] * DEGREE_OF_UAS, "degrees, full width at half maximum");
+        pnb_fits_put_number(f, "BPA", 0, s->beam_angle, "degrees east of north");
     }
 }
 

@@ -330,24 +330,6 @@ pnb_status pnb_uvfits_parse(pnb_error *err, const void *bytes, size_t size, pnb_
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static void put_number(pnb_fits_file *f, const char *prefix, int i, double value) {
-    char key[FLEN_KEYWORD];
-    if (i)
-        snprintf(key, sizeof key, "%s%d", prefix, i);
-    else
-        snprintf(key, sizeof key, "%s", prefix);
-    fits_write_key(f->fits, TDOUBLE, key, &value, NULL, &f->status);
-}
-
-static void put_text(pnb_fits_file *f, const char *prefix, int i, const char *value) {
-    char key[FLEN_KEYWORD];
-    if (i)
-        snprintf(key, sizeof key, "%s%d", prefix, i);
-    else
-        snprintf(key, sizeof key, "%s", prefix);
-    fits_write_key(f->fits, TSTRING, key, (char *)value, NULL, &f->status);
-}
-
 /* "2017-04-05" of a modified Julian day (Fliegel and Van Flandern, 1968). */
 static void date_text(double mjd, char out[32]) {
     long l = (long)mjd + 2400001 + 68569, n = 4 * l / 146097;
@@ -361,11 +343,11 @@ static void date_text(double mjd, char out[32]) {
 }
 
 static void put_axis(pnb_fits_file *f, int i, const char *type, double value, double step) {
-    put_text(f, "CTYPE", i, type);
-    put_number(f, "CRVAL", i, value);
-    put_number(f, "CDELT", i, step);
-    put_number(f, "CRPIX", i, 1);
-    put_number(f, "CROTA", i, 0);
+    pnb_fits_put_text(f, "CTYPE", i, type);
+    pnb_fits_put_number(f, "CRVAL", i, value, NULL);
+    pnb_fits_put_number(f, "CDELT", i, step, NULL);
+    pnb_fits_put_number(f, "CRPIX", i, 1, NULL);
+    pnb_fits_put_number(f, "CROTA", i, 0, NULL);
 }
 
 static void write_header(pnb_fits_file *f, const pnb_uvdata *d, double ra, double dec) {
@@ -375,23 +357,23 @@ static void write_header(pnb_fits_file *f, const pnb_uvdata *d, double ra, doubl
     char date[32];
     date_text(d->mjd, date);
     fits_write_grphdr(f->fits, TRUE, FLOAT_IMG, 7, size, 9, (LONGLONG)d->count, TRUE, &f->status);
-    put_number(f, "OBSRA", 0, ra);
-    put_number(f, "OBSDEC", 0, dec);
-    put_text(f, "OBJECT", 0, d->source);
-    put_number(f, "MJD", 0, d->mjd);
-    put_text(f, "DATE-OBS", 0, date);
-    put_text(f, "BUNIT", 0, "JY");
-    put_number(f, "EQUINOX", 0, 2000);
-    put_text(f, "TELESCOP", 0, "EHT");
+    pnb_fits_put_number(f, "OBSRA", 0, ra, NULL);
+    pnb_fits_put_number(f, "OBSDEC", 0, dec, NULL);
+    pnb_fits_put_text(f, "OBJECT", 0, d->source);
+    pnb_fits_put_number(f, "MJD", 0, d->mjd, NULL);
+    pnb_fits_put_text(f, "DATE-OBS", 0, date);
+    pnb_fits_put_text(f, "BUNIT", 0, "JY");
+    pnb_fits_put_number(f, "EQUINOX", 0, 2000, NULL);
+    pnb_fits_put_text(f, "TELESCOP", 0, "EHT");
     put_axis(f, 2, "COMPLEX", 1, 1);
     put_axis(f, 3, "STOKES", -1, -1);
     put_axis(f, 4, "FREQ", d->frequency, d->bandwidth > 0 ? d->bandwidth : 1);
     put_axis(f, 6, "RA", ra, 1);
     put_axis(f, 7, "DEC", dec, 1);
     for (int i = 1; i <= 9; i++) {
-        put_text(f, "PTYPE", i, names[i - 1]);
-        put_number(f, "PSCAL", i, 1);
-        put_number(f, "PZERO", i, 0);
+        pnb_fits_put_text(f, "PTYPE", i, names[i - 1]);
+        pnb_fits_put_number(f, "PSCAL", i, 1, NULL);
+        pnb_fits_put_number(f, "PZERO", i, 0, NULL);
     }
 }
 
@@ -426,19 +408,19 @@ static void write_antennas(pnb_fits_file *f, const pnb_uvdata *d) {
     date_text(d->mjd, date);
     fits_create_tbl(f->fits, BINARY_TBL, (LONGLONG)d->n_stations, COLUMNS, (char **)names, (char **)forms,
                     (char **)units, "AIPS AN", &f->status);
-    put_number(f, "EXTVER", 0, 1);
-    put_number(f, "ARRAYX", 0, 0);
-    put_number(f, "ARRAYY", 0, 0);
-    put_number(f, "ARRAYZ", 0, 0);
-    put_text(f, "RDATE", 0, date);
-    put_number(f, "FREQ", 0, d->frequency);
-    put_text(f, "TIMESYS", 0, "UTC");
-    put_text(f, "ARRNAM", 0, "EHT");
-    put_text(f, "XYZHAND", 0, "RIGHT");
-    put_number(f, "NUMORB", 0, 0);
-    put_number(f, "NO_IF", 0, 1);
-    put_number(f, "NOPCAL", 0, 0);
-    put_number(f, "FREQID", 0, 1);
+    pnb_fits_put_number(f, "EXTVER", 0, 1, NULL);
+    pnb_fits_put_number(f, "ARRAYX", 0, 0, NULL);
+    pnb_fits_put_number(f, "ARRAYY", 0, 0, NULL);
+    pnb_fits_put_number(f, "ARRAYZ", 0, 0, NULL);
+    pnb_fits_put_text(f, "RDATE", 0, date);
+    pnb_fits_put_number(f, "FREQ", 0, d->frequency, NULL);
+    pnb_fits_put_text(f, "TIMESYS", 0, "UTC");
+    pnb_fits_put_text(f, "ARRNAM", 0, "EHT");
+    pnb_fits_put_text(f, "XYZHAND", 0, "RIGHT");
+    pnb_fits_put_number(f, "NUMORB", 0, 0, NULL);
+    pnb_fits_put_number(f, "NO_IF", 0, 1, NULL);
+    pnb_fits_put_number(f, "NOPCAL", 0, 0, NULL);
+    pnb_fits_put_number(f, "FREQID", 0, 1, NULL);
     for (uint32_t i = 0; i < d->n_stations; i++) {
         const pnb_uv_station *s = &d->stations[i];
         char *name = (char *)s->name;
@@ -463,8 +445,8 @@ static void write_frequencies(pnb_fits_file *f, const pnb_uvdata *d) {
     int one = 1;
     double offset = 0, width = d->bandwidth;
     fits_create_tbl(f->fits, BINARY_TBL, 1, 5, (char **)names, (char **)forms, (char **)units, "AIPS FQ", &f->status);
-    put_number(f, "EXTVER", 0, 1);
-    put_number(f, "NO_IF", 0, 1);
+    pnb_fits_put_number(f, "EXTVER", 0, 1, NULL);
+    pnb_fits_put_number(f, "NO_IF", 0, 1, NULL);
     fits_write_col(f->fits, TINT, 1, 1, 1, 1, &one, &f->status);
     fits_write_col(f->fits, TDOUBLE, 2, 1, 1, 1, &offset, &f->status);
     fits_write_col(f->fits, TDOUBLE, 3, 1, 1, 1, &width, &f->status);
