@@ -42,10 +42,35 @@ static bool card_fits(const char *card) {
     return name || close - value - 1 <= LONGEST;
 }
 
+/* Whether a card's value is a whole number of 0 or more. */
+static bool whole(const char *card) {
+    enum { CARD = 80, VALUE = 10 };
+    char value[CARD - VALUE + 1], *end;
+    memcpy(value, card + VALUE, CARD - VALUE);
+    value[CARD - VALUE] = 0;
+    long n = strtol(value, &end, 10);
+    return end != value && n >= 0 && (*end == ' ' || *end == '/' || (*end == 0 && end == value + CARD - VALUE));
+}
+
+/* The cards that a table's header must begin with, in this order; where one is missing, cfitsio goes on without its
+ * value. */
+static bool table_fits(const char *card, size_t left) {
+    static const char *const keys[] = {"XTENSION", "BITPIX  ", "NAXIS   ", "NAXIS1  ",
+                                       "NAXIS2  ", "PCOUNT  ", "GCOUNT  ", "TFIELDS "};
+    enum { CARD = 80, KEY = 8 };
+    if (memcmp(card, "XTENSION", KEY) != 0) return true;
+    if (memcmp(card + KEY, "= 'BINTABLE", 11) != 0 && memcmp(card + KEY, "= 'TABLE", 8) != 0) return true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if ((i + 1) * CARD > left || memcmp(card + i * CARD, keys[i], KEY) != 0) return false;
+        if (i > 0 && !whole(card + i * CARD)) return false;
+    }
+    return true;
+}
+
 static bool cards_fit(const char *bytes, size_t size) {
     enum { CARD = 80 };
     for (size_t at = 0; at + CARD <= size; at += CARD) {
-        if (!card_fits(bytes + at)) return false;
+        if (!card_fits(bytes + at) || !table_fits(bytes + at, size - at)) return false;
     }
     return true;
 }
@@ -56,7 +81,8 @@ pnb_status pnb_fits_open(pnb_error *err, const void *bytes, size_t size, pnb_fit
     if (size < BLOCK)
         return pnb_fail(err, PNB_ERROR_INPUT, "FITS: cut short, %zu bytes are less than one block of %d", size, BLOCK);
     if (!cards_fit(bytes, size))
-        return pnb_fail(err, PNB_ERROR_INPUT, "FITS: damaged: a table has an impossible TFIELDS, TTYPE or TFORM");
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "FITS: damaged: a table's header lacks a card that must be there, or has an impossible one");
     /* A copy, in whole blocks: cfitsio takes no const, and reads the last block whole. */
     out->size = (size + BLOCK - 1) / BLOCK * BLOCK;
     out->bytes = calloc(out->size, 1);
