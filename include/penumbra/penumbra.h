@@ -190,7 +190,7 @@ typedef struct pnb_model_info {
     uint32_t channels;     /* of its images; 0: a prior of vectors */
     uint32_t dim;          /* of its vectors; 0: a prior of images */
     uint32_t size;         /* side of the images that it was trained on; 0: the file does not say */
-    uint32_t multiple;     /* height and width must be multiples of this */
+    uint32_t multiple;     /* images whose sides this divides are taken as they are, others padded and cropped */
     uint32_t out_channels; /* of the network's raw output */
     uint32_t classes;      /* 0: not class-conditional */
     uint32_t steps;        /* T of its noise schedule */
@@ -202,11 +202,33 @@ PNB_API pnb_status pnb_model_get_info(const pnb_model *model, pnb_model_info *in
 /* Name (owned by the model) and extent of parameter tensor i in [0, tensors). */
 PNB_API pnb_status pnb_model_tensor(const pnb_model *model, uint32_t i, const char **name, pnb_extent *extent);
 
+/* What a prior takes on the device at a batch and an image size, from plans: nothing is allocated or run. */
+typedef struct pnb_plan_params {
+    size_t struct_size;
+    uint32_t batch;         /* of the forward and gradient evaluations */
+    uint32_t height, width; /* image priors; 0: as it was trained, else 64 */
+    uint32_t particles;     /* of a PPM step */
+    int device;             /* 1: for the context's device, which is opened; 0: for the baseline device, without one */
+} pnb_plan_params;
+#define PNB_PLAN_DEFAULTS                                                                                              \
+    { sizeof(pnb_plan_params), 1, 0, 0, 8, 0 }
+typedef struct pnb_memory_plan {
+    size_t struct_size;
+    uint32_t batch, height, width, particles; /* as taken */
+    /* Bytes, weights included. Gradients are those with respect to the image. A PPM step is of all that a run holds, with
+     * its adapter. 0: the prior has no such thing (PPM with class labels). */
+    uint64_t weights, forward, gradient, gradient_checkpointed, step, step_checkpointed;
+} pnb_memory_plan;
+#define PNB_MEMORY_PLAN_INIT                                                                                           \
+    { sizeof(pnb_memory_plan), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+PNB_API pnb_status pnb_model_plan(pnb_model *model, const pnb_plan_params *params, pnb_memory_plan *out);
+
 /* One evaluation of the network, and derivatives through it. */
 typedef struct pnb_predict_params {
     size_t struct_size;
     uint32_t n;             /* batch */
-    uint32_t height, width; /* image priors; multiples of pnb_model_info.multiple */
+    uint32_t height, width; /* image priors; others than multiples of pnb_model_info.multiple are mirrored at the edges
+                               for the network, its output cropped, and a warning logged */
     const float *x;         /* [n,C,H,W] or [n,D] */
     const double *t;     /* [n], index of the noise schedule in [0, T-1], may be fractional; or NULL with sigma given */
     const double *sigma; /* [n], > 0: x is x_0 + sigma noise and out is the denoised estimate D(x; sigma); or NULL */
@@ -500,9 +522,12 @@ typedef struct pnb_tune_params {
  * without timestamps: PNB_ERROR_USAGE. */
 PNB_API pnb_status pnb_tune(pnb_problem *problem, const pnb_tune_params *params, char **json);
 
-/* What a file is: a prior (architecture, parameters, tensors), problem, run, array or image; as text or JSON. No
+/* What a file is: a prior (architecture, parameters, memory, tensors), problem, run, array or image; as text or JSON. No
  * device. */
 PNB_API pnb_status pnb_inspect(pnb_context *context, const char *path, int json, char **text);
+/* The same with a prior's memory at this batch, size and number of particles. NULL: the defaults. */
+PNB_API pnb_status pnb_inspect_plan(pnb_context *context, const char *path, int json, const pnb_plan_params *plan,
+                                    char **text);
 
 #ifdef __cplusplus
 }

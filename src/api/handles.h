@@ -86,6 +86,10 @@ pnb_status pnb_context_gpu(pnb_context *ctx, pnb_gpu **out);
 pnb_status pnb_model_ready(pnb_model *model, pnb_gpu **gpu);
 /* pnb_model_create_random with `width` times the channels. */
 pnb_status pnb_model_create_wide(pnb_context *ctx, const char *network, uint32_t width, pnb_model **out);
+/* "images of 30 x 45 ...": that the network sees them padded; NULL where it does not, or without memory. To be freed. */
+char *pnb_padding_text(const pnb_model *model, pnb_shape image);
+/* The same as a warning in the context's log. */
+void pnb_say_padding(const pnb_model *model, pnb_shape image);
 pnb_status pnb_forward_ready(pnb_forward *forward, pnb_gpu **gpu);
 /* The measurement, simulated first where it comes from the truth. */
 pnb_status pnb_problem_ready(pnb_problem *problem);
@@ -94,6 +98,11 @@ pnb_status pnb_problem_options(pnb_problem *problem, pnb_gpu *gpu, void **out);
 /* All that the problem needs on the device, then its method's solver. profile: its programs can be timed kernel by kernel.
  * options, unless NULL, receives the resolved ones for the caller to free, whatever becomes of the solver. */
 pnb_status pnb_problem_solver(pnb_problem *problem, bool profile, void **options, pnb_solver **out);
+/* memory.c: refuses, before anything is allocated, a run whose plan is over the budget, with the options that would fit.
+ * y: NULL where the measurement is not known yet. */
+pnb_status pnb_problem_check_memory(pnb_problem *problem, const pnb_task *task, const void *options);
+/* The budget of a context: its memory limit, else what the device has; 0: not known. */
+uint64_t pnb_context_budget(const pnb_context *ctx, const pnb_gpu *gpu);
 pnb_status pnb_problem_object(pnb_problem *problem, const void *options, cJSON **out);
 /* Reads run.json or problem.json: the object to parse, "problem" of a run.json taken out. */
 pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out);

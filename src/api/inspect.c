@@ -10,7 +10,47 @@
 /* ---- priors
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info) {
+static const struct {
+    const char *key, *words;
+    size_t offset;
+} memory_rows[] = {
+    {"weights", "weights", offsetof(pnb_memory_plan, weights)},
+    {"forward", "forward", offsetof(pnb_memory_plan, forward)},
+    {"gradient", "forward and input gradient", offsetof(pnb_memory_plan, gradient)},
+    {"gradient_checkpointed", "the same, checkpointed", offsetof(pnb_memory_plan, gradient_checkpointed)},
+    {"step", "PPM", offsetof(pnb_memory_plan, step)},
+    {"step_checkpointed", "PPM, checkpointed", offsetof(pnb_memory_plan, step_checkpointed)},
+};
+enum { MEMORY_ROWS = sizeof memory_rows / sizeof *memory_rows };
+
+static uint64_t memory_of(const pnb_memory_plan *plan, int row) {
+    uint64_t bytes;
+    memcpy(&bytes, (const char *)plan + memory_rows[row].offset, sizeof bytes);
+    return bytes;
+}
+
+static void add_memory(cJSON *json, const pnb_memory_plan *plan) {
+    cJSON *memory = cJSON_AddObjectToObject(json, "memory_bytes");
+    cJSON_AddNumberToObject(memory, "batch", plan->batch);
+    cJSON_AddNumberToObject(memory, "height", plan->height);
+    cJSON_AddNumberToObject(memory, "width", plan->width);
+    cJSON_AddNumberToObject(memory, "particles", plan->particles);
+    for (int i = 0; i < MEMORY_ROWS; i++)
+        if (memory_of(plan, i)) cJSON_AddNumberToObject(memory, memory_rows[i].key, (double)memory_of(plan, i));
+}
+
+static void memory_text(const pnb_memory_plan *plan, pnb_text *text) {
+    pnb_text_add(text, "device memory by plan, batch %u", plan->batch);
+    if (plan->height) pnb_text_add(text, " of %u x %u", plan->height, plan->width);
+    pnb_text_add(text, ", %u particles:\n", plan->particles);
+    for (int i = 0; i < MEMORY_ROWS; i++) {
+        char bytes[PNB_BYTES_TEXT_SIZE];
+        if (memory_of(plan, i))
+            pnb_text_add(text, "  %-28s %s\n", memory_rows[i].words, pnb_bytes_text(memory_of(plan, i), bytes));
+    }
+}
+
+static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan) {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "type", "prior");
     cJSON_AddStringToObject(json, "kind", info->kind);
@@ -26,6 +66,7 @@ static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info) {
         cJSON_AddNumberToObject(json, "classes", info->classes);
     }
     cJSON_AddNumberToObject(json, "steps", info->steps);
+    add_memory(json, plan);
     cJSON *list = cJSON_AddArrayToObject(json, "tensors");
     for (uint32_t i = 0; i < info->tensors; i++) {
         const char *name;
@@ -65,18 +106,20 @@ static void add_metadata(const char *path, cJSON *json, pnb_text *text) {
     pnb_safetensors_close(file);
 }
 
-static void prior_text(const pnb_model *m, const pnb_model_info *info, pnb_text *text) {
+static void prior_text(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan, pnb_text *text) {
     pnb_text_add(text, "prior: %s\n", info->description);
     pnb_text_add(text, "parameters: %llu\n", (unsigned long long)info->parameters);
     if (info->dim) {
         pnb_text_add(text, "vectors of %u\n", info->dim);
     } else {
-        pnb_text_add(text, "images: %u channels, sides that are multiples of %u", info->channels, info->multiple);
+        pnb_text_add(text, "images: %u channels, sides that are multiples of %u (others are padded)", info->channels, info->multiple);
         if (info->size) pnb_text_add(text, ", trained at %u x %u", info->size, info->size);
         if (info->classes) pnb_text_add(text, ", %u classes", info->classes);
         pnb_text_add(text, "\n");
     }
-    pnb_text_add(text, "noise schedule: %u steps\ntensors: %u\n", info->steps, info->tensors);
+    pnb_text_add(text, "noise schedule: %u steps\n", info->steps);
+    memory_text(plan, text);
+    pnb_text_add(text, "tensors: %u\n", info->tensors);
     for (uint32_t i = 0; i < info->tensors; i++) {
         const char *name;
         pnb_extent e;
@@ -88,18 +131,21 @@ static void prior_text(const pnb_model *m, const pnb_model_info *info, pnb_text 
     }
 }
 
-static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, char **out) {
+static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, const pnb_plan_params *params,
+                                char **out) {
     pnb_model *m;
     PNB_TRY(pnb_model_load(ctx, path, &m));
     pnb_model_info info = PNB_MODEL_INFO_INIT;
+    pnb_memory_plan plan = PNB_MEMORY_PLAN_INIT;
     pnb_status status = pnb_model_get_info(m, &info);
+    if (status == PNB_OK) status = pnb_model_plan(m, params, &plan);
     if (status == PNB_OK && json) {
-        cJSON *object = prior_object(m, &info);
+        cJSON *object = prior_object(m, &info, &plan);
         add_metadata(path, object, NULL);
         status = pnb_json_take(&ctx->error, object, out);
     } else if (status == PNB_OK) {
         pnb_text text = {0};
-        prior_text(m, &info, &text);
+        prior_text(m, &info, &plan, &text);
         add_metadata(path, NULL, &text);
         status = pnb_text_take(&ctx->error, &text, out);
     }
@@ -136,7 +182,8 @@ static void checkpoint_text(const pnb_tensor_file *f, pnb_text *text) {
     }
 }
 
-static pnb_status inspect_torch(pnb_context *ctx, const char *path, bool json, char **out) {
+static pnb_status inspect_torch(pnb_context *ctx, const char *path, bool json, const pnb_plan_params *params,
+                                char **out) {
     pnb_tensor_file *f;
     const char *prefix;
     size_t length;
@@ -151,7 +198,7 @@ static pnb_status inspect_torch(pnb_context *ctx, const char *path, bool json, c
         status = pnb_text_take(&ctx->error, &text, out);
     }
     pnb_tensor_file_close(f);
-    return status == PNB_OK && network ? inspect_prior(ctx, path, json, out) : status;
+    return status == PNB_OK && network ? inspect_prior(ctx, path, json, params, out) : status;
 }
 
 static bool is_torch(const char *path) {
@@ -270,11 +317,16 @@ static pnb_status inspect_array(pnb_context *ctx, const char *path, bool json, c
 }
 
 pnb_status pnb_inspect(pnb_context *ctx, const char *path, int json, char **text) {
+    return pnb_inspect_plan(ctx, path, json, NULL, text);
+}
+
+pnb_status pnb_inspect_plan(pnb_context *ctx, const char *path, int json, const pnb_plan_params *plan, char **text) {
     if (text) *text = NULL;
     if (!ctx) return PNB_ERROR_USAGE;
     if (!path || !text) return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_inspect: path and text may not be NULL");
-    if (pnb_ends_with(path, ".safetensors") || pnb_is_folder(path)) return inspect_prior(ctx, path, json != 0, text);
+    if (pnb_ends_with(path, ".safetensors") || pnb_is_folder(path))
+        return inspect_prior(ctx, path, json != 0, plan, text);
     if (pnb_ends_with(path, ".json")) return inspect_problem(ctx, path, json != 0, text);
-    if (is_torch(path)) return inspect_torch(ctx, path, json != 0, text);
+    if (is_torch(path)) return inspect_torch(ctx, path, json != 0, plan, text);
     return inspect_array(ctx, path, json != 0, text);
 }

@@ -120,6 +120,22 @@ pnb_status pnb_model_ready(pnb_model *m, pnb_gpu **gpu) {
     return PNB_OK;
 }
 
+char *pnb_padding_text(const pnb_model *m, pnb_shape image) {
+    if (pnb_prior_dim(m->prior) || image.rank < 3) return NULL;
+    uint32_t height = image.d[image.rank - 2], width = image.d[image.rank - 1];
+    uint32_t rows = pnb_prior_padded(m->prior, height), columns = pnb_prior_padded(m->prior, width);
+    if (rows == height && columns == width) return NULL;
+    return pnb_format("images of %u x %u are mirrored at their edges to %u x %u for the prior's network, which takes "
+                      "multiples of %u, and its output is cropped",
+                      height, width, rows, columns, pnb_prior_multiple(m->prior));
+}
+
+void pnb_say_padding(const pnb_model *m, pnb_shape image) {
+    char *text = m->ctx->log ? pnb_padding_text(m, image) : NULL;
+    if (text) m->ctx->log(m->ctx->log_user, 1, text);
+    free(text);
+}
+
 /* ---- description
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -195,11 +211,8 @@ static pnb_status check_shapes(prediction *s) {
     if (dim) {
         s->x_shape = s->out_shape = pnb_shape2(p->n, dim);
     } else {
-        uint32_t multiple = pnb_prior_multiple(prior);
-        if (p->height == 0 || p->width == 0 || (multiple && (p->height % multiple || p->width % multiple))) {
-            return pnb_fail(err, PNB_ERROR_INPUT, "predict: height and width must be multiples of %u, found %u x %u",
-                            multiple, p->height, p->width);
-        }
+        if (p->height == 0 || p->width == 0)
+            return pnb_fail(err, PNB_ERROR_USAGE, "predict: height and width are missing");
         s->x_shape = pnb_shape4(p->n, pnb_prior_channels(prior), p->height, p->width);
         s->out_shape = s->x_shape;
         if (p->raw) s->out_shape.d[1] = pnb_prior_out_channels(prior);
@@ -259,7 +272,7 @@ static pnb_status build_storages(prediction *s) {
     if (s->params.cotangent) {
         PNB_TRY(pnb_store_add(s->store, "predict.cotangent", s->out_shape, PNB_STORAGE_VARIABLE, &s->cotangent));
     }
-    return pnb_store_commit(s->store, s->gpu);
+    return PNB_OK;
 }
 
 static pnb_status write_rows(prediction *s, pnb_storage *to, const double *values) {
@@ -310,7 +323,7 @@ fail:
     return status;
 }
 
-static pnb_status build_program(prediction *s) {
+static pnb_status build_graph(prediction *s) {
     const pnb_predict_params *p = &s->params;
     PNB_TRY(pnb_graph_create(error_of(s), s->gpu, "predict", &s->graph));
     pnb_tensor x, label = PNB_NONE;
@@ -323,9 +336,22 @@ static pnb_status build_program(prediction *s) {
     pnb_eps_params eps = {.label = label, .raw = p->raw != 0};
     PNB_TRY(pnb_prior_eps(s->model->prior, s->graph, x, level, &eps, &s->out));
     PNB_TRY(pnb_graph_output(s->graph, s->out));
-    if (p->grad_x || p->on_gradient) PNB_TRY(build_gradients(s, x));
-    pnb_program_params budget = {.memory_budget = s->model->ctx->memory_limit};
-    return pnb_program_create(s->graph, s->gpu, &budget, &s->program);
+    return p->grad_x || p->on_gradient ? build_gradients(s, x) : PNB_OK;
+}
+
+/* Before anything is allocated. */
+static pnb_status check_memory(const prediction *s) {
+    pnb_plan_report r;
+    uint64_t budget = pnb_context_budget(s->model->ctx, s->gpu), bytes;
+    char need[PNB_BYTES_TEXT_SIZE], have[PNB_BYTES_TEXT_SIZE];
+    if (budget == 0) return PNB_OK;
+    PNB_TRY(pnb_graph_plan(s->graph, NULL, &r));
+    bytes = pnb_store_bytes(pnb_prior_store(s->model->prior)) + pnb_store_bytes(s->store) + r.arena_bytes + r.constant_bytes;
+    if (bytes <= budget) return PNB_OK;
+    return pnb_fail(error_of(s), PNB_ERROR_OUT_OF_MEMORY,
+                    "predict: a batch of %u needs %s, %s may be used; %sthe largest tensors are %s", s->params.n,
+                    pnb_bytes_text(bytes, need), pnb_bytes_text(budget, have),
+                    s->params.n > 1 ? "a smaller batch needs less; " : "", r.largest);
 }
 
 static pnb_status check_finite(const prediction *s, const char *what, const float *values, uint64_t count) {
@@ -401,10 +427,15 @@ pnb_status pnb_model_predict(pnb_model *m, const pnb_predict_params *params) {
     s.t = s.sigma + n;
     PNB_TRY_GOTO(fill_levels(&s));
     PNB_TRY_GOTO(check_finite(&s, "input x", s.params.x, room));
-    PNB_TRY_GOTO(pnb_model_ready(m, &s.gpu));
+    PNB_TRY_GOTO(pnb_context_gpu(m->ctx, &s.gpu));
     PNB_TRY_GOTO(build_storages(&s));
+    PNB_TRY_GOTO(build_graph(&s));
+    PNB_TRY_GOTO(check_memory(&s));
+    pnb_say_padding(m, s.x_shape);
+    PNB_TRY_GOTO(pnb_model_ready(m, &s.gpu));
+    PNB_TRY_GOTO(pnb_store_commit(s.store, s.gpu));
     PNB_TRY_GOTO(write_inputs(&s));
-    PNB_TRY_GOTO(build_program(&s));
+    PNB_TRY_GOTO(pnb_program_create(s.graph, s.gpu, &(pnb_program_params){.memory_budget = m->ctx->memory_limit}, &s.program));
     PNB_TRY_GOTO(pnb_program_run(s.program));
     PNB_TRY_GOTO(read_output(&s));
     if (s.params.on_gradient) PNB_TRY_GOTO(report_gradients(&s));

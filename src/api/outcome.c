@@ -254,7 +254,8 @@ static void add_numbers(cJSON *json, pnb_run *r) {
     cJSON_AddNumberToObject(seconds, "build", r->build_seconds);
     cJSON_AddNumberToObject(seconds, "per_step", done ? r->run_seconds / done : 0);
     cJSON_AddNumberToObject(memory, "planned_bytes", (double)pnb_solver_planned_bytes(r->solver));
-    cJSON_AddNumberToObject(memory, "peak_bytes", (double)pnb_gpu_get_stats(r->ctx->gpu).peak_bytes);
+    cJSON_AddNumberToObject(memory, "peak_bytes", (double)pnb_gpu_get_stats(r->ctx->gpu).buffer_peak_bytes);
+    cJSON_AddNumberToObject(memory, "driver_bytes", (double)pnb_gpu_get_stats(r->ctx->gpu).peak_bytes);
 }
 
 static void add_chi2(cJSON *json, const char *key, const double *chi2, uint32_t k) {
@@ -301,6 +302,7 @@ static void add_warnings(cJSON *json, pnb_run *r, const pnb_outcome *o) {
     uint32_t done = pnb_solver_step_index(r->solver), all = pnb_solver_steps(r->solver);
     if (done < all)
         warn(list, pnb_format("stopped after step %u of %u: these are no posterior samples yet", done, all));
+    warn(list, pnb_padding_text(r->model, r->image));
     double ratio = o->metrics.residual_ratio;
     uint64_t entries = r->problem ? pnb_operator_measured_count(r->problem->forward->op) : 0;
     if (done == all && entries >= 30 && isfinite(ratio) && (ratio > 1.3 || ratio < 0.7)) {

@@ -113,16 +113,14 @@ static pnb_status fill_from_parts(pnb_problem *p, const pnb_problem_params *part
     p->sigma = parts->sigma;
     p->seed = parts->seed;
     const pnb_prior *prior = p->model->prior;
-    uint32_t dim = pnb_prior_dim(prior), channels = pnb_prior_channels(prior), multiple = pnb_prior_multiple(prior);
+    uint32_t dim = pnb_prior_dim(prior), channels = pnb_prior_channels(prior);
     bool fits = dim ? pnb_shape_equal(p->image, pnb_shape1(dim)) : p->image.rank == 3 && p->image.d[0] == channels;
-    if (fits && !dim && multiple) fits = p->image.d[1] % multiple == 0 && p->image.d[2] % multiple == 0;
     p->size_given = !dim;
     if (!fits) {
         char text[48];
         return pnb_problem_fail(p, PNB_ERROR_INPUT,
-                                "the operator's images are %s; the prior needs %u channels and sides that "
-                                "are multiples of %u, or vectors of %u",
-                                pnb_shape_text(p->image, text), channels, multiple, dim);
+                                "the operator's images are %s; the prior needs %u channels, or vectors of %u",
+                                pnb_shape_text(p->image, text), channels, dim);
     }
     if (!isfinite(p->sigma) || p->sigma < 0)
         return pnb_problem_fail(p, PNB_ERROR_INPUT, "sigma is %g, expected 0 or more", p->sigma);
@@ -238,13 +236,16 @@ static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
 pnb_status pnb_problem_solver(pnb_problem *p, bool profile, void **options, pnb_solver **out) {
     pnb_gpu *gpu;
     void *resolved = NULL;
-    PNB_TRY(pnb_model_ready(p->model, &gpu));
-    PNB_TRY(pnb_forward_ready(p->forward, &gpu));
-    PNB_TRY(pnb_problem_ready(p));
+    PNB_TRY(pnb_context_gpu(p->ctx, &gpu));
     PNB_TRY(pnb_problem_options(p, gpu, &resolved));
     pnb_task task = task_of(p, gpu);
+    pnb_status status = pnb_problem_check_memory(p, &task, resolved);
+    if (status == PNB_OK) status = pnb_model_ready(p->model, &gpu);
+    if (status == PNB_OK) status = pnb_forward_ready(p->forward, &gpu);
+    if (status == PNB_OK) status = pnb_problem_ready(p);
+    task = task_of(p, gpu);
     task.profile = profile;
-    pnb_status status = p->method->create(&p->ctx->error, &task, resolved, out);
+    if (status == PNB_OK) status = p->method->create(&p->ctx->error, &task, resolved, out);
     if (options) *options = resolved;
     else free(resolved);
     return status;

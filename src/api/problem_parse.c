@@ -97,7 +97,7 @@ static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
  * ------------------------------------------------------------------------------------------------------------ */
 
 static pnb_status read_size(pnb_problem *p, const pnb_json *doc) {
-    uint32_t multiple = pnb_prior_multiple(p->model->prior), rank;
+    uint32_t rank;
     uint64_t shape[PNB_ARRAY_MAX_RANK];
     double *size;
     PNB_TRY(pnb_json_numbers(doc, "size", 16, &rank, shape, &size));
@@ -107,10 +107,6 @@ static pnb_status read_size(pnb_problem *p, const pnb_json *doc) {
     free(size);
     pnb_json here = pnb_json_get(doc, "size");
     if (!ok) return pnb_json_expected(&here, "[height, width]");
-    if (multiple && (p->image.d[1] % multiple || p->image.d[2] % multiple)) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "size: this prior needs multiples of %u, found [%u, %u]", multiple,
-                                p->image.d[1], p->image.d[2]);
-    }
     p->size_given = true;
     return PNB_OK;
 }

@@ -27,6 +27,7 @@ static pnb_status start(pnb_run *r, pnb_problem *p) {
                         "almost without noise)",
                         p->file);
     }
+    pnb_say_padding(r->model, r->image);
     return pnb_problem_solver(p, false, &r->options, &r->solver);
 }
 
@@ -71,7 +72,7 @@ static pnb_status choose_sampler(pnb_error *err, const pnb_sample_params *given,
 static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     pnb_error *err = &r->ctx->error;
     pnb_prior *prior = r->model->prior;
-    uint32_t side = pnb_prior_size_hint(prior), dim = pnb_prior_dim(prior), multiple = pnb_prior_multiple(prior);
+    uint32_t side = pnb_prior_size_hint(prior), dim = pnb_prior_dim(prior);
     pnb_sampler_params p = {.steps = given->steps, .eta = given->eta, .n = given->n, .seed = given->seed};
     PNB_TRY(choose_sampler(err, given, &p));
     uint32_t most = pnb_prior_schedule(prior)->steps;
@@ -84,10 +85,8 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     p.clip = dim == 0;
     p.height = dim ? 0 : given->height ? given->height : side;
     p.width = dim ? 0 : given->width ? given->width : side;
-    if (!dim && (p.height == 0 || p.width == 0 || (multiple && (p.height % multiple || p.width % multiple)))) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "size: expected multiples of %u, found %u x %u", multiple, p.height,
-                        p.width);
-    }
+    if (!dim && (p.height == 0 || p.width == 0))
+        return pnb_fail(err, PNB_ERROR_INPUT, "size: the prior's file does not say for which images it was trained: give one");
     r->seed = p.seed;
     r->image = dim ? pnb_shape1(dim) : pnb_shape3(pnb_prior_channels(prior), p.height, p.width);
     r->sampling = cJSON_CreateObject();
@@ -99,6 +98,7 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     cJSON_AddNumberToObject(r->sampling, "steps", p.steps);
     cJSON_AddNumberToObject(r->sampling, "eta", p.eta);
     pnb_gpu *gpu;
+    pnb_say_padding(r->model, r->image);
     PNB_TRY(pnb_model_ready(r->model, &gpu));
     r->sampler = p;
     return pnb_sampler_create(err, gpu, prior, &p, &r->solver);

@@ -113,6 +113,8 @@ bool cli_split_batch(const pnb_extent *x, const pnb_extent *element, uint32_t *n
 pnb_extent cli_join_batch(const pnb_extent *element, uint32_t n, bool batched, bool flat);
 const char *cli_extent_text(const pnb_extent *extent, char *buffer, size_t bytes);
 uint32_t cli_channels(const pnb_extent *element); /* to read an image of this shape with: 1, 3, or 0 for any */
+/* "HEIGHTxWIDTH", each from 1 to 32768. */
+bool cli_read_size(const char *text, uint32_t *height, uint32_t *width);
 /* A prior from a safetensors file (*own) or that of a problem.json (*problem); *model is it. */
 pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,
                           pnb_model **model);

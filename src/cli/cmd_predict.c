@@ -76,12 +76,6 @@ static int read_shape(work *w) {
                  w->info.dim ? "vectors of " : "images with channels ", w->info.dim ? w->info.dim : w->info.channels);
         return fault(w, sentence);
     }
-    uint32_t m = w->info.multiple;
-    if (!w->info.dim && m && (w->element.size[1] % m || w->element.size[2] % m)) {
-        snprintf(sentence, sizeof sentence, "'%s' has the shape %s: this prior takes heights and widths that %u divides",
-                 w->v->x, shown, m);
-        return fault(w, sentence);
-    }
     w->element_out = w->element;
     if (w->v->raw && !w->info.dim) w->element_out.size[0] = w->info.out_channels;
     w->flat = !w->info.dim && !w->batched && x->rank == 2;

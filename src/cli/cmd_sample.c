@@ -35,16 +35,6 @@ const cli_command cli_sample = {"sample",
                                 0,
                                 run};
 
-static bool read_size(const char *text, pnb_sample_params *p) {
-    unsigned height, width;
-    char rest;
-    if (strspn(text, "0123456789x") != strlen(text) || strlen(text) > 11) return false;
-    if (sscanf(text, "%ux%u%c", &height, &width, &rest) != 2) return false;
-    p->height = height;
-    p->width = width;
-    return height >= 1 && height <= 32768 && width >= 1 && width <= 32768;
-}
-
 static int read_params(const cli_args *args, const values *v, pnb_sample_params *p) {
     if (!v->prior) return cli_usage(&cli_sample, "--prior P is missing");
     if (!v->output) return cli_usage(&cli_sample, "-o DIR is missing");
@@ -56,7 +46,7 @@ static int read_params(const cli_args *args, const values *v, pnb_sample_params 
     p->sampler = v->sampler ? v->sampler : "ddim";
     p->eta = v->eta.value;
     p->seed = args->common.seed.value;
-    if (v->size && !read_size(v->size, p)) {
+    if (v->size && !cli_read_size(v->size, &p->height, &p->width)) {
         return cli_usage(&cli_sample, "--size: expected HEIGHTxWIDTH, each from 1 to 32768, found '%s'", v->size);
     }
     return CLI_GO_ON;

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -172,6 +173,13 @@ const char *cli_extent_text(const pnb_extent *e, char *buffer, size_t bytes) {
 
 uint32_t cli_channels(const pnb_extent *element) {
     return element->rank == 3 && (element->size[0] == 1 || element->size[0] == 3) ? element->size[0] : 0;
+}
+
+bool cli_read_size(const char *text, uint32_t *height, uint32_t *width) {
+    char rest;
+    if (strspn(text, "0123456789x") != strlen(text) || strlen(text) > 11) return false;
+    if (sscanf(text, "%" SCNu32 "x%" SCNu32 "%c", height, width, &rest) != 2) return false;
+    return *height >= 1 && *height <= 32768 && *width >= 1 && *width <= 32768;
 }
 
 pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,

@@ -85,6 +85,7 @@ const char *pnb_gpu_choices_path(const pnb_gpu *gpu);    /* that file, there or 
 typedef struct pnb_gpu_stats {
     uint64_t allocations;                 /* buffers made and blocks taken from the driver so far */
     uint64_t allocated_bytes, peak_bytes; /* device memory held from the driver: now, and the most that it was */
+    uint64_t buffer_bytes, buffer_peak_bytes; /* of these, what buffers take: now, and the most that it was */
     uint64_t kernels_created, lists_recorded, submissions, dispatches_submitted;
     uint64_t validation_messages;
 } pnb_gpu_stats;

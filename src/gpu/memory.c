@@ -248,7 +248,10 @@ static pnb_status make_buffer(pnb_gpu *gpu, uint64_t bytes, VkBufferUsageFlags u
 
 static void release_buffer(pnb_gpu *gpu, pnb_gpu_buffer *buffer) {
     if (buffer->handle) gpu->vk.vkDestroyBuffer(gpu->device, buffer->handle, NULL);
-    if (buffer->place.bytes) block_release(buffer->block, buffer->place);
+    if (buffer->place.bytes) {
+        block_release(buffer->block, buffer->place);
+        gpu->stats.buffer_bytes -= buffer->place.bytes;
+    }
     free(buffer);
     sweep_blocks(gpu);
 }
@@ -273,6 +276,8 @@ pnb_status pnb_gpu_buffer_create(pnb_gpu *gpu, uint64_t bytes, const char *name,
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, buffer->handle, &need);
     PNB_TRY_GOTO(place(gpu, &need, buffer, &start));
+    gpu->stats.buffer_bytes += buffer->place.bytes;
+    if (gpu->stats.buffer_bytes > gpu->stats.buffer_peak_bytes) gpu->stats.buffer_peak_bytes = gpu->stats.buffer_bytes;
     VkResult r = gpu->vk.vkBindBufferMemory(gpu->device, buffer->handle, buffer->block->memory, start);
     PNB_TRY_GOTO(pnb_vk_check(gpu, r, "binding memory to buffer '%s'", name));
     if (buffer->block->mapped) buffer->mapped = buffer->block->mapped + start;

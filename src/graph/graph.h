@@ -108,7 +108,8 @@ pnb_status pnb_graph_grad(pnb_graph *g, const pnb_tensor *y, const pnb_tensor *c
 
 /* Memory that programs of one device share: intermediates of one lie where those of another lay, and what is prepared from
  * frozen storages is prepared once. A program's outputs (pnb_graph_output) last until another of its memory runs. It outlives its
- * programs, and the frozen storages outlive it. Arenas do not grow: make the program that needs most first. */
+ * programs, and the frozen storages outlive it. Arenas do not grow: make the program that needs most first. gpu NULL: a memory of
+ * sizes alone, to know what programs would take; these are planned, and cannot run. */
 typedef struct pnb_program_memory pnb_program_memory;
 pnb_status pnb_program_memory_create(pnb_error *err, pnb_gpu *gpu, pnb_program_memory **out);
 void pnb_program_memory_destroy(pnb_program_memory **memory);

@@ -43,7 +43,7 @@ pnb_status pnb_memory_add(pnb_program_memory *m, pnb_buffers *to, uint64_t bytes
     PNB_TRY(pnb_reserve(m->err, &to->items, &to->capacity, to->count + 1, sizeof *to->items));
     pnb_buffer *b = &to->items[to->count];
     *b = (pnb_buffer){.bytes = bytes};
-    PNB_TRY(pnb_gpu_buffer_create(m->gpu, bytes, name, &b->buffer));
+    if (m->gpu) PNB_TRY(pnb_gpu_buffer_create(m->gpu, bytes, name, &b->buffer));
     to->count++;
     return PNB_OK;
 }

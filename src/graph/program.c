@@ -75,7 +75,7 @@ static pnb_status allocate(pnb_program *p, uint64_t budget) {
     p->arenas = calloc(plan->arenas.count + 1, sizeof *p->arenas);
     if (!p->arenas) return pnb_fail(p->err, PNB_ERROR_OUT_OF_MEMORY, "program '%s': out of host memory", p->name);
     uint64_t missing = pnb_memory_map_arenas(m, &plan->arenas, p->arenas);
-    PNB_TRY(pnb_plan_check_budget(plan, p->name, budget, pnb_program_memory_bytes(m), missing));
+    if (m->gpu) PNB_TRY(pnb_plan_check_budget(plan, p->name, budget, pnb_program_memory_bytes(m), missing));
     for (size_t i = 0; i < plan->arenas.count; i++) {
         if (p->arenas[i] >= arenas) PNB_TRY(pnb_memory_add(m, &m->arenas, plan->arenas.bytes[i], p->name));
     }
@@ -237,7 +237,7 @@ pnb_status pnb_program_run_profiled(pnb_program *p) {
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 static pnb_status build(pnb_program *p, pnb_graph *g, const pnb_program_params *params) {
-    const pnb_gpu_caps *caps = pnb_gpu_get_caps(p->gpu);
+    const pnb_gpu_caps *caps = p->gpu ? pnb_gpu_get_caps(p->gpu) : &g->caps;
     p->max_ms = params && params->max_submission_ms > 0.0 ? params->max_submission_ms : DEFAULT_SUBMISSION_MS;
     p->profile = params && params->profile;
     p->timestamps = caps->timestamp_ns > 0.0;
@@ -252,11 +252,14 @@ static pnb_status build(pnb_program *p, pnb_graph *g, const pnb_program_params *
     PNB_TRY(pnb_plan_make(g, caps, p->memory, &p->plan));
     PNB_TRY(pnb_choice_made_copy(p->err, g->choices, g->choice_count, &p->choices));
     p->choice_count = g->choice_count;
-    PNB_TRY(pnb_tables_commit(g, p->gpu, &p->tables));
-    PNB_TRY(check_storages(p));
+    if (p->memory->gpu) {
+        PNB_TRY(pnb_tables_commit(g, p->gpu, &p->tables));
+        PNB_TRY(check_storages(p));
+    }
     PNB_TRY(allocate(p, params ? params->memory_budget : 0));
-    PNB_TRY(run_prologue(p));
+    if (p->memory->gpu) PNB_TRY(run_prologue(p));
     PNB_TRY(enter_constants(p, g));
+    if (!p->memory->gpu) return PNB_OK;
     PNB_TRY(record_all(p));
     group(p);
     free(p->plan->dispatches); /* all is recorded */

@@ -200,6 +200,12 @@ uint64_t pnb_operator_hash(const pnb_operator *op) {
     return hash;
 }
 
+uint64_t pnb_operator_bytes(const pnb_operator *op) {
+    uint64_t bytes = op->store ? pnb_store_bytes(op->store) : 0;
+    for (uint32_t i = 0; i < op->n_parts; i++) bytes += pnb_operator_bytes(op->parts[i]);
+    return bytes;
+}
+
 pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out) {
     return pnb_graph_bind(g, op->constants[i].storage, out);
 }

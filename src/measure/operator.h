@@ -20,6 +20,7 @@ pnb_status pnb_operator_create(pnb_error *err, const char *type, const struct cJ
 void pnb_operator_destroy(pnb_operator **op, pnb_gpu *gpu);
 pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu); /* masks, kernels, matrices to the device */
 uint64_t pnb_operator_hash(const pnb_operator *op);             /* of its type and these */
+uint64_t pnb_operator_bytes(const pnb_operator *op);            /* what these take on the device */
 
 const char *pnb_operator_name(const pnb_operator *op);
 pnb_shape pnb_operator_image_shape(const pnb_operator *op);

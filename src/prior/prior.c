@@ -174,6 +174,10 @@ uint32_t pnb_prior_size_hint(const pnb_prior *prior) {
 uint32_t pnb_prior_multiple(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_UNET ? 1u << (prior->unet.levels - 1) : 1;
 }
+uint32_t pnb_prior_padded(const pnb_prior *prior, uint32_t side) {
+    uint32_t multiple = pnb_prior_multiple(prior);
+    return (side + multiple - 1) / multiple * multiple;
+}
 uint32_t pnb_prior_classes(const pnb_prior *prior) {
     return prior->unet.classes;
 }

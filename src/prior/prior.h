@@ -39,7 +39,8 @@ pnb_store *pnb_prior_store(pnb_prior *prior);          /* parameters under their
 uint32_t pnb_prior_channels(const pnb_prior *prior);   /* image priors; 0 for vectors */
 uint32_t pnb_prior_dim(const pnb_prior *prior);        /* vector priors; 0 for images */
 uint32_t pnb_prior_size_hint(const pnb_prior *prior);  /* side that it was trained at, 0 if the file does not say */
-uint32_t pnb_prior_multiple(const pnb_prior *prior);   /* height and width must be multiples of this */
+uint32_t pnb_prior_multiple(const pnb_prior *prior);   /* the network takes heights and widths that this divides */
+uint32_t pnb_prior_padded(const pnb_prior *prior, uint32_t side); /* what a side is mirrored to for it; cropped again */
 uint64_t pnb_prior_parameters(const pnb_prior *prior); /* exact count */
 uint64_t pnb_prior_hash(const pnb_prior *prior);       /* of the weights, after commit: tells two files of one shape apart */
 uint32_t pnb_prior_out_channels(const pnb_prior *prior);

@@ -1,6 +1,7 @@
 /* A U-Net as a graph: the list of layers laid one after the other (residual blocks after Dhariwal and Nichol 2021,
  * arXiv 2105.05233, and Karras et al. 2022, arXiv 2206.00364; attention after Ho et al. 2020). */
 #include "graph/op.h"
+#include "ops/pad.h"
 #include "prior/internal.h"
 
 #include <math.h>
@@ -109,6 +110,31 @@ static pnb_status layer(const builder *b, const pnb_unet_layer *l, pnb_tensor x,
     return PNB_OK;
 }
 
+/* ---- sizes that the network does not halve evenly: mirrored at the edges, and cropped ------------------------------
+ */
+
+static void margins(const pnb_prior *p, pnb_shape s, uint32_t before[2], uint32_t after[2]) {
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t more = pnb_prior_padded(p, s.d[2 + i]) - s.d[2 + i];
+        before[i] = more / 2;
+        after[i] = more - more / 2;
+    }
+}
+
+static pnb_status widen(const pnb_prior *p, pnb_graph *g, pnb_tensor *h) {
+    uint32_t before[2], after[2];
+    margins(p, pnb_graph_shape(g, *h), before, after);
+    return after[0] || after[1] ? pnb_pad(g, *h, PNB_BORDER_REFLECT, before, after, h) : PNB_OK;
+}
+
+static pnb_status crop(const pnb_prior *p, pnb_graph *g, pnb_shape to, pnb_tensor *h) {
+    uint32_t before[2], after[2];
+    margins(p, to, before, after);
+    for (uint32_t i = 0; i < 2; i++)
+        if (after[i]) PNB_TRY(pnb_slice(g, *h, 2 + i, before[i], to.d[2 + i], h));
+    return PNB_OK;
+}
+
 /* ---- the network --------------------------------------------------------------------------------------------------
  */
 
@@ -153,13 +179,17 @@ static pnb_status check_input(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
     PNB_TRY(pnb_graph_check(g, "prior", "x", x));
     PNB_TRY(pnb_graph_check(g, "prior", "t", level.t));
     pnb_shape s = pnb_graph_shape(g, x), t = pnb_graph_shape(g, level.t);
-    uint32_t multiple = pnb_prior_multiple(p);
     if (s.rank != 4 || s.d[1] != p->unet.in_channels)
         return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects images of %u channels, found %s", p->unet.in_channels,
                         pnb_shape_text(s, (char[64]){0}));
-    if (s.d[2] % multiple || s.d[3] % multiple)
-        return pnb_fail(err, PNB_ERROR_INPUT, "prior: height and width must be multiples of %u, found %u x %u",
-                        multiple, s.d[2], s.d[3]);
+    for (uint32_t i = 2; i < 4; i++) {
+        uint32_t padded = pnb_prior_padded(p, s.d[i]);
+        if ((padded - s.d[i] + 1) / 2 >= s.d[i])
+            return pnb_fail(err, PNB_ERROR_INPUT,
+                            "prior: an image of %u x %u is too small: the network needs sides of %u, and mirroring gives "
+                            "less than twice as much",
+                            s.d[2], s.d[3], padded);
+    }
     if (t.rank != 1 || t.d[0] != s.d[0])
         return pnb_fail(err, PNB_ERROR_INPUT, "prior: t should be [%u], found %s", s.d[0],
                         pnb_shape_text(t, (char[64]){0}));
@@ -197,12 +227,14 @@ pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, 
     PNB_TRY(check_input(p, g, x, level, params->label));
     PNB_TRY(pnb_precondition_input(g, p->precondition, x, level, &h));
     if (u->centre) PNB_TRY(pnb_affine(g, h, 2, -1, &h));
+    PNB_TRY(widen(p, g, &h));
     PNB_TRY(embedding(&b, level.t, params->label));
     pnb_tensor *skips = malloc((u->n_skips + 1) * sizeof *skips);
     if (!skips) return pnb_fail(pnb_graph_error(g), PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for its graph");
     pnb_status status = lay(&b, params->checkpoint, &h, skips);
     free(skips);
     PNB_TRY(status);
+    PNB_TRY(crop(p, g, pnb_graph_shape(g, x), &h));
     if (params->raw) {
         *eps = h;
         return PNB_OK;

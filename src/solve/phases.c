@@ -73,7 +73,7 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
         hash = pnb_operator_hash(task->op);
         pnb_solver_fingerprint(s, &hash, sizeof hash);
     }
-    pnb_status status = pnb_program_memory_create(err, task->gpu, &s->memory);
+    pnb_status status = pnb_program_memory_create(err, task->plan_only ? NULL : task->gpu, &s->memory);
     if (status == PNB_OK) status = describe(s, steps);
     if (status != PNB_OK) {
         pnb_solver_destroy(&s);
@@ -95,6 +95,7 @@ static pnb_status upload_measurement(pnb_solver *s) {
 
 pnb_status pnb_solver_commit(pnb_solver *s) {
     pnb_gpu *gpu = s->task.gpu;
+    if (s->task.plan_only) return PNB_OK;
     PNB_TRY(pnb_store_commit(s->store, gpu));
     if (s->adapter) PNB_TRY(pnb_adapter_commit(s->adapter, gpu));
     PNB_TRY(pnb_storage_write(s->table, gpu, s->rows, (uint64_t)s->n_rows * PNB_ROW_SIZE));
@@ -270,6 +271,7 @@ pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
 }
 
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p) {
+    if (s->task.plan_only) return PNB_OK;
     PNB_TRY(pnb_program_run(p));
     return pnb_gpu_wait(s->task.gpu);
 }
@@ -389,6 +391,7 @@ pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out) {
 uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
     uint64_t bytes = pnb_program_memory_bytes(s->memory);
     bytes += pnb_store_bytes(s->store) + pnb_store_bytes(pnb_prior_store(s->task.prior));
+    if (s->task.op) bytes += pnb_operator_bytes(s->task.op);
     return s->adapter ? bytes + pnb_store_bytes(pnb_adapter_store(s->adapter)) : bytes;
 }
 

@@ -146,16 +146,12 @@ static pnb_status build(pnb_solver *s, const pnb_schedule *r, const pnb_sampler_
 }
 
 static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_sampler_params *q) {
-    uint32_t m = pnb_prior_multiple(prior);
     if (q->n == 0) return pnb_fail(err, PNB_ERROR_INPUT, "sample: the number of samples must be at least 1");
     PNB_TRY(pnb_reverse_check_steps(err, "sample", prior, q->steps));
     if (q->noise && q->sampler == PNB_SAMPLER_HEUN)
         return pnb_fail(err, PNB_ERROR_INPUT, "sample: heun draws no noise, so none can be given for it");
-    if (pnb_prior_channels(prior) && (q->height == 0 || q->width == 0 || q->height % m || q->width % m)) {
-        return pnb_fail(err, PNB_ERROR_INPUT,
-                        "sample: height and width must be multiples of %u for this prior, found %ux%u", m, q->height,
-                        q->width);
-    }
+    if (pnb_prior_channels(prior) && (q->height == 0 || q->width == 0))
+        return pnb_fail(err, PNB_ERROR_INPUT, "sample: this prior makes images, which need a height and a width");
     return PNB_OK;
 }
 

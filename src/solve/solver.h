@@ -22,6 +22,8 @@ typedef struct pnb_task {
     uint64_t seed;
     uint64_t memory_budget; /* bytes for plans; 0: the device's */
     bool profile;           /* programs can be run with a timestamp around every dispatch */
+    bool plan_only;         /* programs are planned, nothing is allocated or run: the solver can be asked for its planned
+                               bytes and be destroyed. gpu NULL: as for the baseline device */
     /* Recorded random numbers in place of the generator's, to repeat another program's run (dps, pigdm, ddrm, reddiff and
      * the samplers): where the samples start, [K, image...], and N(0,1) for each step, [steps, K, image...]. NULL: drawn. */
     const float *start, *noise;
@@ -69,6 +71,7 @@ pnb_status pnb_solver_samples(pnb_solver *s, float *out);
 /* Samples as they were before the finish phase, if there is one and it has begun; else PNB_ERROR_USAGE. */
 pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out);
 uint64_t pnb_solver_evaluations(const pnb_solver *s); /* network evaluations so far (samples x forwards) */
+/* All that is on the device with this solver: its tensors and programs, prior, operator and adapter. */
 uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
 /* Checkpoint: all persistent state, a fingerprint of task and options. Atomic write. load refuses another fingerprint.
  */

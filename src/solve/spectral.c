@@ -18,7 +18,8 @@ pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, pnb_spectral *t)
 pnb_status pnb_spectral_write(pnb_solver *s, pnb_spectral *t) {
     if (!t->table) return PNB_OK;
     uint64_t count = pnb_shape_count(pnb_storage_shape(t->table));
-    pnb_status status = pnb_storage_write(t->table, s->task.gpu, t->values, count);
+    pnb_status status =
+        s->task.plan_only ? PNB_OK : pnb_storage_write(t->table, s->task.gpu, t->values, count);
     pnb_spectral_finish(t);
     return status;
 }

@@ -132,12 +132,12 @@ static void test_facts_and_shapes(void **state) {
     rig r = rig_open(state);
     pnb_level level = rig_level(&r, pnb_prior_schedule(prior), T, N);
     pnb_tensor eps, label = rig_normal_input(&r, "label", pnb_shape1(N), 1);
-    pnb_tensor odd = rig_normal_input(&r, "odd", pnb_shape4(N, C, 8, 5), 1),
+    pnb_tensor tiny = rig_normal_input(&r, "tiny", pnb_shape4(N, C, 8, 1), 1),
                grey = rig_normal_input(&r, "grey", pnb_shape4(N, 1, 8, 8), 1);
     pnb_tensor three = rig_normal_input(&r, "three", pnb_shape4(3, C, 8, 8), 1),
                good = rig_normal_input(&r, "good", pnb_shape4(N, C, 8, 8), 1);
-    assert_int_equal(pnb_prior_eps(prior, r.g, odd, level, NULL, &eps), PNB_ERROR_INPUT);
-    assert_non_null(strstr(err->message, "multiples of 2, found 8 x 5"));
+    assert_int_equal(pnb_prior_eps(prior, r.g, tiny, level, NULL, &eps), PNB_ERROR_INPUT);
+    assert_non_null(strstr(err->message, "8 x 1 is too small"));
     assert_int_equal(pnb_prior_eps(prior, r.g, grey, level, NULL, &eps), PNB_ERROR_INPUT);
     assert_int_equal(pnb_prior_eps(prior, r.g, three, level, NULL, &eps), PNB_ERROR_INPUT);
     assert_int_equal(pnb_prior_eps(prior, r.g, good, level, &(pnb_eps_params){.label = label}, &eps), PNB_ERROR_USAGE);
@@ -145,6 +145,55 @@ static void test_facts_and_shapes(void **state) {
     pnb_prior_destroy(&prior, test_gpu(state));
     pnb_prior_destroy(&prior, test_gpu(state));
     pnb_prior_destroy(NULL, NULL);
+}
+
+/* An image of 13 x 9 is seen with its last rows and columns mirrored (14 x 10), and the output is cropped: the same as
+ * doing so by hand, and the gradient is that of what is cropped, folded back. */
+static void test_padding(void **state) {
+    enum { h = 13, w = 9 };
+    pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+    assert_int_equal(pnb_prior_padded(prior, h), h + 1);
+    assert_int_equal(pnb_prior_padded(prior, h + 1), h + 1);
+    rig r = rig_open(state);
+    pnb_level level = rig_level(&r, pnb_prior_schedule(prior), T, N);
+    float *x = rig_normal(41, N * C * h * w), *mirrored = rig_normal(0, N * C * (h + 1) * (w + 1));
+    float *v = rig_normal(42, N * C * h * w), *zeros = rig_normal(0, N * C * (h + 1) * (w + 1));
+    for (int p = 0; p < N * C; p++)
+        for (int i = 0; i <= h; i++)
+            for (int j = 0; j <= w; j++) {
+                int at = (p * (h + 1) + i) * (w + 1) + j;
+                mirrored[at] = x[(p * h + (i < h ? i : h - 2)) * w + (j < w ? j : w - 2)];
+                zeros[at] = i < h && j < w ? v[(p * h + i) * w + j] : 0;
+            }
+    pnb_tensor odd = rig_input(&r, "odd", pnb_shape4(N, C, h, w), x), eps, whole, gx, gw;
+    pnb_tensor even = rig_input(&r, "even", pnb_shape4(N, C, h + 1, w + 1), mirrored);
+    pnb_tensor cv = rig_input(&r, "v", pnb_shape4(N, C, h, w), v);
+    pnb_tensor cz = rig_input(&r, "z", pnb_shape4(N, C, h + 1, w + 1), zeros);
+    TEST_OK(r.err, pnb_prior_eps(prior, r.g, odd, level, NULL, &eps));
+    TEST_OK(r.err, pnb_prior_eps(prior, r.g, even, level, NULL, &whole));
+    TEST_OK(r.err, pnb_graph_grad(r.g, &eps, &cv, 1, &odd, 1, &gx));
+    TEST_OK(r.err, pnb_graph_grad(r.g, &whole, &cz, 1, &even, 1, &gw));
+    pnb_tensor outputs[] = {eps, whole, gx, gw};
+    for (int i = 0; i < 4; i++) rig_output(&r, outputs[i]);
+    rig_run(&r);
+    float *a = rig_read(&r, eps), *b = rig_read(&r, whole), *ga = rig_read(&r, gx), *gb = rig_read(&r, gw);
+    for (int p = 0; p < N * C; p++)
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) {
+                int small = (p * h + i) * w + j;
+                double g = 0;
+                for (int k = 0; k < 4; k++) { /* itself and its mirror images */
+                    int row = k & 1 ? h : i, column = k & 2 ? w : j;
+                    if ((k & 1 && i != h - 2) || (k & 2 && j != w - 2)) continue;
+                    g += gb[(p * (h + 1) + row) * (w + 1) + column];
+                }
+                assert_true(fabs(a[small] - b[(p * (h + 1) + i) * (w + 1) + j]) <= 1e-5);
+                assert_true(fabs(ga[small] - g) <= 1e-5 * (1 + fabs(g)));
+            }
+    float *all[] = {x, mirrored, v, zeros, a, b, ga, gb};
+    for (int i = 0; i < 8; i++) free(all[i]);
+    rig_close(&r);
+    pnb_prior_destroy(&prior, test_gpu(state));
 }
 
 /* Additive embedding, strided convolutions, classes: two labels, two answers; no label, no answer. */
@@ -281,9 +330,10 @@ static void test_prefix(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_derivative),       cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes),    cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_prefix),           cmocka_unit_test(test_song_facts), cmocka_unit_test(test_precondition),
+        cmocka_unit_test(test_derivative),   cmocka_unit_test(test_checkpoint),       cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_padding),      cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_prefix),           cmocka_unit_test(test_song_facts),
+        cmocka_unit_test(test_precondition),
     };
     return cmocka_run_group_tests(tests, test_device_setup, test_device_teardown);
 }
