@@ -98,9 +98,10 @@ pnb_status pnb_problem_options(pnb_problem *problem, pnb_gpu *gpu, void **out);
 /* All that the problem needs on the device, then its method's solver. profile: its programs can be timed kernel by kernel.
  * options, unless NULL, receives the resolved ones for the caller to free, whatever becomes of the solver. */
 pnb_status pnb_problem_solver(pnb_problem *problem, bool profile, void **options, pnb_solver **out);
-/* memory.c: refuses, before anything is allocated, a run whose plan is over the budget, with the options that would fit.
- * y: NULL where the measurement is not known yet. */
+/* memory.c: refuses, before anything is allocated, a run whose plan is over the budget, with the options that would fit;
+ * and evaluations of n images or vectors, as a sampler makes them. */
 pnb_status pnb_problem_check_memory(pnb_problem *problem, const pnb_task *task, const void *options);
+pnb_status pnb_model_check_memory(pnb_model *model, pnb_gpu *gpu, pnb_shape image, uint32_t n);
 /* The budget of a context: its memory limit, else what the device has; 0: not known. */
 uint64_t pnb_context_budget(const pnb_context *ctx, const pnb_gpu *gpu);
 pnb_status pnb_problem_object(pnb_problem *problem, const void *options, cJSON **out);

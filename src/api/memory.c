@@ -145,6 +145,22 @@ fail:
     return status;
 }
 
+pnb_status pnb_model_check_memory(pnb_model *m, pnb_gpu *gpu, pnb_shape image, uint32_t n) {
+    uint64_t budget = pnb_context_budget(m->ctx, gpu), bytes = 0, fewer = 0;
+    uint32_t fit = n;
+    char need[PNB_BYTES_TEXT_SIZE], have[PNB_BYTES_TEXT_SIZE], hint[64] = "not even one fits";
+    PNB_TRY(plan_evaluation(m, gpu, pnb_shape_batched(n, image), false, false, &bytes));
+    if (budget == 0 || bytes <= budget) return PNB_OK;
+    while ((fit /= 2) > 0) {
+        PNB_TRY(plan_evaluation(m, gpu, pnb_shape_batched(fit, image), false, false, &fewer));
+        if (fewer <= budget) break;
+    }
+    if (fit) snprintf(hint, sizeof hint, "%u at a time fit", fit);
+    return pnb_fail(&m->ctx->error, PNB_ERROR_OUT_OF_MEMORY,
+                    "sample: by plan %u at a time need %s, %s may be used, so nothing was allocated; %s", n,
+                    pnb_bytes_text(bytes, need), pnb_bytes_text(budget, have), hint);
+}
+
 /* A run of PPM with its usual options and nothing hidden. */
 static pnb_status plan_step(pnb_model *m, pnb_gpu *gpu, pnb_shape image, uint32_t particles, bool checkpoint,
                             uint64_t *bytes) {

@@ -99,6 +99,8 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     cJSON_AddNumberToObject(r->sampling, "eta", p.eta);
     pnb_gpu *gpu;
     pnb_say_padding(r->model, r->image);
+    PNB_TRY(pnb_context_gpu(r->ctx, &gpu));
+    PNB_TRY(pnb_model_check_memory(r->model, gpu, r->image, p.n));
     PNB_TRY(pnb_model_ready(r->model, &gpu));
     r->sampler = p;
     return pnb_sampler_create(err, gpu, prior, &p, &r->solver);

@@ -108,9 +108,10 @@ static pnb_status decode_checked(pnb_error *err, const char *name, const unsigne
     }
     uint64_t pixels = (uint64_t)w * (uint64_t)h;
     PNB_TRY(check_size(err, name, (uint64_t)w, (uint64_t)h));
-    /* Deflate shrinks at most 1032-fold, a JPEG block of 64 pixels takes at least some bits: refuse a bomb before it is
+    /* Deflate shrinks at most 1032-fold, a JPEG block of 64 pixels takes at least one bit: refuse a bomb before it is
      * unpacked. */
-    if (pixels / 8256 > size) return BAD("file '%s': %zu bytes cannot hold %d x %d pixels", name, size, w, h);
+    uint64_t most = bytes[0] == 0xff ? 8 * 64 : 8 * 1032;
+    if (pixels / most > size) return BAD("file '%s': %zu bytes cannot hold %d x %d pixels", name, size, w, h);
     bool deep = stbi_is_16_bit_from_memory(bytes, (int)size) != 0;
     unsigned short *b16 = deep ? stbi_load_16_from_memory(bytes, (int)size, &w, &h, &stored, 0) : NULL;
     unsigned char *b8 = deep ? NULL : stbi_load_from_memory(bytes, (int)size, &w, &h, &stored, 0);

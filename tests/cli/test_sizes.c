@@ -24,6 +24,8 @@ static void test_sample_and_predict(void **state) {
     static char text[1 << 16];
     assert_true(read_text("draws/run.json", text, sizeof text) > 0);
     assert_non_null(strstr(text, "mirrored at their edges"));
+    expect_failure(s, NULL, "sample --prior " PRIOR " -n 512 --steps 2 -o many --memory 100M --quiet", 6,
+                   "at a time fit");
     write_npy("x.npy", 2, (uint64_t[]){20, 28}, x);
     RUN_OK(s, "predict --prior " PRIOR " --x x.npy --t 100 -o eps.npy");
     assert_non_null(strstr(s->err, "to 24 x 32"));
