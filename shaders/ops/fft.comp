@@ -37,8 +37,6 @@
 //! variant r15_texel PNB_RADIX=15 PNB_TEXEL=1
 //! variant r16 PNB_RADIX=16
 //! variant r16_texel PNB_RADIX=16 PNB_TEXEL=1
-//! variant r20 PNB_RADIX=20
-//! variant r20_texel PNB_RADIX=20 PNB_TEXEL=1
 #ifndef PNB_RADIX
 #define PNB_RADIX 2
 #endif

@@ -1,9 +1,10 @@
 /* fft: Fourier transforms along the last axis, or the last two; batched, any length, forward and inverse.
  *
- * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 20, chosen here so that few
- * passes do; rows and columns alike, so that nothing is transposed. Other lengths n become a convolution of a length m >= 2n - 1 that
- * has such factors (Bluestein): with c_j = exp(-pi i j^2 / n), X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Twiddles, chirps and the
- * chirp's transform are tables, computed in double here; j^2 is taken modulo 2n first.
+ * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 16 (20 would need scratch
+ * memory on AMD GPUs), chosen here so that few passes do; rows and columns alike, so that nothing is transposed. Other lengths n become
+ * a convolution of a length m >= 2n - 1 that has such factors (Bluestein): with c_j = exp(-pi i j^2 / n),
+ * X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Twiddles, chirps and the chirp's transform are tables, computed in double here; j^2 is taken
+ * modulo 2n first.
  *
  * The map is F, and its derivative F^H: the transform of the other direction with the same factor in front. */
 #include "ops/fft.h"
@@ -41,7 +42,7 @@ static const struct {
 } kernels[] = {
 #define RADIX(r) {r, "ops/fft.r" #r, "ops/fft.r" #r "_texel"}
     RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),
-    RADIX(9),  RADIX(10), RADIX(12), RADIX(14), RADIX(15), RADIX(16), RADIX(20),
+    RADIX(9),  RADIX(10), RADIX(12), RADIX(14), RADIX(15), RADIX(16),
 };
 enum { KERNELS = sizeof kernels / sizeof kernels[0] };
 
