@@ -100,6 +100,7 @@ int cli_close(const cli_args *args, pnb_context **context, int code);
  * -------------------------------------------------------------------------------------------------------------------
  */
 
+bool cli_is_stdout(const char *path); /* "-"; NULL is not */
 /* Atomically; "-": stdout. false: a sentence was printed. */
 bool cli_write_text(const char *path, const char *text);
 /* The whole file, for the caller to free(); NULL where it cannot be read. */

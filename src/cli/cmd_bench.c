@@ -2,7 +2,6 @@
 #include "cli/bench_table.h"
 
 #include <stddef.h>
-#include <string.h>
 
 static int run(int argc, char **argv);
 
@@ -54,10 +53,6 @@ static int on_row(void *user, const char *row) {
     return cli_stopped();
 }
 
-static bool is_stdout(const char *path) {
-    return path && strcmp(path, "-") == 0;
-}
-
 static bool write_results(const values *v, const char *json) {
     if (v->json && !cli_write_text(v->json, json)) return false;
     if (v->csv && !cli_bench_table(v->csv, json, CLI_TABLE_CSV)) return false;
@@ -76,7 +71,7 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
         return cli_usage(&cli_bench, "--figure and --longest are for --scaling, which is not given");
     if (v->longest.given && !(v->longest.value > 0))
         return cli_usage(&cli_bench, "--longest: expected seconds, more than 0");
-    int to_stdout = is_stdout(v->json) + is_stdout(v->csv) + is_stdout(v->markdown);
+    int to_stdout = cli_is_stdout(v->json) + cli_is_stdout(v->csv) + cli_is_stdout(v->markdown);
     if (to_stdout > 1) return cli_usage(&cli_bench, "only one of --json, --csv and --markdown can be -");
     bool show = !to_stdout;
     pnb_status status = cli_say_device(args, ctx);

@@ -276,18 +276,14 @@ static bool write_json(const char *path, const comparison *c, const cli_args *ar
 /* ---- the command --------------------------------------------------------------------------------------------------
  */
 
-static bool is_stdout(const char *path) {
-    return path && strcmp(path, "-") == 0;
-}
-
 static int compare(comparison *c, const cli_args *args, const values *v) {
-    if (is_stdout(v->json) && is_stdout(v->markdown))
+    if (cli_is_stdout(v->json) && cli_is_stdout(v->markdown))
         return cli_usage(&cli_compare_devices, "only one of --json and --markdown can be -");
     for (int i = 0; i < args->positional_count; i++) {
         int code = read_file(c, args->positional[i]);
         if (code != CLI_GO_ON) return code;
     }
-    if (!is_stdout(v->json) && !is_stdout(v->markdown)) {
+    if (!cli_is_stdout(v->json) && !cli_is_stdout(v->markdown)) {
         put_devices(stdout, c, args);
         put_table(stdout, &plain, c);
     }

@@ -180,7 +180,7 @@ static int run(int argc, char **argv) {
     if (code == CLI_GO_ON) code = cli_open(&args, &ctx);
     if (code != CLI_GO_ON) return code;
     cJSON *all = cJSON_CreateObject();
-    doctor d = {.show = !v.json || strcmp(v.json, "-") != 0, .findings = cJSON_AddArrayToObject(all, "findings")};
+    doctor d = {.show = !cli_is_stdout(v.json), .findings = cJSON_AddArrayToObject(all, "findings")};
     cli_catch_signals();
     code = (int)examine(&d, ctx);
     char *text = v.json ? cJSON_Print(all) : NULL;

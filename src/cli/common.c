@@ -75,8 +75,12 @@ int cli_close(const cli_args *args, pnb_context **context, int code) {
 /* ---- files
  * --------------------------------------------------------------------------------------------------------------- */
 
+bool cli_is_stdout(const char *path) {
+    return path && strcmp(path, "-") == 0;
+}
+
 bool cli_write_text(const char *path, const char *text) {
-    if (strcmp(path, "-") == 0) {
+    if (cli_is_stdout(path)) {
         printf("%s%s", text, text[0] && text[strlen(text) - 1] == '\n' ? "" : "\n");
         return true;
     }
