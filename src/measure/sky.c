@@ -6,8 +6,7 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* The transform of a triangle of base 2p and unit area. */
-static double pulse(double u, double p) {
+double pnb_sky_pulse(double u, double p) {
     double x = PI * u * p, s = fabs(x) < 1e-6 ? 1 : sin(x) / x;
     return s * s;
 }
@@ -30,7 +29,7 @@ static void fourier_row(const pnb_sky_grid *g, double u, double v, double height
 }
 
 void pnb_sky_row(const pnb_sky_grid *g, double u, double v, double *re, double *im) {
-    fourier_row(g, u, v, pulse(u, g->pixel) * pulse(v, g->pixel), re, im);
+    fourier_row(g, u, v, pnb_sky_pulse(u, g->pixel) * pnb_sky_pulse(v, g->pixel), re, im);
 }
 
 bool pnb_sky_observe(const pnb_sky_grid *g, const double *jy, pnb_uvdata *d) {

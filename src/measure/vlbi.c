@@ -2,12 +2,13 @@
  *
  *     V(u,v) = sum of I_rc exp(2 pi i (u l_c + v m_r)) P(u) P(v)        (vlbi.h has the geometry)
  *
- * by a dense matrix of 2 rows a visibility; then |V|, ln|V| and arg V (op vlbi), and sums of up to four of these with
- * signs (op sparse): amplitudes, closure phases, log closure amplitudes. V(0,0) rides along: it is the total flux. Each
- * entry has the standard error that follows from the thermal noise in the file; images scaled to a flux are divided by
- * V(0,0). */
+ * by a dense matrix of 2 rows a visibility, or by an FFT and a window (nufft.h); then |V|, ln|V| and arg V (op vlbi),
+ * and sums of up to four of these with signs (op sparse): amplitudes, closure phases, log closure amplitudes. V(0,0)
+ * rides along: it is the total flux. Each entry has the standard error that follows from the thermal noise in the file;
+ * images scaled to a flux are divided by V(0,0). */
 #include "measure/vlbi.h"
 
+#include "measure/nufft.h"
 #include "measure/operator_type.h"
 #include "measure/sparse.h"
 #include "measure/vlbi_push.h"
@@ -22,12 +23,14 @@
 
 typedef struct vlbi_options {
     double fov_uas, peak_jy, flux_jy, scan_gap_s, min_snr, systematic, systematic_deg, gain_error, flux_error;
-    int32_t pixels;
+    int32_t pixels, transform;
     bool scan_average, intrasite;
 } vlbi_options;
 
 enum { PIXELS_UNIT, PIXELS_JY };
 static const char *const pixel_words[] = {"unit", "jy", NULL};
+enum { TRANSFORM_DENSE, TRANSFORM_FFT };
+static const char *const transform_words[] = {"dense", "fft", NULL};
 
 #define REAL(member, def, min, max, unit, help)                                                                        \
     { #member, PNB_OPTION_REAL, offsetof(vlbi_options, member), def, min, max, NULL, unit, help }
@@ -37,6 +40,8 @@ static const pnb_option table[] = {
     REAL(fov_uas, 128, 1e-3, 1e9, "micro-arcseconds", "width of the image"),
     {"pixels", PNB_OPTION_CHOICE, offsetof(vlbi_options, pixels), PIXELS_UNIT, 0, 1, pixel_words, "",
      "unit: values of [-1,1] are 0 to the peak; jy: Jy/pixel as they are"},
+    {"transform", PNB_OPTION_CHOICE, offsetof(vlbi_options, transform), TRANSFORM_DENSE, 0, 1, transform_words, "",
+     "visibilities by a dense matrix, or by an FFT and interpolation: less memory and work where there are many"},
     REAL(peak_jy, 0, 0, 1e9, "Jy/pixel", "brightness of a pixel of value 1; 0: each image is scaled to flux_jy"),
     REAL(flux_jy, 0, 0, 1e9, "Jy", "total flux that images are scaled to; 0: the largest amplitude that is kept"),
     BOOL(scan_average, 1, "coherent mean of each scan"),
@@ -60,9 +65,6 @@ static const pnb_operator_key keys[] = {
 enum { TERM_VISIBILITY, TERM_AMPLITUDE, TERM_LOG_CLOSURE, TERM_FLUX, TERM_CLOSURE_PHASE, TERMS };
 static const char *const term_words[] = {"visibility", "amplitude",     "log_closure_amplitude",
                                          "flux",       "closure_phase", NULL};
-
-/* The order of the constants. */
-enum { CONSTANT_MATRIX, CONSTANT_PICK, CONSTANT_WEIGHTS = CONSTANT_PICK + 4, CONSTANT_START };
 
 /* ---- the op: what is made of a visibility ------------------------------------------------------------------------ */
 
@@ -175,23 +177,31 @@ static void set_scale(pnb_operator *op) {
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
 
+static pnb_sky_grid grid_of(const pnb_operator *op) {
+    return (pnb_sky_grid){op->image.d[1], op->image.d[2], op->vlbi->pixel};
+}
+
+/* Visibility k's row of the Fourier sum; the last one is V(0,0). */
+static void fourier_row(const pnb_operator *op, uint32_t k, double *re, double *im) {
+    const pnb_uvdata *d = &op->vlbi->data;
+    pnb_sky_grid grid = grid_of(op);
+    pnb_sky_row(&grid, k < d->count ? d->records[k].u : 0, k < d->count ? d->records[k].v : 0, re, im);
+}
+
 /* Rows of real parts of all visibilities and of V(0,0), then of imaginary parts. */
 static pnb_status add_matrix(pnb_operator *op) {
-    const pnb_uvdata *d = &op->vlbi->data;
-    pnb_sky_grid grid = {op->image.d[1], op->image.d[2], op->vlbi->pixel};
-    size_t n = (size_t)grid.height * grid.width, rows = d->count + 1;
+    size_t n = pnb_shape_count(op->image), rows = op->vlbi->data.count + 1;
     enum { MOST_BYTES = 1 << 27 }; /* every device binds that much */
     if (8 * rows * n > MOST_BYTES) {
         return pnb_fail(op->err, PNB_ERROR_INPUT,
-                        "operator vlbi: %u visibilities of %u x %u pixels make a matrix of %zu MiB, at most %d are "
-                        "possible; use scan_average, or a smaller image",
-                        d->count, grid.height, grid.width, 8 * rows * n >> 20, MOST_BYTES >> 20);
+                        "operator vlbi: %zu visibilities of %u x %u pixels make a matrix of %zu MiB, at most %d are "
+                        "possible; use \"transform\": \"fft\", scan_average, or a smaller image",
+                        rows - 1, op->image.d[1], op->image.d[2], 8 * rows * n >> 20, MOST_BYTES >> 20);
     }
     float *matrix = malloc(2 * rows * n * sizeof *matrix);
     double *row = malloc(2 * n * sizeof *row);
     for (size_t k = 0; matrix && row && k < rows; k++) {
-        bool zero = k == d->count;
-        pnb_sky_row(&grid, zero ? 0 : d->records[k].u, zero ? 0 : d->records[k].v, row, row + n);
+        fourier_row(op, (uint32_t)k, row, row + n);
         for (size_t i = 0; i < n; i++) matrix[k * n + i] = (float)row[i];
         for (size_t i = 0; i < n; i++) matrix[(rows + k) * n + i] = (float)row[n + i];
     }
@@ -200,7 +210,24 @@ static pnb_status add_matrix(pnb_operator *op) {
         matrix = NULL;
     }
     free(row);
+    op->vlbi->matrix = op->n_constants;
     return pnb_operator_add_constant(op, "matrix", pnb_shape2((uint32_t)(2 * rows), (uint32_t)n), matrix);
+}
+
+static pnb_status add_nufft(pnb_operator *op) {
+    pnb_vlbi *v = op->vlbi;
+    pnb_sky_grid grid = grid_of(op);
+    double(*uv)[2] = calloc(v->data.count + 1, sizeof *uv); /* the last one stays 0 */
+    v->nufft = calloc(1, sizeof *v->nufft);
+    pnb_status status =
+        uv && v->nufft ? PNB_OK : pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator vlbi: no host memory");
+    for (uint32_t k = 0; uv && k < v->data.count; k++) {
+        uv[k][0] = v->data.records[k].u;
+        uv[k][1] = v->data.records[k].v;
+    }
+    if (status == PNB_OK) status = pnb_nufft_add(op, &grid, v->data.count + 1, uv, v->nufft);
+    free(uv);
+    return status;
 }
 
 /* The measurement while it is put together. */
@@ -303,15 +330,14 @@ static pnb_status add_listing(pnb_operator *op, listing *l, const double factors
                         "four stations at a time",
                         op->vlbi->data.count, op->vlbi->data.groups);
     }
-    uint32_t first;
     l->pick.columns = blocks * l->visibilities;
     op->measurement = pnb_shape1(l->count);
     op->given = l->values;
     l->values = NULL;
-    PNB_TRY(pnb_sparse_add(op, "pick", &l->pick, &first));
+    PNB_TRY(pnb_sparse_add(op, "pick", &l->pick, &op->vlbi->pick));
     float *weights = l->weights;
     l->weights = NULL;
-    op->weights = CONSTANT_WEIGHTS;
+    op->weights = (int32_t)op->n_constants;
     return pnb_operator_add_constant(op, "weights", op->measurement, weights);
 }
 
@@ -349,7 +375,7 @@ static pnb_status add_start(pnb_operator *op) {
                                          : 0.5;
     for (uint32_t i = 0; start && i < h * w; i++)
         start[i] = (float)(o->pixels == PIXELS_JY ? peak * start[i] : 2 * peak * start[i] - 1);
-    op->start = CONSTANT_START;
+    op->start = (int32_t)op->n_constants;
     return pnb_operator_add_constant(op, "start", pnb_shape2(1, h * w), start);
 }
 
@@ -377,22 +403,11 @@ static void slope(const pnb_vlbi *v, uint32_t k, uint32_t count, bool transposed
     }
 }
 
-/* One application of J^T J to x [n]; v and f are scratch. */
-static void apply_square(const pnb_operator *op, double scale, double *x, double *v, double *f) {
-    uint32_t count = op->vlbi->data.count + 1;
-    size_t n = pnb_shape_count(op->image);
-    const float *matrix = op->constants[CONSTANT_MATRIX].values;
-    memset(v, 0, 2 * count * sizeof *v);
-    memset(f, 0, VLBI_BLOCKS * count * sizeof *f);
-    for (size_t k = 0; k < 2 * count; k++) {
-        for (size_t i = 0; i < n; i++) v[k] += scale * matrix[k * n + i] * x[i];
-    }
-    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, false, v, f);
-    /* f <- pick^T W^2 pick f: the rows of pick, one at a time */
-    const float *start = op->constants[CONSTANT_PICK].values, *entries = op->constants[CONSTANT_PICK + 1].values;
-    const float *w = op->constants[CONSTANT_WEIGHTS].values;
-    double *back = f + VLBI_BLOCKS * count;
-    memset(back, 0, VLBI_BLOCKS * count * sizeof *back);
+/* f <- pick^T W^2 pick f, the rows of pick one at a time; back is scratch. */
+static void weigh(const pnb_operator *op, double *f, double *back, size_t features) {
+    const float *start = op->constants[op->vlbi->pick].values, *entries = op->constants[op->vlbi->pick + 1].values;
+    const float *w = op->constants[op->weights].values;
+    memset(back, 0, features * sizeof *back);
     for (uint32_t i = 0; i < op->measurement.d[0]; i++) {
         uint32_t begin, end, column;
         double sum = 0;
@@ -408,23 +423,42 @@ static void apply_square(const pnb_operator *op, double scale, double *x, double
             }
         }
     }
+    memcpy(f, back, features * sizeof *f);
+}
+
+/* One application of J^T J to x [n]; row [2n], v [2 count] and f [2 * blocks * count] are scratch. */
+static void apply_square(const pnb_operator *op, double scale, double *x, double *row, double *v, double *f) {
+    uint32_t count = op->vlbi->data.count + 1;
+    size_t n = pnb_shape_count(op->image), features = VLBI_BLOCKS * (size_t)count;
     memset(v, 0, 2 * count * sizeof *v);
-    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, true, v, back);
+    memset(f, 0, features * sizeof *f);
+    for (uint32_t k = 0; k < count; k++) {
+        fourier_row(op, k, row, row + n);
+        for (size_t i = 0; i < n; i++) {
+            v[k] += scale * row[i] * x[i];
+            v[count + k] += scale * row[n + i] * x[i];
+        }
+    }
+    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, false, v, f);
+    weigh(op, f, f + features, features);
+    memset(v, 0, 2 * count * sizeof *v);
+    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, true, v, f);
     for (size_t i = 0; i < n; i++) x[i] = 0;
-    for (size_t k = 0; k < 2 * count; k++) {
-        for (size_t i = 0; i < n; i++) x[i] += scale * matrix[k * n + i] * v[k];
+    for (uint32_t k = 0; k < count; k++) {
+        fourier_row(op, k, row, row + n);
+        for (size_t i = 0; i < n; i++) x[i] += scale * (row[i] * v[k] + row[n + i] * v[count + k]);
     }
 }
 
 /* The norm of the residual's derivative, by the power method: where V is as measured, which is where a solution ends.
  */
 static pnb_status estimate_norm(pnb_operator *op) {
-    enum { ROUNDS = 20 };
+    enum { ROUNDS = 12 };
     const pnb_vlbi *v = op->vlbi;
     uint32_t count = v->data.count + 1;
     size_t n = pnb_shape_count(op->image);
-    const float *start = op->constants[CONSTANT_START].values;
-    double *x = malloc(n * sizeof *x), *dv = malloc(2 * count * sizeof *dv),
+    const float *start = op->constants[op->start].values;
+    double *x = malloc(3 * n * sizeof *x), *dv = malloc(2 * count * sizeof *dv),
            *df = malloc(2 * VLBI_BLOCKS * count * sizeof *df);
     double scale = v->peak, sum = 0, norm2 = 0;
     for (size_t i = 0; i < n; i++) sum += 0.5 * (start[i] + 1);
@@ -435,7 +469,7 @@ static pnb_status estimate_norm(pnb_operator *op) {
         double before = 0, after = 0;
         for (size_t i = 0; i < n; i++) before += x[i] * x[i];
         for (size_t i = 0; i < n; i++) x[i] /= sqrt(before);
-        apply_square(op, scale, x, dv, df);
+        apply_square(op, scale, x, x + n, dv, df);
         for (size_t i = 0; i < n; i++) after += x[i] * x[i];
         norm2 = sqrt(after);
         if (after == 0) break;
@@ -461,7 +495,7 @@ static pnb_status create(pnb_operator *op, const cJSON *args, const char *base_d
     PNB_TRY(read_file(op, args, base_dir));
     set_scale(op);
     op->linear = op->vlbi->jy && !factors[TERM_AMPLITUDE] && !factors[TERM_LOG_CLOSURE] && !factors[TERM_CLOSURE_PHASE];
-    PNB_TRY(add_matrix(op));
+    PNB_TRY(((const vlbi_options *)op->options)->transform == TRANSFORM_FFT ? add_nufft(op) : add_matrix(op));
     PNB_TRY(add_data(op, factors));
     PNB_TRY(add_start(op));
     return estimate_norm(op);
@@ -499,23 +533,31 @@ static pnb_status apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor
         if (op->terms[t].name == term_words[TERM_CLOSURE_PHASE]) angle = op->terms[t].begin;
     }
     PNB_TRY(to_pixels(op, g, x, &pixels));
-    PNB_TRY(pnb_operator_bind(op, g, CONSTANT_MATRIX, &matrix));
-    PNB_TRY(pnb_linear(g, pixels, matrix, PNB_NONE, &v));
+    if (op->vlbi->nufft) {
+        PNB_TRY(pnb_nufft_apply(op, g, op->vlbi->nufft, pixels, &v));
+    } else {
+        PNB_TRY(pnb_operator_bind(op, g, op->vlbi->matrix, &matrix));
+        PNB_TRY(pnb_linear(g, pixels, matrix, PNB_NONE, &v));
+    }
     PNB_TRY(scale_to_flux(op->vlbi, g, &v));
-    if (op->linear) return pnb_sparse_apply(op, g, CONSTANT_PICK, v, rows, angle, y);
+    if (op->linear) return pnb_sparse_apply(op, g, op->vlbi->pick, v, rows, angle, y);
     pnb_shape shape = pnb_graph_shape(g, v);
     shape.d[1] = shape.d[1] / 2 * VLBI_BLOCKS;
     PNB_TRY(pnb_graph_add(g, &op_vlbi, &v, 1, 0, NULL, 0, &shape, 1, &made, 1));
-    return pnb_sparse_apply(op, g, CONSTANT_PICK, made, rows, angle, y);
+    return pnb_sparse_apply(op, g, op->vlbi->pick, made, rows, angle, y);
 }
 
 static pnb_status adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x) {
     pnb_tensor v, matrix, flat;
     pnb_shape i = op->image;
     uint32_t n = pnb_graph_shape(g, y).d[0];
-    PNB_TRY(pnb_sparse_adjoint(op, g, CONSTANT_PICK, y, VLBI_AMPLITUDE * (op->vlbi->data.count + 1), &v));
-    PNB_TRY(pnb_operator_bind(op, g, CONSTANT_MATRIX, &matrix));
-    PNB_TRY(pnb_matmul(g, v, matrix, false, false, 1, &flat));
+    PNB_TRY(pnb_sparse_adjoint(op, g, op->vlbi->pick, y, VLBI_AMPLITUDE * (op->vlbi->data.count + 1), &v));
+    if (op->vlbi->nufft) {
+        PNB_TRY(pnb_nufft_adjoint(op, g, op->vlbi->nufft, v, &flat));
+    } else {
+        PNB_TRY(pnb_operator_bind(op, g, op->vlbi->matrix, &matrix));
+        PNB_TRY(pnb_matmul(g, v, matrix, false, false, 1, &flat));
+    }
     return pnb_graph_reshape(g, flat, pnb_shape4(n, i.d[0], i.d[1], i.d[2]), x);
 }
 
@@ -562,6 +604,7 @@ void pnb_vlbi_destroy(pnb_vlbi **v) {
     if (!*v) return;
     pnb_uvdata_free(&(*v)->data);
     pnb_closures_free(&(*v)->closures);
+    free((*v)->nufft);
     free(*v);
     *v = NULL;
 }

@@ -14,10 +14,12 @@
 typedef struct pnb_vlbi {
     pnb_uvdata data; /* as selected and averaged */
     pnb_closures closures;
-    double pixel; /* radians */
-    double flux;  /* Jy to which images are scaled; 0: they are not */
-    double peak;  /* Jy of a pixel of value 1 (where flux is 0) */
-    bool jy;      /* pixels are Jy as they are; else [-1,1] is 0 to the peak */
+    double pixel;            /* radians */
+    double flux;             /* Jy to which images are scaled; 0: they are not */
+    double peak;             /* Jy of a pixel of value 1 (where flux is 0) */
+    bool jy;                 /* pixels are Jy as they are; else [-1,1] is 0 to the peak */
+    struct pnb_nufft *nufft; /* nufft.h; NULL: a dense matrix */
+    uint32_t matrix, pick;   /* which constants of the operator: the matrix, the sparse sums */
 } pnb_vlbi;
 
 /* NULL unless the operator, or the last part of a composition, is of type vlbi. Borrowed. */
@@ -32,6 +34,8 @@ typedef struct pnb_sky_grid {
     double pixel; /* radians */
 } pnb_sky_grid;
 
+/* P(u), the transform of a triangle of base 2 pixels and unit area. */
+double pnb_sky_pulse(double u, double pixel);
 /* exp(2 pi i (u l + v m)) P(u) P(v) of every pixel: re and im [height*width]. */
 void pnb_sky_row(const pnb_sky_grid *grid, double u, double v, double *re, double *im);
 /* Visibilities of an image in Jy, into re and im of every record; without noise. false: no host memory. */

@@ -188,6 +188,55 @@ static void test_every_kind(void **state) {
     remove(path);
 }
 
+/* The FFT's way agrees with the dense one, forward, in the gradient and backward; odd and oblong images too. */
+static void test_fft_agrees(void **state) {
+    static const uint32_t sizes[][2] = {{16, 16}, {15, 15}, {12, 20}, {64, 64}};
+    pnb_uvdata d;
+    make(&d, NULL, 1);
+    const char *path = write_data(&d);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char json[600];
+        pnb_operator *op[2];
+        float *y[2], *back[2];
+        uint32_t n = sizes[i][0] * sizes[i][1];
+        float *x = rig_random(2 * n, 3), *u = NULL;
+        for (int fast = 0; fast < 2; fast++) {
+            snprintf(json, sizeof json,
+                     "{\"file\": \"%s\", \"fov_uas\": %g, \"pixels\": \"jy\", \"transform\": \"%s\"}", path, FOV,
+                     fast ? "fft" : "dense");
+            op[fast] = rig_make(state, "vlbi", json, pnb_shape3(1, sizes[i][0], sizes[i][1]));
+            uint64_t m = pnb_operator_measurement_shape(op[fast]).d[0];
+            if (!u) u = rig_random(2 * m, 4);
+            y[fast] = rig_run(state, op[fast], APPLY, 2, x);
+            back[fast] = rig_run(state, op[fast], ADJOINT, 2, u);
+            float *gradient = rig_run(state, op[fast], GRADIENT, 2, u);
+            for (uint32_t k = 0; k < 2 * n; k++) assert_true(fabs(gradient[k] - back[fast][k]) < 2e-4);
+            free(gradient);
+        }
+        double worst[2] = {0, 0}, top[2] = {0, 0};
+        for (uint64_t k = 0; k < 2 * pnb_operator_measurement_shape(op[0]).d[0]; k++) {
+            worst[0] = fmax(worst[0], fabs((double)y[0][k] - y[1][k]));
+            top[0] = fmax(top[0], fabs(y[0][k]));
+        }
+        for (uint32_t k = 0; k < 2 * n; k++) {
+            worst[1] = fmax(worst[1], fabs((double)back[0][k] - back[1][k]));
+            top[1] = fmax(top[1], fabs(back[0][k]));
+        }
+        print_message("%u x %u: fft against dense %.2g, adjoint %.2g of the largest\n", sizes[i][0], sizes[i][1],
+                      worst[0] / top[0], worst[1] / top[1]);
+        assert_true(worst[0] < 1e-4 * top[0] && worst[1] < 1e-4 * top[1]);
+        for (int fast = 0; fast < 2; fast++) {
+            free(y[fast]);
+            free(back[fast]);
+            pnb_operator_destroy(&op[fast], test_gpu(state));
+        }
+        free(x);
+        free(u);
+    }
+    pnb_uvdata_free(&d);
+    remove(path);
+}
+
 /* ---- golden test 8 ------------------------------------------------------------------------------------------------
  */
 
@@ -535,6 +584,7 @@ int main(void) {
         cmocka_unit_test(test_visibilities),
         cmocka_unit_test(test_linear_in_jy),
         cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_fft_agrees),
         cmocka_unit_test(test_delta_at_the_centre),
         cmocka_unit_test(test_gains_do_not_matter),
         cmocka_unit_test(test_gradients),
