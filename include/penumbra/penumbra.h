@@ -363,6 +363,7 @@ typedef struct pnb_progress {
     double seconds;                               /* since the run began (earlier sessions of a resumed run included) */
     double seconds_left;                          /* estimate; NaN before there is one */
     double loss_training, loss_validation;        /* of pnb_train; NaN elsewhere and while there is none */
+    uint64_t evaluations, evaluations_all;        /* of the network, one a sample and forward pass: done, and in all */
 } pnb_progress;
 /* Called between steps, on the caller's thread; non-zero asks to stop after the step that is in progress. */
 typedef int (*pnb_progress_fn)(void *user, const pnb_progress *progress);

@@ -52,7 +52,9 @@ static const char *word(const cJSON *object, const char *key) {
 
 /* As papers write it. */
 static char *title_of(const cJSON *run) {
-    static const char *const names[][2] = {{"ppm", "PPM"}, {"reddiff", "RED-Diff"}, {"langevin", "Langevin"}};
+    static const char *const names[][2] = {{"ppm", "PPM"},       {"dps", "DPS"},   {"pigdm", "PiGDM"},
+                                             {"ddrm", "DDRM"},     {"rlsd", "RLSD"}, {"reddiff", "RED-Diff"},
+                                             {"langevin", "Langevin"}};
     const cJSON *problem = cJSON_GetObjectItemCaseSensitive(run, "problem");
     const cJSON *sampling = cJSON_GetObjectItemCaseSensitive(run, "sampling");
     if (sampling) return pnb_format("prior, %s", word(sampling, "sampler"));

@@ -241,6 +241,8 @@ cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
         add_known(s, "rmse", m->rmse);
         add_known(s, "error_correlation", m->error_correlation);
         add_known(s, "spread_skill", m->spread_skill);
+        cJSON *ranks = m->rank_bins ? cJSON_AddArrayToObject(s, "rank_histogram") : NULL;
+        for (uint32_t i = 0; i < m->rank_bins; i++) cJSON_AddItemToArray(ranks, cJSON_CreateNumber(m->rank[i]));
     }
     add_known(s, "spread", m->spread);
     add_known(s, "residual", m->residual_ratio);

@@ -2,6 +2,7 @@
 #include "api/problem_parse.h"
 #include "api/files.h"
 #include "io/json.h"
+#include "prior/gmm_host.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,6 +33,8 @@ static pnb_status expect_shape(pnb_problem *p, const char *key, uint32_t rank, c
 
 /* Numbers of a problem at most: 2^22, 32 MB. */
 enum { MAX_NUMBERS = 1 << 22 };
+/* Key of the generator for truths that are drawn. */
+enum { DRAW_SEED = 0x7472 };
 
 static pnb_status required_numbers(const pnb_json *object, const char *key, uint32_t *rank, uint64_t *shape,
                                    double **out) {
@@ -272,11 +275,35 @@ static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *d
     return check_values(p, key, name, *out, pnb_shape_count(want), measured);
 }
 
+/* {"draw": n}: draw n of an exact mixture prior, for calibration. */
+static pnb_status read_draw(pnb_problem *p, const pnb_json *truth) {
+    const pnb_gmm *mixture = pnb_prior_gmm(p->model->prior);
+    int64_t draw;
+    PNB_TRY(pnb_json_known_keys(truth, (const char *const[]){"draw", NULL}));
+    PNB_TRY(pnb_json_require(truth, "draw"));
+    PNB_TRY(pnb_json_int(truth, "draw", 0, 0, UINT32_MAX, &draw));
+    if (!mixture) return pnb_json_expected(truth, "the name of a file: only a mixture prior can be drawn from exactly");
+    double *x = malloc(mixture->dim * sizeof *x);
+    p->truth = malloc(mixture->dim * sizeof *p->truth);
+    p->truth_source = cJSON_Duplicate(truth->value, 1);
+    pnb_status status = x && p->truth && p->truth_source ? PNB_OK : pnb_no_memory(&p->ctx->error, "truth");
+    if (status == PNB_OK) status = pnb_gmm_sample(&p->ctx->error, mixture, DRAW_SEED, (uint32_t)draw, 1, x);
+    for (uint32_t i = 0; status == PNB_OK && i < mixture->dim; i++) p->truth[i] = (float)x[i];
+    free(x);
+    return status;
+}
+
+static pnb_status read_truth(pnb_problem *p, const pnb_json *doc) {
+    pnb_json truth = pnb_json_get(doc, "truth");
+    if (cJSON_IsObject(truth.value)) return read_draw(p, &truth);
+    return read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source);
+}
+
 /* Without either the problem still serves `simulate` and `forward`; a run says what is missing. A measurement that came with
  * the operator's file stands in for both. */
 static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
     bool truth = pnb_json_get(doc, "truth").value != NULL, y = pnb_json_get(doc, "measurement").value != NULL;
-    if (truth) PNB_TRY(read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source));
+    if (truth) PNB_TRY(read_truth(p, doc));
     p->simulated = truth && !y;
     if (!y) return truth ? PNB_OK : pnb_problem_take_given(p);
     return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y,

@@ -179,7 +179,9 @@ static pnb_progress progress_of(const pnb_run *r) {
                       .seconds = r->run_seconds,
                       .seconds_left = NAN,
                       .loss_training = NAN,
-                      .loss_validation = NAN};
+                      .loss_validation = NAN,
+                      .evaluations = pnb_solver_evaluations(r->solver),
+                      .evaluations_all = pnb_solver_all_evaluations(r->solver)};
     if (r->steps_here >= 2) p.seconds_left = r->seconds_here / r->steps_here * (steps - step);
     return p;
 }

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int run(int argc, char **argv);
 
@@ -23,11 +24,24 @@ const cli_command cli_eval = {"eval",
                               1,
                               run};
 
+/* Shares in %: flat when calibrated, high at both ends when too narrow, in the middle when too wide. */
+static void show_ranks(const cJSON *ranks) {
+    double sum = 0;
+    for (const cJSON *r = ranks->child; r; r = r->next) sum += r->valuedouble;
+    printf("%-24s", ranks->string);
+    for (const cJSON *r = ranks->child; r && sum > 0; r = r->next) printf(" %.1f", 100 * r->valuedouble / sum);
+    printf(" %%\n");
+}
+
 static void show(const char *json) {
     cJSON *scores = cJSON_Parse(json);
     for (const cJSON *v = scores ? scores->child : NULL; v; v = v->next) {
         if (cJSON_IsNumber(v)) printf("%-24s %.6g\n", v->string, v->valuedouble);
         if (!cJSON_IsArray(v)) continue;
+        if (strcmp(v->string, "rank_histogram") == 0) {
+            show_ranks(v);
+            continue;
+        }
         double sum = 0;
         int count = 0;
         for (const cJSON *e = v->child; e; e = e->next, count++) sum += e->valuedouble;

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {&cli_solve,    &cli_sample,  &cli_predict,         &cli_forward,
-                                              &cli_simulate, &cli_eval,    &cli_figure,          &cli_inspect,
+                                              &cli_simulate, &cli_eval,    &cli_figure,          &cli_compare,
+                                              &cli_inspect,
                                               &cli_convert,  &cli_devices, &cli_selftest,        &cli_bench,
                                               &cli_tune,     &cli_train,   &cli_compare_devices, &cli_doctor};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -1,6 +1,8 @@
 /* Scores of samples against a truth and a measurement. */
 #include "eval/metrics.h"
 
+#include "base/philox.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -78,6 +80,23 @@ double pnb_crps(uint32_t k, size_t n, const float *x, const float *truth) {
         total += error / k - pairs / ((double)k * (k - 1.0));
     }
     return total / (double)n;
+}
+
+uint32_t pnb_rank_histogram(uint32_t k, size_t n, const float *x, const float *truth, double *counts) {
+    uint32_t bins = k + 1 <= PNB_RANK_BINS ? k + 1 : PNB_RANK_BINS / 2;
+    for (uint32_t b = 0; b < PNB_RANK_BINS; b++) counts[b] = 0;
+    for (size_t e = 0; e < n; e++) {
+        uint32_t below = 0, equal = 0;
+        float chance;
+        for (uint32_t i = 0; i < k; i++) {
+            below += x[i * n + e] < truth[e];
+            equal += x[i * n + e] == truth[e];
+        }
+        pnb_fill_uniform(1, 0, 0, e, &chance, 1);
+        uint32_t rank = below + (uint32_t)((double)chance * (equal + 1.0));
+        counts[(uint64_t)rank * bins / (k + 1)]++;
+    }
+    return bins;
 }
 
 /* Regularised incomplete beta function I_x(a, b), by its continued fraction (Abramowitz and Stegun 26.5.8, Lentz's method);
@@ -241,6 +260,7 @@ static void calibration(const pnb_metrics_input *in, const workspace *w, pnb_met
     out->spread_skill = out->spread / out->rmse;
     out->error_correlation = correlation(w->n, in->truth, w->mean_f, w->std_f);
     out->crps = pnb_crps(k, w->n, in->x, in->truth);
+    out->rank_bins = pnb_rank_histogram(k, w->n, in->x, in->truth, out->rank);
     coverage(in, w, out);
 }
 

@@ -42,6 +42,12 @@ double pnb_student_t(double p, double dof);
 /* ||y - Ax||^2 / (m sigma^2) of each sample: ax [k,n], y [n], measured [n] (NULL: all) chooses the m entries that count. */
 void pnb_chi2(uint32_t k, size_t n, const float *ax, const float *y, const float *measured, double sigma, double *chi2);
 
+enum { PNB_RANK_BINS = 64 };
+/* Rank of the truth among the k samples, each element by itself, ties broken at random (by a constant seed): how many
+ * elements fall into each of the bins, of which there are k + 1, or 32 for k above 63. All alike when calibrated. Returns the
+ * number of bins; counts [PNB_RANK_BINS]. */
+uint32_t pnb_rank_histogram(uint32_t k, size_t n, const float *x, const float *truth, double *counts);
+
 typedef struct pnb_metrics_input {
     uint32_t samples;                 /* K */
     uint32_t channels, height, width; /* vectors of dimension D: channels D, height = width = 0 */
@@ -63,6 +69,8 @@ typedef struct pnb_metrics {
     double crps;
     double rmse, spread;     /* of the mean against the truth; sqrt(mean variance * (K+1)/K) */
     double spread_skill;     /* spread / rmse: 1 when calibrated, small when over-confident */
+    uint32_t rank_bins;       /* of the rank histogram; 0: there is none */
+    double rank[PNB_RANK_BINS];
     double error_correlation; /* Pearson correlation of std and |truth - mean| */
     double chi2, chi2_least, chi2_largest;      /* over samples: mean, least, largest */
     double residual_ratio;                      /* RMS(y - Ax)/sigma over all samples */

@@ -288,6 +288,17 @@ uint64_t pnb_solver_evaluations(const pnb_solver *s) {
     return s->evaluations;
 }
 
+uint64_t pnb_solver_all_evaluations(const pnb_solver *s) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < s->n_phases; i++) {
+        for (uint32_t k = 0; k < s->phases[i].n_items; k++) {
+            const pnb_phase_item *item = &s->phases[i].items[k];
+            n += item->evaluations * (item->first_repeat + (uint64_t)item->repeat * (s->phases[i].steps - 1));
+        }
+    }
+    return n;
+}
+
 uint32_t pnb_solver_steps(const pnb_solver *s) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_phases; i++) n += s->phases[i].steps;

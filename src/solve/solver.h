@@ -71,6 +71,7 @@ pnb_status pnb_solver_samples(pnb_solver *s, float *out);
 /* Samples as they were before the finish phase, if there is one and it has begun; else PNB_ERROR_USAGE. */
 pnb_status pnb_solver_samples_before_finish(pnb_solver *s, float *out);
 uint64_t pnb_solver_evaluations(const pnb_solver *s); /* network evaluations so far (samples x forwards) */
+uint64_t pnb_solver_all_evaluations(const pnb_solver *s); /* of the whole run */
 /* All that is on the device with this solver: its tensors and programs, prior, operator and adapter. */
 uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
 /* Checkpoint: all persistent state, a fingerprint of task and options. Atomic write. load refuses another fingerprint.

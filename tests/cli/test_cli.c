@@ -52,7 +52,7 @@ static void assert_same_bytes(const char *a, const char *b) {
 static void test_usage(void **state) {
     shell *s = *state;
     static const char *const names[] = {"solve",  "sample",  "predict", "forward",  "simulate", "eval",
-                                        "figure", "inspect", "convert", "devices", "selftest", "bench", "tune",
+                                        "figure", "compare", "inspect", "convert", "devices", "selftest", "bench", "tune",
                                         "train",  "compare-devices", "doctor"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char words[64];

@@ -131,11 +131,29 @@ static void test_images(void **state) {
     assert_non_null(strstr(err.message, "there are no samples"));
 }
 
+/* Ranks are counted by hand here; ties go to each place they could with the same chance. */
+static void test_rank_histogram(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    static float x[2 * N], truth[N];
+    double counts[PNB_RANK_BINS];
+    const float few[6] = {1, 1, 1, 2, 2, 2}, at[3] = {0, 1.5f, 3};
+    assert_int_equal(pnb_rank_histogram(2, 3, few, at, counts), 3);
+    assert_true(counts[0] == 1 && counts[1] == 1 && counts[2] == 1 && counts[3] == 0);
+    assert_int_equal(pnb_rank_histogram(2, N, x, truth, counts), 3); /* all are 0 */
+    for (int b = 0; b < 3; b++) NEAR(counts[b] / N, 1 / 3.0, 0.03);
+    static float many[100];
+    for (int i = 0; i < 100; i++) many[i] = (float)i;
+    const float last = 99.5f;
+    assert_int_equal(pnb_rank_histogram(100, 1, many, &last, counts), PNB_RANK_BINS / 2);
+    assert_true(counts[PNB_RANK_BINS / 2 - 1] == 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fidelity),   cmocka_unit_test(test_diversity), cmocka_unit_test(test_moments_and_crps),
         cmocka_unit_test(test_chi2),       cmocka_unit_test(test_student_t), cmocka_unit_test(test_calibrated_ensemble),
-        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_images),     cmocka_unit_test(test_rank_histogram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

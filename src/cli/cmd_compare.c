@@ -1,0 +1,356 @@
+/* penumbra compare: every method on every task and observation of one prior, resumable, into tables and a figure a
+ * task. */
+#include "cli/cli.h"
+#include "cli/compare_table.h"
+#include "cli/results.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int run(int argc, char **argv);
+
+typedef struct values {
+    const char *output;
+} values;
+static const cli_option options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR",
+     "folder of the results: one folder a run, and the tables"},
+};
+const cli_command cli_compare = {
+    "compare",
+    "all methods on all tasks and observations of a prior, as tables and figures",
+    "compare.json -o DIR",
+    "compare.json: {\"prior\": ..., \"tasks\": [{\"name\": \"inpainting\", \"operator\": ..., \"noise\": ...}, ...],\n"
+    "\"methods\": [{\"type\": \"ppm\", \"name\": \"PPM\", ...}, ...], \"observations\": [\"truth.png\", ...]}, the "
+    "parts as in\n"
+    "problem.json. Of a mixture prior \"observations\": 16 means 16 exact draws: the ranks then are simulation-based\n"
+    "calibration. \"samples\" (8) of each method; \"evaluations\": network evaluations a sample, the same for all "
+    "(without it\n"
+    "each has its defaults); \"seed\"; \"size\". Called again it goes on where it stopped. DIR gets table.md, "
+    "table.csv,\n"
+    "table.json and TASK.png (measurement, mean, standard deviation and samples of each method, first observation).\n",
+    options,
+    sizeof options / sizeof *options,
+    1,
+    1,
+    run};
+
+enum { PATH_ROOM = 4096, NAME_ROOM = 64, MOST_METHODS = 16, MOST_OBSERVATIONS = 4096 };
+
+typedef struct plan {
+    const cli_args *args;
+    const char *file, *folder, *base;
+    pnb_context *context;
+    cJSON *json;
+    const cJSON *tasks, *methods, *observations;
+    int observation_count, samples;
+    double evaluations, seed; /* evaluations: a sample; 0: each method's defaults */
+} plan;
+
+static const cJSON *get(const cJSON *object, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
+
+static int fault(const plan *p, const char *where, const char *expected) {
+    fprintf(stderr, "penumbra compare: %s: %s: expected %s\n", p->file, where, expected);
+    return PNB_ERROR_INPUT;
+}
+
+/* What stands in tables and names folders: "name", else "type". */
+static const char *name_of(const cJSON *entry) {
+    const char *name = cJSON_GetStringValue(get(entry, "name"));
+    return name ? name : cJSON_GetStringValue(get(entry, "type"));
+}
+
+/* Names become folders, so they are plain, and each stands once. */
+static int check_names(const plan *p, const char *key, const cJSON *list) {
+    const cJSON *entry, *other;
+    cJSON_ArrayForEach(entry, list) {
+        const char *name = name_of(entry);
+        bool plain = name && name[0] && name[0] != '.' && strlen(name) < NAME_ROOM && !strpbrk(name, "/\\\n");
+        if (!plain) return fault(p, key, "objects with a \"name\" (shorter than 64 letters, without slashes)");
+        cJSON_ArrayForEach(other, list) {
+            if (other == entry) break;
+            if (strcmp(name_of(other), name) == 0)
+                return fault(p, key, "a different \"name\" for each (two are alike)");
+        }
+    }
+    return CLI_GO_ON;
+}
+
+static int whole(const plan *p, const char *key, double least, double most, double *value) {
+    const cJSON *v = get(p->json, key);
+    char expected[96];
+    if (!v) return CLI_GO_ON;
+    *value = v->valuedouble;
+    if (cJSON_IsNumber(v) && *value >= least && *value <= most && *value == floor(*value)) return CLI_GO_ON;
+    snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", least, most);
+    return fault(p, key, expected);
+}
+
+static int check_keys(const plan *p) {
+    static const char *const known[] = {"prior",        "size",    "tasks",       "methods",
+                                        "observations", "samples", "evaluations", "seed"};
+    enum { KNOWN = sizeof known / sizeof *known };
+    const cJSON *v;
+    cJSON_ArrayForEach(v, p->json) {
+        bool found = false;
+        for (size_t i = 0; i < KNOWN; i++) found = found || strcmp(known[i], v->string) == 0;
+        const char *near = cli_nearest(v->string, known, KNOWN);
+        if (found) continue;
+        fprintf(stderr, "penumbra compare: %s: there is no key '%s'%s%s\n", p->file, v->string,
+                near ? "; did you mean " : "", near ? near : "");
+        return PNB_ERROR_INPUT;
+    }
+    return CLI_GO_ON;
+}
+
+static int read_lists(plan *p) {
+    p->tasks = get(p->json, "tasks");
+    p->methods = get(p->json, "methods");
+    p->observations = get(p->json, "observations");
+    int methods = cJSON_GetArraySize(p->methods);
+    if (!cJSON_IsObject(get(p->json, "prior"))) return fault(p, "prior", "an object, as in problem.json");
+    if (!cJSON_IsArray(p->tasks) || cJSON_GetArraySize(p->tasks) < 1) return fault(p, "tasks", "a list of tasks");
+    if (!cJSON_IsArray(p->methods) || methods < 1 || methods > MOST_METHODS)
+        return fault(p, "methods", "a list of 1 to 16 methods");
+    double count = cJSON_IsArray(p->observations) ? cJSON_GetArraySize(p->observations) : 0;
+    if (cJSON_IsNumber(p->observations)) count = p->observations->valuedouble;
+    if (!(count >= 1 && count <= MOST_OBSERVATIONS && count == floor(count)))
+        return fault(p, "observations",
+                     "a list of truths (files or arrays), or how many draws of a mixture prior (1 to 4096)");
+    p->observation_count = (int)count;
+    int code = check_names(p, "tasks", p->tasks);
+    return code == CLI_GO_ON ? check_names(p, "methods", p->methods) : code;
+}
+
+static int read_plan(plan *p) {
+    double samples = 8;
+    char *text = cli_read_text(p->file);
+    if (!text) {
+        fprintf(stderr, "penumbra compare: '%s' cannot be read\n", p->file);
+        return PNB_ERROR_INPUT;
+    }
+    const char *stop = text;
+    p->json = cJSON_ParseWithOpts(text, &stop, true);
+    int line = 1;
+    for (const char *c = text; c < stop; c++) line += *c == '\n';
+    free(text);
+    if (!cJSON_IsObject(p->json)) {
+        fprintf(stderr, "penumbra compare: %s: no JSON object (line %d)\n", p->file, line);
+        return PNB_ERROR_INPUT;
+    }
+    int code = check_keys(p);
+    if (code == CLI_GO_ON) code = read_lists(p);
+    if (code == CLI_GO_ON) code = whole(p, "samples", 1, 4096, &samples);
+    if (code == CLI_GO_ON) code = whole(p, "evaluations", 1, 1e9, &p->evaluations);
+    if (code == CLI_GO_ON) code = whole(p, "seed", 0, 1e9, &p->seed);
+    p->samples = (int)samples;
+    return code;
+}
+
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
+
+static void path_of(const plan *p, const cJSON *task, const cJSON *method, int observation, char path[PATH_ROOM]) {
+    snprintf(path, PATH_ROOM, "%s/%s/%s/%04d", p->folder, name_of(task), name_of(method), observation);
+}
+
+/* DIR/TASK, DIR/TASK/METHOD. */
+static bool make_folders(const plan *p, const cJSON *task, const cJSON *method) {
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "%s/%s", p->folder, name_of(task));
+    if (!cli_make_folder(path)) return false;
+    snprintf(path, sizeof path, "%s/%s/%s", p->folder, name_of(task), name_of(method));
+    return cli_make_folder(path);
+}
+
+static bool copy_into(cJSON *to, const char *key, const cJSON *value) {
+    cJSON *copy = value ? cJSON_Duplicate(value, true) : NULL;
+    if (copy && cJSON_AddItemToObject(to, key, copy)) return true;
+    cJSON_Delete(copy);
+    return !value;
+}
+
+static cJSON *truth_of(const plan *p, int observation) {
+    if (cJSON_IsArray(p->observations)) return cJSON_Duplicate(cJSON_GetArrayItem(p->observations, observation), true);
+    cJSON *draw = cJSON_CreateObject();
+    cJSON_AddNumberToObject(draw, "draw", observation);
+    return draw;
+}
+
+/* A problem.json of this run; all methods see the same noise. NULL: no memory. */
+static char *problem_of(const plan *p, const cJSON *task, const cJSON *method, int observation) {
+    cJSON *problem = cJSON_CreateObject(), *how = cJSON_Duplicate(method, true), *truth = truth_of(p, observation);
+    cJSON_DeleteItemFromObjectCaseSensitive(how, "name");
+    if (how && !get(how, "particles")) cJSON_AddNumberToObject(how, "particles", p->samples);
+    bool ok = copy_into(problem, "prior", get(p->json, "prior")) && copy_into(problem, "size", get(p->json, "size")) &&
+              copy_into(problem, "operator", get(task, "operator")) && copy_into(problem, "noise", get(task, "noise"));
+    cJSON *noise = cJSON_GetObjectItemCaseSensitive(problem, "noise");
+    if (cJSON_IsObject(noise) && !get(noise, "seed")) cJSON_AddNumberToObject(noise, "seed", p->seed + observation);
+    cJSON_AddNumberToObject(problem, "seed", p->seed + observation);
+    ok = cJSON_AddItemToObject(problem, "method", how) && cJSON_AddItemToObject(problem, "truth", truth) && ok;
+    char *text = ok ? cJSON_PrintUnformatted(problem) : NULL;
+    cJSON_Delete(problem);
+    return text;
+}
+
+static bool scale_option(pnb_problem *problem, const cJSON *resolved, const char *key, double factor) {
+    const cJSON *v = get(get(resolved, "method"), key);
+    char name[NAME_ROOM], text[32];
+    if (!v) return true;
+    snprintf(name, sizeof name, "method.%s", key);
+    snprintf(text, sizeof text, "%.0f", fmax(1, round(v->valuedouble * factor)));
+    return pnb_problem_set(problem, name, text) == PNB_OK;
+}
+
+/* Steps (and the finish's) multiplied so that a sample takes the evaluations that are asked for. */
+static pnb_status spend(const plan *p, pnb_problem *problem, pnb_run **run) {
+    pnb_progress progress = {.struct_size = sizeof progress};
+    char *json = NULL;
+    pnb_status status = pnb_run_get_progress(*run, &progress);
+    if (status == PNB_OK) status = pnb_problem_json(problem, &json);
+    if (status) return status;
+    double each = (double)progress.evaluations_all / pnb_run_particles(*run), factor = p->evaluations / each;
+    cJSON *resolved = cJSON_Parse(json);
+    pnb_free(json);
+    bool ok =
+        scale_option(problem, resolved, "steps", factor) && scale_option(problem, resolved, "finish_steps", factor);
+    cJSON_Delete(resolved);
+    pnb_run_destroy(run);
+    return ok ? pnb_run_create(problem, run) : PNB_ERROR_INPUT;
+}
+
+static int one_run(const plan *p, const char *text, const char *path) {
+    cli_results results = {.folder = path, .resume = true};
+    pnb_problem *problem = NULL;
+    pnb_run *run_ = NULL;
+    pnb_status status = pnb_problem_parse(p->context, text, p->base, &problem);
+    if (status == PNB_OK) status = pnb_run_create(problem, &run_);
+    if (status == PNB_OK && p->evaluations > 0) status = spend(p, problem, &run_);
+    int code = status ? cli_fail(p->args, p->context, status) : cli_results_run(p->args, p->context, run_, &results);
+    pnb_run_destroy(&run_);
+    pnb_problem_destroy(&problem);
+    return code;
+}
+
+static int cell(const plan *p, const cJSON *task, const cJSON *method, int observation) {
+    char path[PATH_ROOM];
+    int complete = 0;
+    path_of(p, task, method, observation, path);
+    if (!make_folders(p, task, method)) return PNB_ERROR_INPUT;
+    pnb_status status = pnb_folder_state(p->context, path, NULL, NULL, &complete);
+    if (status) return cli_fail(p->args, p->context, status);
+    if (complete && !p->args->common.overwrite) return PNB_OK;
+    if (!p->args->common.quiet)
+        fprintf(stderr, "%s, %s, observation %d\n", name_of(task), name_of(method), observation);
+    char *text = problem_of(p, task, method, observation);
+    if (!text) return PNB_ERROR_OUT_OF_MEMORY;
+    int code = one_run(p, text, path);
+    cJSON_free(text);
+    return code;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static int add_row(const plan *p, const cJSON *task, const cJSON *method, cJSON *rows) {
+    size_t n = (size_t)p->observation_count;
+    char(*paths)[PATH_ROOM] = malloc(n * sizeof *paths);
+    const char **folders = malloc(n * sizeof *folders);
+    bool ok = paths && folders;
+    for (size_t i = 0; ok && i < n; i++) {
+        path_of(p, task, method, (int)i, paths[i]);
+        folders[i] = paths[i];
+    }
+    ok = ok && cli_compare_row(rows, name_of(task), name_of(method), folders, n);
+    free(folders);
+    free(paths);
+    return ok ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
+}
+
+/* The first observation by every method that has finished it. */
+static int draw_task(const plan *p, const cJSON *task) {
+    char paths[MOST_METHODS][PATH_ROOM], picture[PATH_ROOM];
+    const char *folders[MOST_METHODS];
+    size_t n = 0;
+    const cJSON *method;
+    cJSON_ArrayForEach(method, p->methods) {
+        int complete = 0;
+        path_of(p, task, method, 0, paths[n]);
+        if (pnb_folder_state(p->context, paths[n], NULL, NULL, &complete) == PNB_OK && complete) {
+            folders[n] = paths[n];
+            n++;
+        }
+    }
+    snprintf(picture, sizeof picture, "%s/%s.png", p->folder, name_of(task));
+    pnb_status status = n ? pnb_draw_folders(p->context, n, folders, picture) : PNB_OK;
+    return status ? cli_fail(p->args, p->context, status) : PNB_OK;
+}
+
+static int write_all(const plan *p) {
+    cJSON *rows = cJSON_CreateArray();
+    const cJSON *task, *method;
+    int code = rows ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
+    cJSON_ArrayForEach(task, p->tasks) {
+        cJSON_ArrayForEach(method, p->methods) {
+            if (code == PNB_OK) code = add_row(p, task, method, rows);
+        }
+        if (code == PNB_OK) code = draw_task(p, task);
+    }
+    if (code == PNB_OK && !cli_compare_write(p->folder, rows)) code = PNB_ERROR_INPUT;
+    cJSON_Delete(rows);
+    if (code == PNB_OK && !p->args->common.quiet) fprintf(stderr, "wrote %s/table.md\n", p->folder);
+    return code;
+}
+
+/* Observations outermost: what there is after an interruption compares all methods on the same ones. */
+static int compare(plan *p) {
+    const cJSON *task, *method;
+    int code = read_plan(p);
+    if (code != CLI_GO_ON) return code;
+    if (!cli_make_folder(p->folder)) return PNB_ERROR_INPUT;
+    code = PNB_OK;
+    for (int i = 0; i < p->observation_count && code == PNB_OK; i++) {
+        cJSON_ArrayForEach(task, p->tasks) {
+            cJSON_ArrayForEach(method, p->methods) {
+                if (code == PNB_OK) code = cell(p, task, method, i);
+            }
+        }
+    }
+    int written = code == PNB_OK || code == PNB_ERROR_CANCELLED ? write_all(p) : PNB_OK;
+    return code ? code : written;
+}
+
+/* The folder of the file, for relative paths. */
+static char *base_of(const char *file) {
+    const char *slash = strrchr(file, '/');
+    size_t n = slash ? (size_t)(slash - file) + (slash == file) : 1;
+    char *base = malloc(n + 1);
+    if (!base) return NULL;
+    memcpy(base, slash ? file : ".", n);
+    base[n] = 0;
+    return base;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args;
+    values v = {0};
+    plan p = {.args = &args};
+    int code = cli_parse(&cli_compare, argc, argv, &args, &v);
+    if (code == CLI_GO_ON && !v.output) code = cli_usage(&cli_compare, "-o DIR is missing");
+    if (code == CLI_GO_ON) code = cli_open(&args, &p.context);
+    if (code == CLI_GO_ON) {
+        char *base = base_of(args.positional[0]);
+        p.file = args.positional[0];
+        p.folder = v.output;
+        p.base = base;
+        cli_catch_signals();
+        code = base ? compare(&p) : PNB_ERROR_OUT_OF_MEMORY;
+        cJSON_Delete(p.json);
+        free(base);
+    }
+    return cli_close(&args, &p.context, code);
+}

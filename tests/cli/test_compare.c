@@ -1,0 +1,111 @@
+/* penumbra compare: a small comparison from end to end, gone on with, and the faults of its file. */
+#include "cli/command.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+
+#define PRIOR                                                                                                          \
+    "\"prior\": {\"type\": \"gmm\", \"weights\": [0.7, 0.3], \"means\": [[0, 2], [0, -2]],"                            \
+    " \"covariances\": [[[0.3, 0], [0, 0.2]], [[0.3, 0], [0, 0.2]]]},"
+#define TASK                                                                                                           \
+    "\"tasks\": [{\"name\": \"line\", \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0.2]]},"                   \
+    " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3}}],"
+
+static cJSON *read_json(const char *path) {
+    static char text[65536];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    cJSON *json = cJSON_Parse(text);
+    assert_non_null(json);
+    return json;
+}
+
+static double value(const cJSON *row, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
+    if (!cJSON_IsNumber(v)) fail_msg("there is no number '%s'", key);
+    return v->valuedouble;
+}
+
+static void test_whole(void **state) {
+    shell *s = *state;
+    write_text(
+        "compare.json",
+        "{" PRIOR TASK
+        "\"methods\": [{\"type\": \"pigdm\", \"name\": \"PiGDM\", \"weight\": \"exact\"}, {\"type\": \"reddiff\"}],"
+        "\"observations\": 2, \"samples\": 6, \"evaluations\": 20, \"seed\": 5}");
+    RUN_OK(s, "compare compare.json -o out");
+    assert_true(file_exists("out/table.md") && file_exists("out/table.csv") && file_exists("out/line.png"));
+    cJSON *rows = read_json("out/table.json");
+    assert_int_equal(cJSON_GetArraySize(rows), 2);
+    static const char *const names[] = {"PiGDM", "reddiff"};
+    for (int i = 0; i < 2; i++) {
+        const cJSON *row = cJSON_GetArrayItem(rows, i);
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(row, "method")->valuestring, names[i]);
+        assert_true(value(row, "observations") == 2 && value(row, "evaluations_a_sample") == 20);
+        assert_true(value(row, "crps") > 0 && value(row, "crps_error") >= 0 && value(row, "sliced_w2") > 0);
+        const cJSON *ranks = cJSON_GetObjectItemCaseSensitive(row, "rank_histogram");
+        double all = 0;
+        assert_int_equal(cJSON_GetArraySize(ranks), 7);
+        for (const cJSON *r = ranks->child; r; r = r->next) all += r->valuedouble;
+        assert_true(all == 2 * 2); /* two observations of two numbers */
+    }
+    cJSON_Delete(rows);
+    /* all methods see one truth and one measurement */
+    cJSON *a = read_json("out/line/PiGDM/0001/run.json"), *b = read_json("out/line/reddiff/0001/run.json");
+    const cJSON *pa = cJSON_GetObjectItemCaseSensitive(a, "problem"),
+                *pb = cJSON_GetObjectItemCaseSensitive(b, "problem");
+    static const char *const same[] = {"prior", "operator", "truth", "noise", "seed"};
+    for (int i = 0; i < 5; i++)
+        assert_true(cJSON_Compare(cJSON_GetObjectItemCaseSensitive(pa, same[i]),
+                                  cJSON_GetObjectItemCaseSensitive(pb, same[i]), true));
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+}
+
+/* What is complete is not run again; what is missing is. */
+static void test_goes_on(void **state) {
+    shell *s = *state;
+    struct stat before, after;
+    assert_int_equal(stat("out/line/PiGDM/0000/samples.npy", &before), 0);
+    remove_tree("out/line/reddiff/0001");
+    RUN_OK(s, "compare compare.json -o out");
+    assert_null(strstr(s->err, "PiGDM, observation"));
+    assert_non_null(strstr(s->err, "reddiff, observation 1"));
+    assert_int_equal(stat("out/line/PiGDM/0000/samples.npy", &after), 0);
+    assert_true(before.st_ino == after.st_ino && before.st_mtime == after.st_mtime);
+}
+
+static void expect_fault(shell *s, const char *text, const char *part) {
+    write_text("bad.json", text);
+    int code = run_command(s, "compare bad.json -o never");
+    if (code != 3 || !strstr(s->err, part))
+        fail_msg("%s\nexpected 3 and \"%s\", found %d: %s", text, part, code, s->err);
+    assert_false(file_exists("never"));
+}
+
+static void test_faults(void **state) {
+    shell *s = *state;
+    expect_fault(s, "{", "no JSON object (line 1)");
+    expect_fault(s, "{\"priors\": {}}", "there is no key 'priors'; did you mean prior");
+    expect_fault(s, "{" TASK "\"methods\": [{\"type\": \"dps\"}], \"observations\": 1}", "prior: expected an object");
+    expect_fault(s, "{" PRIOR TASK "\"methods\": [], \"observations\": 1}",
+                 "methods: expected a list of 1 to 16 methods");
+    expect_fault(s, "{" PRIOR TASK "\"methods\": [{\"type\": \"dps\"}], \"observations\": 0}",
+                 "observations: expected a list");
+    expect_fault(s, "{" PRIOR TASK "\"methods\": [{\"type\": \"dps\"}, {\"type\": \"dps\"}], \"observations\": 1}",
+                 "a different \"name\" for each");
+    expect_fault(s, "{" PRIOR TASK "\"methods\": [{\"type\": \"dps\", \"name\": \"a/b\"}], \"observations\": 1}",
+                 "without slashes");
+    expect_fault(s, "{" PRIOR TASK "\"methods\": [{\"type\": \"dps\"}], \"observations\": 1, \"samples\": 1.5}",
+                 "samples: expected a whole number from 1 to 4096");
+    assert_int_equal(run_command(s, "compare compare.json"), 2);
+    assert_int_equal(run_command(s, "compare gone.json -o never"), 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_goes_on),
+                                       cmocka_unit_test(test_faults)};
+    return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
+}
