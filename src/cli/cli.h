@@ -93,6 +93,8 @@ int cli_open(const cli_args *args, pnb_context **context);
 int cli_fail(const cli_args *args, const pnb_context *context, pnb_status status);
 /* Opens the device and says on stderr which and why (not with --quiet). */
 pnb_status cli_say_device(const cli_args *args, pnb_context *context);
+/* What `list` knows (operators, methods), to stdout. The exit code. */
+int cli_print_types(const cli_args *args, pnb_context *context, pnb_status (*list)(pnb_context *, char **));
 /* Fails the command where validation layers had something to say. Passes code on otherwise. */
 int cli_close(const cli_args *args, pnb_context **context, int code);
 

@@ -181,14 +181,6 @@ static int apply(work *w) {
     return status ? cli_fail(w->args, w->ctx, status) : PNB_OK;
 }
 
-static int list_types(work *w) {
-    char *text = NULL;
-    pnb_status status = pnb_forward_types(w->ctx, &text);
-    if (status == PNB_OK) cli_write_text("-", text);
-    pnb_free(text);
-    return status ? cli_fail(w->args, w->ctx, status) : PNB_OK;
-}
-
 static int check_values(const values *v) {
     if (v->name && strcmp(v->name, "help") == 0) return CLI_GO_ON;
     if (!v->name == !v->problem) return cli_usage(&cli_forward, "give --operator or --problem, one of the two");
@@ -206,7 +198,7 @@ static int run(int argc, char **argv) {
     int code = cli_parse(&cli_forward, argc, argv, &args, &v);
     if (code == CLI_GO_ON) code = check_values(&v);
     if (code == CLI_GO_ON) code = cli_open(&args, &w.ctx);
-    if (code == CLI_GO_ON && v.name && strcmp(v.name, "help") == 0) code = list_types(&w);
+    if (code == CLI_GO_ON && v.name && strcmp(v.name, "help") == 0) code = cli_print_types(&args, w.ctx, pnb_forward_types);
     if (code == CLI_GO_ON) code = open_operator(&w);
     if (code == CLI_GO_ON) code = apply(&w);
     pnb_ndarray_clear(&w.x);

@@ -18,7 +18,7 @@ typedef struct values {
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR", "folder of the results"},
     {"method", 0, CLI_TEXT, offsetof(values, method), "M",
-     "ppm, reddiff, ...; another than the file's starts from its defaults"},
+     "ppm, dps, ...; another than the file's starts from its defaults; help: all of them with their options"},
     {"particles", 0, CLI_WHOLE, offsetof(values, particles), "K", "samples; the same as --set particles=K"},
     {"steps", 0, CLI_WHOLE, offsetof(values, steps), "N", "steps; the same as --set steps=N"},
     {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE",
@@ -40,7 +40,7 @@ const cli_command cli_solve = {
     "does as well. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
     options,
     sizeof options / sizeof *options,
-    1,
+    0,
     1,
     run};
 
@@ -114,7 +114,13 @@ static int solve_problem(const cli_args *args, const values *v, pnb_context *ctx
     return code;
 }
 
-static int check_values(const values *v) {
+static bool wants_help(const values *v) {
+    return v->method && strcmp(v->method, "help") == 0;
+}
+
+static int check_values(const cli_args *args, const values *v) {
+    if (wants_help(v)) return CLI_GO_ON;
+    if (args->positional_count < 1) return cli_usage(&cli_solve, "problem.json is missing");
     for (size_t i = 0; i < v->set.count; i++) {
         if (!strchr(v->set.items[i], '='))
             return cli_usage(&cli_solve, "--set: expected KEY=VALUE, found '%s'", v->set.items[i]);
@@ -145,12 +151,12 @@ static int run(int argc, char **argv) {
     values v = {0};
     pnb_context *ctx = NULL;
     int code = cli_parse(&cli_solve, argc, argv, &args, &v);
-    if (code == CLI_GO_ON) code = check_values(&v);
+    if (code == CLI_GO_ON) code = check_values(&args, &v);
     if (code == CLI_GO_ON) code = check_tune(&args, &v);
     if (code == CLI_GO_ON) code = cli_open(&args, &ctx);
     if (code == CLI_GO_ON) {
         cli_catch_signals();
-        code = solve(&args, &v, ctx);
+        code = wants_help(&v) ? cli_print_types(&args, ctx, pnb_method_types) : solve(&args, &v, ctx);
     }
     cli_free_values(&cli_solve, &v);
     return cli_close(&args, &ctx, code);

@@ -61,6 +61,14 @@ pnb_status cli_say_device(const cli_args *args, pnb_context *context) {
     return status;
 }
 
+int cli_print_types(const cli_args *args, pnb_context *context, pnb_status (*list)(pnb_context *, char **)) {
+    char *text = NULL;
+    pnb_status status = list(context, &text);
+    if (status == PNB_OK) cli_write_text("-", text);
+    pnb_free(text);
+    return status ? cli_fail(args, context, status) : PNB_OK;
+}
+
 int cli_close(const cli_args *args, pnb_context **context, int code) {
     uint64_t messages = pnb_context_validation_messages(*context);
     if (args->common.validate && messages && code == 0) {

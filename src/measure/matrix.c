@@ -98,13 +98,6 @@ static double norm_bound(uint32_t rows, uint32_t cols, const float *a) {
     return fmin(sqrt(square), sqrt(row_max * column_max));
 }
 
-static pnb_status add_floats(pnb_operator *op, const char *name, pnb_shape shape, const double *from) {
-    size_t count = pnb_shape_count(shape);
-    float *values = malloc(count * sizeof *values); /* NULL: add_constant says so */
-    for (size_t i = 0; values && i < count; i++) values[i] = (float)from[i];
-    return pnb_operator_add_constant(op, name, shape, values);
-}
-
 enum { MATRIX, INVERSE, LEFT, RIGHT, SINGULAR };
 
 /* The pseudo-inverse and the singular value decomposition, as constants. */
@@ -117,10 +110,10 @@ static pnb_status decompose(pnb_operator *op, uint32_t rows, uint32_t cols, cons
     pnb_svd(rows, cols, wide, left, s, right);
     pnb_svd_inverse(rows, cols, left, s, right, RCOND, inverse, &largest);
     op->norm = largest * (1 + 1e-12);
-    pnb_status status = add_floats(op, "inverse", pnb_shape2(cols, rows), inverse);
-    if (status == PNB_OK) status = add_floats(op, "left", pnb_shape2((uint32_t)n, rows), left);
-    if (status == PNB_OK) status = add_floats(op, "right", pnb_shape2((uint32_t)n, cols), right);
-    if (status == PNB_OK) status = add_floats(op, "singular", pnb_shape1((uint32_t)n), s);
+    pnb_status status = pnb_operator_add_narrowed(op, "inverse", pnb_shape2(cols, rows), inverse);
+    if (status == PNB_OK) status = pnb_operator_add_narrowed(op, "left", pnb_shape2((uint32_t)n, rows), left);
+    if (status == PNB_OK) status = pnb_operator_add_narrowed(op, "right", pnb_shape2((uint32_t)n, cols), right);
+    if (status == PNB_OK) status = pnb_operator_add_narrowed(op, "singular", pnb_shape1((uint32_t)n), s);
     free(wide);
     if (status != PNB_OK) return status;
     op->spectrum = op->constants[SINGULAR].values;

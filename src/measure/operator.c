@@ -178,6 +178,13 @@ pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_sha
     return pnb_store_add(op->store, name, shape, PNB_STORAGE_FROZEN, &op->constants[i].storage);
 }
 
+pnb_status pnb_operator_add_narrowed(pnb_operator *op, const char *name, pnb_shape shape, const double *values) {
+    uint64_t count = pnb_shape_count(shape);
+    float *narrow = malloc(count * sizeof *narrow); /* NULL: add_constant says so */
+    for (uint64_t i = 0; narrow && i < count; i++) narrow[i] = (float)values[i];
+    return pnb_operator_add_constant(op, name, shape, narrow);
+}
+
 pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu) {
     for (uint32_t i = 0; i < op->n_parts; i++) PNB_TRY(pnb_operator_commit(op->parts[i], gpu));
     if (!op->store) return PNB_OK;

@@ -62,6 +62,8 @@ extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb
 const pnb_operator *pnb_operator_last(const pnb_operator *op);
 /* A frozen tensor of the operator, uploaded by pnb_operator_commit. Takes values (malloc'd), also on failure. */
 pnb_status pnb_operator_add_constant(pnb_operator *op, const char *name, pnb_shape shape, float *values);
+/* The same with a copy in float of values, which stay the caller's. */
+pnb_status pnb_operator_add_narrowed(pnb_operator *op, const char *name, pnb_shape shape, const double *values);
 /* The i-th constant as a tensor of g. */
 pnb_status pnb_operator_bind(pnb_operator *op, pnb_graph *g, uint32_t i, pnb_tensor *out);
 /* Fails unless images are [C,H,W]. */

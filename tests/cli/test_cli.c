@@ -79,6 +79,10 @@ static void test_usage(void **state) {
     expect_failure(s, NULL, "forward --x x.npy -o y.npy", 2, "--operator");
     expect_failure(s, NULL, "predict --prior p.safetensors --x x.npy -o y.npy", 2, "--t or --sigma");
     expect_failure(s, NULL, "predict --prior p.safetensors --x x.npy --t 1 --cotangent v.npy -o y.npy", 2, "--grad-out");
+    static const char *const methods[] = {"ppm", "dps", "pigdm", "ddrm", "reddiff", "rlsd", "langevin"};
+    RUN_OK(s, "solve --method help");
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) assert_non_null(strstr(s->out, methods[i]));
+    assert_non_null(strstr(s->out, "cg_steps"));
 }
 
 /* ---- bad input
