@@ -128,14 +128,21 @@ static pnb_status half_square(pnb_solver *s, pnb_graph *g, pnb_tensor x0, pnb_te
     return pnb_data_term(s, g, x0, 1, &unused, loss);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const ddrm_options *o, const pnb_spectral *t) {
+typedef struct step_parts {
+    const ddrm_options *o;
+    pnb_spectral *t;
+} step_parts;
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const step_parts *parts = user;
+    const pnb_spectral *t = parts->t;
     pnb_tensor state, table, x, z, loss, plain, alpha, sum = PNB_NONE;
     pnb_estimate e;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_step_state_advance(g, state, table, (pnb_advance){.flags = PNB_ADVANCE_STEP | PNB_ADVANCE_DRAW}));
-    PNB_TRY(pnb_reverse_estimate(s, g, state, x, o->clip, &e));
+    PNB_TRY(pnb_reverse_estimate(s, g, state, x, parts->o->clip, &e));
     PNB_TRY(pnb_reverse_next(s, g, state, PNB_REVERSE_USES_EPS, PNB_STREAM_SAMPLER, x, &e, &plain));
     PNB_TRY(pnb_solver_noise(s, g, state, PNB_STREAM_SAMPLER, &z)); /* the plain step's: by counter, the same numbers */
     PNB_TRY(add_right(s, g, t, state, OF_X0, e.x0, &sum));
@@ -152,7 +159,8 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const ddrm_options *o,
 
 /* x = alpha_T V(...): what is measured better than the first level starts there. Before any step the state's row is
  * zero, and its number 0 finds the table's first row. */
-static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const pnb_spectral *t) {
+static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const pnb_spectral *t = ((const step_parts *)user)->t;
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
     uint32_t first = (s->n_rows - 1) * (sch->steps / s->n_rows);
     pnb_tensor state, x, z, sum = PNB_NONE;
@@ -166,40 +174,14 @@ static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const pnb_spectral *t
     return pnb_assign(g, x, sum);
 }
 
-static pnb_status start(pnb_solver *s, const pnb_spectral *t) {
-    pnb_program *program;
-    pnb_graph *g;
-    if (s->task.start) return pnb_storage_write(s->x, s->task.gpu, s->task.start, pnb_shape_count(s->sample));
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "ddrm start", &g));
-    pnb_status status = start_graph(s, g, t);
-    if (status != PNB_OK) pnb_graph_destroy(&g);
-    PNB_TRY(status);
-    PNB_TRY(pnb_solver_program(s, &g, &program));
-    return pnb_solver_run_once(s, program);
-}
-
 static pnb_status build(pnb_solver *s, const ddrm_options *o, pnb_spectral *t) {
-    pnb_program *step;
-    pnb_graph *g;
+    step_parts parts = {o, t};
     PNB_TRY(pnb_spectral_describe(s, KINDS, t));
     fill_rows(s, o, t);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_spectral_write(s, t));
-    PNB_TRY(start(s, t));
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "ddrm step", &g));
-    pnb_status status = step_graph(s, g, o, t);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "ddrm",
-                               .steps = s->n_rows,
-                               .losses = PNB_LOSS_DATA,
-                               .n_items = 1,
-                               .items = {{step, 1, 1, s->particles}}};
-    s->n_phases = s->finish_phase = 1;
-    return PNB_OK;
+    PNB_TRY(pnb_reverse_start_with(s, start_graph, &parts));
+    return pnb_solver_only_phase(s, PNB_LOSS_DATA, step_graph, &parts);
 }
 
 static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {

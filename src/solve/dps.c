@@ -82,7 +82,8 @@ static pnb_status guidance(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_tensor
     return pnb_graph_grad(g, &x0, &cotangent, 1, &x, 1, gradient);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const dps_options *o) {
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const dps_options *o = user;
     pnb_tensor state, table, x, gradient, loss, scale, next;
     pnb_estimate e;
     uint32_t uses = PNB_REVERSE_USES_X;
@@ -102,25 +103,10 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const dps_options *o) 
 }
 
 static pnb_status build(pnb_solver *s, const dps_options *o) {
-    pnb_program *step;
-    pnb_graph *g;
     PNB_TRY(fill_rows(s, o));
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_reverse_start(s, 1));
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "dps step", &g));
-    pnb_status status = step_graph(s, g, o);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "dps",
-                               .steps = (uint32_t)o->steps,
-                               .losses = PNB_LOSS_DATA,
-                               .n_items = 1,
-                               .items = {{step, 1, 1, s->particles}}};
-    s->n_phases = s->finish_phase = 1;
-    return PNB_OK;
+    return pnb_solver_only_phase(s, PNB_LOSS_DATA, step_graph, o);
 }
 
 static pnb_status check(pnb_error *err, const pnb_task *task, const void *given) {

@@ -137,6 +137,27 @@ pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out) {
     return status;
 }
 
+pnb_status pnb_solver_build(pnb_solver *s, const char *name, pnb_graph_builder build, const void *user,
+                            pnb_program **out) {
+    pnb_graph *g;
+    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, name, &g));
+    pnb_status status = build(s, g, user);
+    if (status != PNB_OK) pnb_graph_destroy(&g);
+    return status == PNB_OK ? pnb_solver_program(s, &g, out) : status;
+}
+
+pnb_status pnb_solver_only_phase(pnb_solver *s, uint32_t losses, pnb_graph_builder step, const void *user) {
+    pnb_program *program;
+    PNB_TRY(pnb_solver_build(s, s->method, step, user, &program));
+    s->phases[0] = (pnb_phase){.name = s->method,
+                               .steps = s->n_rows,
+                               .losses = losses,
+                               .n_items = 1,
+                               .items = {{program, 1, 1, s->particles}}};
+    s->n_phases = s->finish_phase = 1;
+    return PNB_OK;
+}
+
 pnb_program *pnb_solver_get_program(const pnb_solver *s, uint32_t i) {
     return i < s->n_programs ? s->programs[i] : NULL;
 }
@@ -247,7 +268,8 @@ pnb_status pnb_project(pnb_solver *s, pnb_graph *g) {
     return pnb_assign(g, x, r);
 }
 
-static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
+static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    double noise = *(const double *)user;
     pnb_tensor y, guess, xi, start, x;
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
     PNB_TRY(pnb_operator_initial(s->task.op, g, y, &guess));
@@ -258,15 +280,8 @@ static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, double noise) {
 }
 
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
-    pnb_graph *g;
     pnb_program *p;
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "initial guess", &g));
-    pnb_status status = initial_graph(s, g, noise);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    PNB_TRY(pnb_solver_program(s, &g, &p));
+    PNB_TRY(pnb_solver_build(s, "initial guess", initial_graph, &noise, &p));
     return pnb_solver_run_once(s, p);
 }
 
@@ -359,7 +374,8 @@ pnb_status pnb_solver_losses(pnb_solver *s, pnb_losses *out) {
     PNB_TRY(pnb_storage_read(s->losses, s->task.gpu, v, 4));
     uint32_t within, terms = phase_at(s, s->done ? s->done - 1 : 0, &within)->losses;
     for (int i = 0; i < 3; i++) {
-        if (!(terms >> i & 1)) v[i] = NAN;
+        if (!(terms >> i & 1))
+            v[i] = NAN;
         else if (!isfinite(v[i])) {
             return pnb_fail(
                 s->err, PNB_ERROR_NUMERIC,
@@ -409,8 +425,9 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
 /* ---- the methods ------------------------------------------------------------------------------------------------- */
 
 const pnb_method *const *pnb_methods(size_t *count) {
-    static const pnb_method *const all[] = {&pnb_method_ppm, &pnb_method_reddiff, &pnb_method_dps, &pnb_method_pigdm,
-                                            &pnb_method_ddrm, &pnb_method_rlsd, &pnb_method_langevin};
+    static const pnb_method *const all[] = {&pnb_method_ppm,     &pnb_method_reddiff, &pnb_method_dps,
+                                            &pnb_method_pigdm,   &pnb_method_ddrm,    &pnb_method_rlsd,
+                                            &pnb_method_langevin};
     *count = sizeof all / sizeof *all;
     return all;
 }

@@ -76,6 +76,13 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
 pnb_status pnb_solver_commit(pnb_solver *s);
 /* Makes a program of g, owned by the solver; destroys the graph in any case. */
 pnb_status pnb_solver_program(pnb_solver *s, pnb_graph **g, pnb_program **out);
+/* The same of what `build` adds to a fresh graph. */
+typedef pnb_status (*pnb_graph_builder)(pnb_solver *s, pnb_graph *g, const void *user);
+pnb_status pnb_solver_build(pnb_solver *s, const char *name, pnb_graph_builder build, const void *user,
+                            pnb_program **out);
+/* For methods of one phase, named as the method: each row is a step, a replay of this graph, in which every particle takes
+ * one network evaluation. After pnb_solver_commit. */
+pnb_status pnb_solver_only_phase(pnb_solver *s, uint32_t losses, pnb_graph_builder step, const void *user);
 /* Mixes bytes into the fingerprint that a checkpoint must match. */
 void pnb_solver_fingerprint(pnb_solver *s, const void *bytes, size_t n);
 /* The means over particles of data, prior and auxiliary, [N] each (PNB_NONE: not a number of this method, stays 0),

@@ -177,7 +177,15 @@ static pnb_status set_known(pnb_solver *s, pnb_graph *g, pnb_tensor r, pnb_tenso
     return pnb_add(g, *x0, r, x0);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pigdm_options *o, const pnb_spectral *t) {
+typedef struct step_parts {
+    const pigdm_options *o;
+    pnb_spectral *t;
+} step_parts;
+
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const step_parts *parts = user;
+    const pigdm_options *o = parts->o;
+    const pnb_spectral *t = parts->t;
     pnb_tensor state, table, x, y, ax, r, q, h, loss, guide, next;
     pnb_estimate e;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
@@ -201,27 +209,12 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pigdm_options *o
 }
 
 static pnb_status build(pnb_solver *s, const pigdm_options *o, pnb_spectral *t) {
-    pnb_program *step;
-    pnb_graph *g;
     if (o->noise == NOISE_GAUSSIAN) PNB_TRY(pnb_spectral_describe(s, 1, t));
     fill_rows(s, o, t);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_spectral_write(s, t));
     PNB_TRY(pnb_reverse_start(s, 1));
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "pigdm step", &g));
-    pnb_status status = step_graph(s, g, o, t);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = "pigdm",
-                               .steps = s->n_rows,
-                               .losses = PNB_LOSS_DATA,
-                               .n_items = 1,
-                               .items = {{step, 1, 1, s->particles}}};
-    s->n_phases = s->finish_phase = 1;
-    return PNB_OK;
+    return pnb_solver_only_phase(s, PNB_LOSS_DATA, step_graph, &(step_parts){o, t});
 }
 
 static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {

@@ -130,7 +130,8 @@ static pnb_status repel(pnb_graph *g, const pnb_reddiff_options *o, pnb_tensor x
     return pnb_axpby(g, 1, PNB_NONE, *r, -1, by, rep, r);
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_reddiff_options *o) {
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const pnb_reddiff_options *o = user;
     pnb_tensor state, table, x, m, v, x0, noise, x_t, eps, r, weight, data, loss, total, prior, product;
     pnb_level level;
     float b1 = (float)o->beta1, b2 = (float)o->beta2;
@@ -162,27 +163,12 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const pnb_reddiff_opti
 
 static pnb_status build(pnb_solver *s, const pnb_reddiff_options *o) {
     pnb_storage *unused;
-    pnb_program *step;
-    pnb_graph *g;
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     fill_rows(s, o);
     PNB_TRY(pnb_solver_commit(s));
     if (o->form == PNB_REDDIFF_OFFICIAL) PNB_TRY(pnb_solver_initialise(s, o->init_std)); /* else x is 0 */
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, s->method, &g));
-    pnb_status status = step_graph(s, g, o);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    PNB_TRY(pnb_solver_program(s, &g, &step));
-    s->phases[0] = (pnb_phase){.name = s->method,
-                               .steps = (uint32_t)o->steps,
-                               .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR,
-                               .n_items = 1,
-                               .items = {{step, 1, 1, s->particles}}};
-    s->n_phases = s->finish_phase = 1;
-    return PNB_OK;
+    return pnb_solver_only_phase(s, PNB_LOSS_DATA | PNB_LOSS_PRIOR, step_graph, o);
 }
 
 pnb_status pnb_reddiff_create(pnb_error *err, const pnb_task *task, const char *method, const pnb_reddiff_options *o,

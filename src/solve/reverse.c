@@ -119,7 +119,8 @@ pnb_status pnb_reverse_next(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint3
     return pnb_axpby(g, 1, PNB_NONE, mean, 1, d, z, next);
 }
 
-static pnb_status start_graph(pnb_solver *s, pnb_graph *g, double scale) {
+static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    double scale = *(const double *)user;
     pnb_tensor x, z;
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_INIT, PNB_NONE, 0, &z));
@@ -127,14 +128,13 @@ static pnb_status start_graph(pnb_solver *s, pnb_graph *g, double scale) {
     return pnb_assign(g, x, z);
 }
 
-pnb_status pnb_reverse_start(pnb_solver *s, double scale) {
+pnb_status pnb_reverse_start_with(pnb_solver *s, pnb_graph_builder build, const void *user) {
     pnb_program *program;
-    pnb_graph *g;
     if (s->task.start) return pnb_storage_write(s->x, s->task.gpu, s->task.start, pnb_shape_count(s->sample));
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "start", &g));
-    pnb_status status = start_graph(s, g, scale);
-    if (status != PNB_OK) pnb_graph_destroy(&g);
-    PNB_TRY(status);
-    PNB_TRY(pnb_solver_program(s, &g, &program));
+    PNB_TRY(pnb_solver_build(s, "start", build, user, &program));
     return pnb_solver_run_once(s, program);
+}
+
+pnb_status pnb_reverse_start(pnb_solver *s, double scale) {
+    return pnb_reverse_start_with(s, start_graph, &scale);
 }

@@ -60,5 +60,7 @@ pnb_status pnb_reverse_next(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint3
 
 /* x becomes scale times N(0,1), or the task's own start where it has one; a program of its own, run at once. */
 pnb_status pnb_reverse_start(pnb_solver *s, double scale);
+/* The same with a graph of the method's own in place of the noise. */
+pnb_status pnb_reverse_start_with(pnb_solver *s, pnb_graph_builder build, const void *user);
 
 #endif
