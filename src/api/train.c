@@ -49,6 +49,24 @@ static pnb_status resolve_options(pnb_training *t) {
     return PNB_OK;
 }
 
+/* Names that the file itself needs, or that say how it was trained. */
+static const char *const own_facts[] = {"format",       "architecture",    "schedule",          "diffusion_steps",
+                                        "precond",      "sigma_data",      "image_size",        "channels_per_head",
+                                        "num_heads",    "trained_by",      "num_head_channels", "use_new_attention_order",
+                                        "batch",        "training_steps",  "training_images",   "images_seen",
+                                        "seed",         "value_range",     "validation_loss",   "began_from"};
+
+/* Whether fact i has a name that is taken: by the file or by an earlier one. */
+static bool is_taken(const pnb_train_params *p, size_t i) {
+    const char *fact = p->facts[i];
+    size_t n = (size_t)(strchr(fact, '=') - fact);
+    for (size_t k = 0; k < sizeof own_facts / sizeof *own_facts; k++)
+        if (strlen(own_facts[k]) == n && strncmp(own_facts[k], fact, n) == 0) return true;
+    for (size_t k = 0; k < i; k++)
+        if (strncmp(p->facts[k], fact, n + 1) == 0) return true;
+    return false;
+}
+
 static pnb_status check_facts(const pnb_training *t) {
     const pnb_train_params *p = &t->params;
     if (p->fact_count > MOST_FACTS)
@@ -58,6 +76,9 @@ static pnb_status check_facts(const pnb_training *t) {
         if (!equals || equals == p->facts[i] || strlen(p->facts[i]) > MOST_FACT)
             return pnb_fail(t->err, PNB_ERROR_USAGE, "fact '%.60s': expected NAME=VALUE of at most %d bytes",
                             p->facts[i], MOST_FACT);
+        if (is_taken(p, i))
+            return pnb_fail(t->err, PNB_ERROR_USAGE, "fact '%.60s': the file has this already, choose another name",
+                            p->facts[i]);
     }
     return PNB_OK;
 }
@@ -260,6 +281,7 @@ static pnb_status train(pnb_training *t) {
     if (done) return PNB_OK;
     PNB_TRY(prepare(t));
     if (go_on) PNB_TRY(pnb_training_load(t));
+    PNB_TRY(pnb_make_folders(t->err, t->folder)); /* so that it is known now whether it can be written to */
     t->next_checkpoint = pnb_seconds_now() + t->params.checkpoint_seconds;
     return loop(t);
 }

@@ -123,6 +123,7 @@ static void test_bad_input(void **state) {
     expect_failure(s, NULL, "train --data images.npy --size 8 --set batch=0 --quiet -o x.safetensors", 3, "from 1 to 4096, found 0");
     expect_failure(s, NULL, "train --data images.npy --size 9 --quiet -o x.safetensors", 3, "even number");
     expect_failure(s, NULL, "train --data images.npy --size 8 --range 3 --quiet -o x.safetensors", 2, "LOW,HIGH");
+    expect_failure(s, NULL, "train --data images.npy --size 8 --meta seed=1 --quiet -o x.safetensors", 2, "has this already");
     expect_failure(s, NULL, "train --data gone.npy --size 8 --quiet -o x.safetensors", 3, "gone.npy");
     expect_failure(s, NULL, "train --data images.npy --init images.npy --quiet -o x.safetensors", 4, "images.npy");
     expect_failure(s, NULL, "train --data images.npy --size 8 --channels 3 --quiet -o x.safetensors", 3, "3 channels");
