@@ -16,16 +16,23 @@ static pnb_status dot_rows(pnb_graph *g, pnb_tensor u, pnb_tensor z, pnb_tensor 
     return pnb_reduce_rows(g, PNB_SUM, *out, out);
 }
 
+/* Of r = sqrt(squares + delta^2): 1/r, 1/r^3 and u/r. */
+static pnb_status huber(pnb_graph *g, double delta, pnb_tensor u, pnb_tensor squares, pnb_tensor *inverse, pnb_tensor *cube,
+                        pnb_tensor *first) {
+    pnb_tensor r;
+    PNB_TRY(pnb_affine(g, squares, 1, (float)(delta * delta), &r));
+    PNB_TRY(pnb_unary_op(g, PNB_SQRT, r, &r));
+    PNB_TRY(pnb_unary_op(g, PNB_RECIP, r, inverse));
+    PNB_TRY(pnb_mul(g, u, *inverse, first));
+    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, *inverse, cube));
+    return pnb_mul(g, *cube, *inverse, cube);
+}
+
 /* r = sqrt(|u|^2 + delta^2): u/r, z/r - u (u^T z)/r^3. */
 static pnb_status by_image(pnb_graph *g, double delta, pnb_tensor u, pnb_tensor z, slopes *d) {
-    pnb_tensor r, inverse, cube, along;
-    PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, u, &r));
-    PNB_TRY(pnb_affine(g, r, 1, (float)(delta * delta), &r));
-    PNB_TRY(pnb_unary_op(g, PNB_SQRT, r, &r));
-    PNB_TRY(pnb_unary_op(g, PNB_RECIP, r, &inverse));
-    PNB_TRY(pnb_mul(g, u, inverse, &d->first));
-    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, inverse, &cube));
-    PNB_TRY(pnb_mul(g, cube, inverse, &cube));
+    pnb_tensor squares, inverse, cube, along;
+    PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, u, &squares));
+    PNB_TRY(huber(g, delta, u, squares, &inverse, &cube, &d->first));
     PNB_TRY(dot_rows(g, u, z, &along));
     PNB_TRY(pnb_mul(g, along, cube, &along));
     return pnb_axpby(g, 1, inverse, z, -1, along, u, &d->second);
@@ -33,14 +40,9 @@ static pnb_status by_image(pnb_graph *g, double delta, pnb_tensor u, pnb_tensor 
 
 /* r_i = sqrt(u_i^2 + delta^2): u_i/r_i, z_i delta^2/r_i^3. */
 static pnb_status by_pixel(pnb_graph *g, double delta, pnb_tensor u, pnb_tensor z, slopes *d) {
-    pnb_tensor r, inverse, cube;
-    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, u, &r));
-    PNB_TRY(pnb_affine(g, r, 1, (float)(delta * delta), &r));
-    PNB_TRY(pnb_unary_op(g, PNB_SQRT, r, &r));
-    PNB_TRY(pnb_unary_op(g, PNB_RECIP, r, &inverse));
-    PNB_TRY(pnb_mul(g, u, inverse, &d->first));
-    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, inverse, &cube));
-    PNB_TRY(pnb_mul(g, cube, inverse, &cube));
+    pnb_tensor squares, inverse, cube;
+    PNB_TRY(pnb_unary_op(g, PNB_SQUARE, u, &squares));
+    PNB_TRY(huber(g, delta, u, squares, &inverse, &cube, &d->first));
     PNB_TRY(pnb_mul(g, z, cube, &d->second));
     return pnb_affine(g, d->second, (float)(delta * delta), 0, &d->second);
 }

@@ -38,7 +38,8 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     }
 }
 
-static pnb_status step_graph(pnb_solver *s, pnb_graph *g, bool project) {
+static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const pnb_finish *f = user;
     const pnb_task *task = &s->task;
     pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
     pnb_level level;
@@ -58,12 +59,13 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, bool project) {
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, 1, by_noise, xi, &moved));
     PNB_TRY(pnb_add(g, x, moved, &next));
     PNB_TRY(pnb_assign(g, x, next));
-    if (project) PNB_TRY(pnb_project(s, g));
+    if (f->project) PNB_TRY(pnb_project(s, g));
     return pnb_solver_record_losses(s, g, loss, PNB_NONE, PNB_NONE);
 }
 
 /* Keeps x as it is before the finish, then takes it to the first level's noise. */
-static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const pnb_finish *f) {
+static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const pnb_finish *f = user;
     pnb_tensor x, before, xi, noisy;
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_graph_bind(g, s->before, &before));
@@ -75,18 +77,8 @@ static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const pnb_finish *
 }
 
 pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *f, pnb_program **snapshot, pnb_program **step) {
-    pnb_graph *g;
-    pnb_status status = PNB_OK;
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "langevin", &g));
-    PNB_TRY_GOTO(step_graph(s, g, f->project));
-    PNB_TRY(pnb_solver_program(s, &g, step));
-    if (!snapshot) return PNB_OK;
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, "snapshot", &g));
-    PNB_TRY_GOTO(snapshot_graph(s, g, f));
-    return pnb_solver_program(s, &g, snapshot);
-fail:
-    pnb_graph_destroy(&g);
-    return status;
+    PNB_TRY(pnb_solver_build(s, "langevin", step_graph, f, step));
+    return snapshot ? pnb_solver_build(s, "snapshot", snapshot_graph, f, snapshot) : PNB_OK;
 }
 
 /* ---- the method -------------------------------------------------------------------------------------------------- */

@@ -329,7 +329,8 @@ static pnb_status train_adapter(pnb_solver *s, pnb_graph *g, const ppm_options *
     return pnb_adam_steps(g, w, m, v, NULL, grad, n, state, adam);
 }
 
-static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
+static pnb_status aux_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const ppm_options *o = user;
     pnb_tensor state, eps, r, w[MAX_ADAPTER], grad[MAX_ADAPTER];
     uint32_t n;
     draw d;
@@ -452,7 +453,8 @@ static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_opti
     return PNB_OK;
 }
 
-static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) {
+static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
+    const ppm_options *o = user;
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
     pnb_tensor state, xx, ee, r, back, eps, x, data, loss, kl, theta, phi, prior, total, wrt[MAX_ADAPTER + 1],
@@ -490,18 +492,6 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const ppm_options *o) 
     PNB_TRY(move_particles(s, g, o, state, total));
     if (o->project) PNB_TRY(pnb_project(s, g));
     return o->exchange > 0 ? exchange_particles(s, g, o, state, kl, loss) : PNB_OK;
-}
-
-static pnb_status make_program(pnb_solver *s, const ppm_options *o, const char *name,
-                               pnb_status (*build)(pnb_solver *, pnb_graph *, const ppm_options *), pnb_program **out) {
-    pnb_graph *g;
-    PNB_TRY(pnb_graph_create(s->err, s->task.gpu, name, &g));
-    pnb_status status = build(s, g, o);
-    if (status != PNB_OK) {
-        pnb_graph_destroy(&g);
-        return status;
-    }
-    return pnb_solver_program(s, &g, out);
 }
 
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
@@ -560,8 +550,8 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
     PNB_TRY(describe(s, o));
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
-    PNB_TRY(make_program(s, o, "ppm step", main_graph, &step)); /* first: the others' intermediates fit into its arenas */
-    if (warm) PNB_TRY(make_program(s, o, "ppm adapter step", aux_graph, &aux));
+    PNB_TRY(pnb_solver_build(s, "ppm step", main_graph, o, &step)); /* first: the others' intermediates fit into its arenas */
+    if (warm) PNB_TRY(pnb_solver_build(s, "ppm adapter step", aux_graph, o, &aux));
     pnb_phase *p = &s->phases[s->n_phases++];
     *p = (pnb_phase){.name = "posterior matching",
                      .steps = (uint32_t)o->steps,
