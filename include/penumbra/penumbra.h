@@ -293,13 +293,15 @@ typedef struct pnb_problem_params {
     const float *truth;       /* image shape, for scores; or NULL */
     const char *method;       /* name; NULL: "ppm". Options: pnb_problem_set(problem, "method.particles", "8") */
     uint64_t seed;
+    double photons; /* photon noise: expected counts where the measurement is 1 (white); 0: none. sigma is then the camera's own */
+    double zero;    /* the measurement where there is no light, below 1 */
 } pnb_problem_params;
 #define PNB_PROBLEM_DEFAULTS                                                                                           \
-    { sizeof(pnb_problem_params), NULL, NULL, NULL, 0, NULL, NULL, 0 }
+    { sizeof(pnb_problem_params), NULL, NULL, NULL, 0, NULL, NULL, 0, 0, -1 }
 PNB_API pnb_status pnb_problem_create(pnb_context *context, const pnb_problem_params *params, pnb_problem **out);
 PNB_API void pnb_problem_destroy(pnb_problem **problem);
 
-/* Override one value: key "seed", "noise.sigma", "method" (its name: options go back to their defaults) or
+/* Override one value: key "seed", "noise.sigma", "noise.photons", "noise.zero", "method" (its name: options go back to their defaults) or
  * "method.<option>"; value as text. Before a run is made from the problem. Unknown key: PNB_ERROR_USAGE; bad value:
  * PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_problem_set(pnb_problem *problem, const char *key, const char *value);

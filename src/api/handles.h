@@ -50,6 +50,7 @@ struct pnb_problem {
     bool simulated;                 /* the measurement comes from the truth */
     cJSON *y_source, *truth_source; /* as resolved problem.json has them */
     double sigma;
+    double photons, zero; /* photons: expected counts where y is 1, above those where it is zero; 0: Gaussian noise alone */
     uint64_t seed, noise_seed;
     bool noise_seed_given;
     const pnb_method *method;
@@ -91,6 +92,10 @@ char *pnb_padding_text(const pnb_model *model, pnb_shape image);
 /* The same as a warning in the context's log. */
 void pnb_say_padding(const pnb_model *model, pnb_shape image);
 pnb_status pnb_forward_ready(pnb_forward *forward, pnb_gpu **gpu);
+/* Its photon noise; gain 0: none. */
+pnb_photons pnb_problem_photons(const pnb_problem *problem);
+/* The standard deviation of its noise, which residuals are in units of: sigma, or the level of photon noise. */
+double pnb_problem_noise_level(const pnb_problem *problem);
 /* The measurement, simulated first where it comes from the truth. */
 pnb_status pnb_problem_ready(pnb_problem *problem);
 /* Options with those that depend on the problem filled in; the caller frees. gpu may be NULL. */

@@ -38,7 +38,10 @@ static void set_shape(pnb_metrics_input *in, pnb_shape image) {
 static pnb_status residuals(pnb_run *r, const float *samples, uint32_t k, float *out) {
     pnb_problem *p = r->problem;
     PNB_TRY(pnb_forward_apply(p->forward, k, samples, out));
-    pnb_operator_residual_host(p->forward->op, k, out, p->y, out);
+    uint64_t m = pnb_shape_count(p->measurement);
+    pnb_photons photons = pnb_problem_photons(p);
+    if (p->photons > 0) pnb_photons_residual_host(&photons, pnb_problem_noise_level(p), k * m, m, out, p->y, out);
+    else pnb_operator_residual_host(p->forward->op, k, out, p->y, out);
     return PNB_OK;
 }
 
@@ -81,7 +84,7 @@ static pnb_status score(pnb_run *r, pnb_outcome *o) {
     in.y = zero;
     in.measured = pnb_operator_measured(p->forward->op);
     in.measurements = m;
-    in.sigma = p->sigma;
+    in.sigma = pnb_problem_noise_level(p);
     if (o->before_finish) {
         PNB_TRY_GOTO(residuals(r, o->before_finish, o->k, ax));
         PNB_TRY_GOTO(add_agreement(r, &in, &o->chi2_before));
@@ -142,7 +145,7 @@ static pnb_status exact_posterior(pnb_run *r, pnb_outcome *o) {
     if (pnb_prior_get_kind(r->model->prior) != PNB_PRIOR_GMM || dim > LARGEST) return PNB_OK;
     PNB_TRY(mixture_of(r, &o->prior));
     pnb_problem *p = r->problem;
-    if (!p || !pnb_operator_linear(p->forward->op)) return PNB_OK;
+    if (!p || !pnb_operator_linear(p->forward->op) || p->photons > 0) return PNB_OK;
     uint32_t m = (uint32_t)pnb_shape_count(p->measurement);
     o->matrix = malloc((size_t)m * dim * sizeof *o->matrix);
     double *y = malloc(m * sizeof *y);

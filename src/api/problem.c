@@ -122,8 +122,11 @@ static pnb_status fill_from_parts(pnb_problem *p, const pnb_problem_params *part
                                 "the operator's images are %s; the prior needs %u channels, or vectors of %u",
                                 pnb_shape_text(p->image, text), channels, dim);
     }
+    p->photons = parts->photons;
+    p->zero = parts->zero;
     if (!isfinite(p->sigma) || p->sigma < 0)
         return pnb_problem_fail(p, PNB_ERROR_INPUT, "sigma is %g, expected 0 or more", p->sigma);
+    PNB_TRY(pnb_problem_check_noise(p));
     if (parts->truth) PNB_TRY(copy_values(p, "truth", parts->truth, p->image, NULL, &p->truth, &p->truth_source));
     if (parts->measurement) {
         PNB_TRY(copy_values(p, "measurement", parts->measurement, p->measurement, pnb_operator_measured(p->forward->op),
@@ -188,11 +191,16 @@ pnb_status pnb_problem_set(pnb_problem *p, const char *key, const char *value) {
         p->sigma = number;
         return PNB_OK;
     }
+    if (strcmp(key, "noise.photons") == 0) {
+        PNB_TRY(set_number(p, key, value, false, PNB_PHOTONS_MAX, &number));
+        p->photons = number;
+        return pnb_problem_check_noise(p);
+    }
     if (strcmp(key, "method") == 0) {
         return strcmp(value, p->method->name) == 0 ? PNB_OK : pnb_problem_set_method(p, value);
     }
     if (strncmp(key, "method.", 7) != 0) {
-        return pnb_fail(err, PNB_ERROR_USAGE, "unknown key '%s': expected seed, noise.sigma, method or method.<option>",
+        return pnb_fail(err, PNB_ERROR_USAGE, "unknown key '%s': expected seed, noise.sigma, noise.photons, method or method.<option>",
                         key);
     }
     const pnb_option *o = pnb_options_find(&p->method->table, key + 7);
@@ -223,12 +231,22 @@ pnb_model *pnb_problem_model(pnb_problem *p) {
     return p ? p->model : NULL;
 }
 
+pnb_photons pnb_problem_photons(const pnb_problem *p) {
+    return (pnb_photons){p->photons / (1 - p->zero), p->zero, p->sigma};
+}
+
+double pnb_problem_noise_level(const pnb_problem *p) {
+    pnb_photons photons = pnb_problem_photons(p);
+    return p->photons > 0 ? pnb_photons_level(&photons, p->forward->op, p->y) : p->sigma;
+}
+
 static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
     return (pnb_task){.gpu = gpu,
                       .prior = p->model->prior,
                       .op = p->forward->op,
                       .y = p->y,
-                      .sigma_y = p->sigma,
+                      .sigma_y = pnb_problem_noise_level(p),
+                      .photons = pnb_problem_photons(p),
                       .seed = p->seed,
                       .memory_budget = p->ctx->memory_limit};
 }
@@ -301,10 +319,12 @@ static bool add_parts(cJSON *json, const pnb_problem *p, const void *options) {
     if (p->y_source && !add_copy(json, "measurement", p->y_source)) return false;
     if (p->truth_source && !add_copy(json, "truth", p->truth_source)) return false;
     cJSON *noise = cJSON_AddObjectToObject(json, "noise");
-    if (!noise || !cJSON_AddStringToObject(noise, "type", "gaussian") ||
+    if (!noise || !cJSON_AddStringToObject(noise, "type", p->photons > 0 ? "poisson_gaussian" : "gaussian") ||
         !cJSON_AddNumberToObject(noise, "sigma", p->sigma)) {
         return false;
     }
+    if (p->photons > 0 && (!cJSON_AddNumberToObject(noise, "photons", p->photons) || !cJSON_AddNumberToObject(noise, "zero", p->zero)))
+        return false;
     if (p->noise_seed_given && !cJSON_AddNumberToObject(noise, "seed", (double)p->noise_seed)) return false;
     return add_method(json, p, options) && cJSON_AddNumberToObject(json, "seed", (double)p->seed);
 }
@@ -357,8 +377,12 @@ static void explain(pnb_text *text, const pnb_problem *p, const void *options) {
     pnb_text_add(text, "image        %s\n", pnb_shape_text(p->image, image));
     pnb_text_add(text, "measurement  %s, %s, %llu entries\n", pnb_shape_text(p->measurement, y), source,
                  (unsigned long long)pnb_operator_measured_count(p->forward->op));
-    pnb_text_add(text, "noise        gaussian, sigma %g%s\n", p->sigma,
-                 pnb_operator_weights(p->forward->op) ? " of each entry's own" : "");
+    if (p->photons > 0) {
+        pnb_text_add(text, "noise        poisson_gaussian, %g photons at 1 and none at %g, sigma %g\n", p->photons, p->zero, p->sigma);
+    } else {
+        pnb_text_add(text, "noise        gaussian, sigma %g%s\n", p->sigma,
+                     pnb_operator_weights(p->forward->op) ? " of each entry's own" : "");
+    }
     pnb_text_add(text, "truth        %s\n", p->truth ? "known (for scores)" : "not known");
     pnb_text_add(text, "seed         %llu\n", (unsigned long long)p->seed);
     pnb_text_add(text, "method       %s: %s\n", p->method->name, p->method->summary);
@@ -392,8 +416,9 @@ pnb_status pnb_problem_simulate(pnb_problem *p, uint32_t n, const float *x, floa
     PNB_TRY(pnb_forward_ready(p->forward, &gpu));
     uint64_t nx = pnb_shape_count(p->image), ny = pnb_shape_count(p->measurement);
     uint64_t seed = p->noise_seed_given ? p->noise_seed : p->seed;
+    pnb_photons photons = pnb_problem_photons(p);
     for (uint32_t i = 0; i < n; i++) {
-        PNB_TRY(pnb_measure_simulate(&p->ctx->error, gpu, p->forward->op, x + i * nx, p->sigma, seed,
+        PNB_TRY(pnb_measure_simulate(&p->ctx->error, gpu, p->forward->op, x + i * nx, p->sigma, &photons, seed,
                                      PNB_STREAM_MEASUREMENT + i, y + i * ny));
     }
     return PNB_OK;

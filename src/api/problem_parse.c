@@ -310,6 +310,26 @@ static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
                        &p->y_source);
 }
 
+pnb_status pnb_problem_check_noise(pnb_problem *p) {
+    if (!isfinite(p->photons) || p->photons < 0 || p->photons > PNB_PHOTONS_MAX)
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "photons is %g, expected 0 to %g", p->photons, (double)PNB_PHOTONS_MAX);
+    if (!isfinite(p->zero) || p->zero >= 1)
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "zero is %g, expected a value below 1 (-1 for pictures)", p->zero);
+    if (p->photons > 0 && pnb_operator_weights(p->forward->op)) {
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "noise: photon noise is a camera's; operator %s has an error for each entry, use gaussian",
+                                pnb_operator_name(p->forward->op));
+    }
+    return PNB_OK;
+}
+
+/* "poisson_gaussian": photons must be given, zero may be. */
+static pnb_status read_photons(pnb_problem *p, const pnb_json *noise) {
+    PNB_TRY(pnb_json_require(noise, "photons"));
+    PNB_TRY(pnb_json_real(noise, "photons", 0, 1e-3, PNB_PHOTONS_MAX, &p->photons));
+    PNB_TRY(pnb_json_real(noise, "zero", -1, -1e30, 0.999, &p->zero));
+    return pnb_problem_check_noise(p);
+}
+
 static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
     pnb_json noise;
     int type;
@@ -321,13 +341,15 @@ static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
         p->sigma = 1;
         return PNB_OK;
     }
-    PNB_TRY(pnb_json_choice(&noise, "type", 0, (const char *const[]){"gaussian", NULL}, &type));
+    PNB_TRY(pnb_json_choice(&noise, "type", 0, (const char *const[]){"gaussian", "poisson_gaussian", NULL}, &type));
     if (!own_errors) PNB_TRY(pnb_json_require(&noise, "sigma"));
     PNB_TRY(pnb_json_real(&noise, "sigma", own_errors, 0, 1e30, &p->sigma));
     p->noise_seed_given = pnb_json_get(&noise, "seed").value != NULL;
     PNB_TRY(pnb_json_int(&noise, "seed", 0, 0, PNB_SEED_MAX, &seed));
     p->noise_seed = (uint64_t)seed;
-    return pnb_json_known_keys(&noise, (const char *const[]){"type", "sigma", "seed", NULL});
+    PNB_TRY(pnb_json_known_keys(&noise, type ? (const char *const[]){"type", "sigma", "seed", "photons", "zero", NULL}
+                                             : (const char *const[]){"type", "sigma", "seed", NULL}));
+    return type ? read_photons(p, &noise) : PNB_OK;
 }
 
 /* ---- method

@@ -8,6 +8,9 @@
 pnb_status pnb_problem_fill(pnb_problem *problem, const cJSON *json);
 /* Chooses the method and sets its options to their defaults. */
 pnb_status pnb_problem_set_method(pnb_problem *problem, const char *name);
+enum { PNB_PHOTONS_MAX = 1000000000 };
+/* Refuses photon noise that makes no sense, or of an operator whose entries have errors of their own. */
+pnb_status pnb_problem_check_noise(pnb_problem *problem);
 /* Takes the measurement that came with the operator's file, where there is one. */
 pnb_status pnb_problem_take_given(pnb_problem *problem);
 /* Sentences of a failure that begin with the problem's file. */

@@ -22,7 +22,7 @@ static const cli_option options[] = {
     {"particles", 0, CLI_WHOLE, offsetof(values, particles), "K", "samples; the same as --set particles=K"},
     {"steps", 0, CLI_WHOLE, offsetof(values, steps), "N", "steps; the same as --set steps=N"},
     {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE",
-     "any option of the method, or noise.sigma; may be repeated"},
+     "any option of the method, noise.sigma or noise.photons; may be repeated"},
     {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
     {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS",
      "between checkpoints (30; 0: only when stopped)"},
@@ -37,7 +37,8 @@ const cli_command cli_solve = {
     "problem.json [options] -o DIR",
     "problem.json holds prior, operator, measurement (or truth), noise, method and seed; the run.json of an earlier "
     "run\n"
-    "does as well. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
+    "does as well. noise is {\"type\": \"gaussian\", \"sigma\": S} or a camera's, {\"type\": \"poisson_gaussian\", \"photons\":\n"
+    "counts expected at 1 (white), \"zero\": value without light (-1), \"sigma\": its own noise}. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
     options,
     sizeof options / sizeof *options,
     0,

@@ -52,7 +52,8 @@ static pnb_status write_errors(pnb_error *err, simulation *s, pnb_gpu *gpu, cons
     return status;
 }
 
-static pnb_status run(pnb_error *err, simulation *s, pnb_gpu *gpu, const pnb_operator *op, const float *truth, float *y) {
+static pnb_status run(pnb_error *err, simulation *s, pnb_gpu *gpu, const pnb_operator *op, const float *truth,
+                      const pnb_photons *photons, uint64_t seed, uint32_t stream, float *y) {
     uint64_t count = pnb_shape_count(pnb_operator_measurement_shape(op));
     PNB_TRY(pnb_store_commit(s->store, gpu));
     PNB_TRY(pnb_storage_write(s->x, gpu, truth, pnb_shape_count(pnb_operator_image_shape(op))));
@@ -60,6 +61,7 @@ static pnb_status run(pnb_error *err, simulation *s, pnb_gpu *gpu, const pnb_ope
     PNB_TRY(pnb_program_create(s->graph, gpu, NULL, &s->program));
     PNB_TRY(pnb_program_run(s->program));
     PNB_TRY(pnb_program_read(s->program, s->y, y, count));
+    if (photons) pnb_photons_draw(photons, seed, stream, count, y);
     const float *measured = pnb_operator_measured(op);
     for (uint64_t i = 0; measured && i < count; i++) {
         if (measured[i] == 0) y[i] = 0;
@@ -67,14 +69,15 @@ static pnb_status run(pnb_error *err, simulation *s, pnb_gpu *gpu, const pnb_ope
     return PNB_OK;
 }
 
-pnb_status pnb_measure_simulate(pnb_error *err, pnb_gpu *gpu, pnb_operator *op, const float *truth, double sigma, uint64_t seed,
-                                uint32_t stream, float *y) {
+pnb_status pnb_measure_simulate(pnb_error *err, pnb_gpu *gpu, pnb_operator *op, const float *truth, double sigma,
+                                const pnb_photons *photons, uint64_t seed, uint32_t stream, float *y) {
     if (!isfinite(sigma) || sigma < 0) {
         return pnb_fail(err, PNB_ERROR_INPUT, "simulate: sigma must be zero or more, found %g", sigma);
     }
+    if (photons && !(photons->gain > 0)) photons = NULL;
     simulation s = {0};
-    pnb_status status = build(err, gpu, &s, op, sigma, seed, stream);
-    if (status == PNB_OK) status = run(err, &s, gpu, op, truth, y);
+    pnb_status status = build(err, gpu, &s, op, photons ? 0 : sigma, seed, stream);
+    if (status == PNB_OK) status = run(err, &s, gpu, op, truth, photons, seed, stream, y);
     pnb_program_destroy(&s.program);
     pnb_graph_destroy(&s.graph);
     pnb_store_destroy(&s.store, gpu);

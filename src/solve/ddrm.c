@@ -48,6 +48,7 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
                         pnb_operator_name(task->op),
                         pnb_operator_linear(task->op) ? "pigdm, dps, reddiff or ppm" : "dps, reddiff or ppm");
     }
+    PNB_TRY(pnb_refuse_photons(err, "ddrm", task));
     return pnb_reverse_check_steps(err, "ddrm", task->prior, (uint32_t)o->steps);
 }
 

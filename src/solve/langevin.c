@@ -5,6 +5,8 @@
  *     x += h (s_theta(x) + A^T (y - A x)/v) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
  *     v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),   h = c / (||A||^2/v + 1/rho^2)
  *
+ * With photon noise each entry has a v of its own: its variance and ||A||^2 rho^2.
+ *
  * It is the finish of PPM, and a method of its own for comparison and for chains started elsewhere.
  */
 #include "solve/phases.h"
@@ -14,16 +16,29 @@
 #include <math.h>
 
 /* Free columns of a row: x += eps_coef eps + data_coef A^T (A x - y)/sigma_y^2 + noise xi. */
-enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_EPS, ROW_DATA, ROW_NOISE };
+enum { ROW_T = PNB_ROW_FREE, ROW_ALPHA, ROW_SIGMA, ROW_EPS, ROW_DATA, ROW_NOISE, ROW_WIDER };
 
 /* Without noise there is no finite likelihood: far below what any prior's smallest level resolves will do. */
 static double noise_of(const pnb_task *task) {
     return fmax(task->sigma_y, 1e-3);
 }
 
+/* Where each entry has its own, the least bounds the step: the camera's, which is left in the dark. */
+static double least_noise_of(const pnb_task *task) {
+    return task->photons.gain > 0 ? fmax(fmin(task->photons.sigma, task->sigma_y), 1e-3) : noise_of(task);
+}
+
+static pnb_status data_term(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor x, pnb_tensor *gradient, pnb_tensor *loss) {
+    pnb_tensor wider;
+    if (!(s->task.photons.gain > 0)) return pnb_data_term(s, g, x, noise_of(&s->task), gradient, loss);
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_WIDER, &wider));
+    return pnb_photons_term(s, g, x, s->task.sigma_y, wider, gradient, loss);
+}
+
 void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm, sigma2 = noise_of(&s->task) * noise_of(&s->task);
+    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm;
+    double sigma2 = least_noise_of(&s->task) * least_noise_of(&s->task);
     bool anneals = f->rho_start > f->rho;
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
@@ -33,7 +48,8 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
         double h = f->step_size / (norm2 / v + 1 / (rho * rho));
         pnb_row_set_level(row, ROW_T, sch, t);
         row[ROW_EPS] = (float)(-h / rho);
-        row[ROW_DATA] = (float)(-h * sigma2 / v);
+        row[ROW_DATA] = (float)(s->task.photons.gain > 0 ? -h : -h * sigma2 / v);
+        row[ROW_WIDER] = (float)(v - sigma2);
         row[ROW_NOISE] = (float)sqrt(2 * h);
     }
 }
@@ -53,7 +69,7 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     PNB_TRY(pnb_solver_column(s, g, state, ROW_NOISE, &by_noise));
     PNB_TRY(pnb_mul(g, x, level.alpha, &scaled));
     PNB_TRY(pnb_prior_eps(task->prior, g, scaled, level, NULL, &eps));
-    PNB_TRY(pnb_data_term(s, g, x, noise_of(task), &data, &loss));
+    PNB_TRY(data_term(s, g, state, x, &data, &loss));
     PNB_TRY(pnb_axpby(g, 1, by_eps, eps, 1, by_data, data, &drift));
     PNB_TRY(pnb_noise_normal(g, s->sample, task->seed, PNB_STREAM_FINISH, state, PNB_STATE_DRAW, &xi));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, 1, by_noise, xi, &moved));

@@ -109,9 +109,18 @@ pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p);
 double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double end);
 
 /* The data gradient J^T r / sigma^2 with each particle's loss |r|^2/(2 sigma^2), [K], of the residual r (A x - y, or as
- * measure/residual.h has it) and its derivative J (A where that is linear): x [K, image...], y [K, measurement...] */
+ * measure/residual.h has it) and its derivative J (A where that is linear): x [K, image...], y [K, measurement...].
+ * With photon noise (measure/photons.h) the loss is minus the log-density, up to a constant, where sigma is sigma_y, and in
+ * proportion to 1/sigma^2 elsewhere; the gradient is its own. */
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss);
+
+/* The same for photon noise alone, each entry's variance larger by extra [K] (PNB_NONE: as it is). */
+pnb_status pnb_photons_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor extra, pnb_tensor *gradient,
+                            pnb_tensor *loss);
+
+/* Refuses photon noise for a method that works with one sigma_y. */
+pnb_status pnb_refuse_photons(pnb_error *err, const char *method, const pnb_task *task);
 
 /* x becomes x + A^+ (y - A x): what is measured is met. The operator has a pseudo-inverse. */
 pnb_status pnb_project(pnb_solver *s, pnb_graph *g);

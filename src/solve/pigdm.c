@@ -62,6 +62,7 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
         return pnb_fail(err, PNB_ERROR_INPUT, "pigdm: operator %s is not linear; use dps, ppm, reddiff or langevin",
                         name);
     }
+    PNB_TRY(pnb_refuse_photons(err, "pigdm", task));
     if (pnb_operator_weights(task->op)) {
         return pnb_fail(err, PNB_ERROR_INPUT,
                         "pigdm: it takes the noise to be equal everywhere, operator %s has an error for each entry; use "

@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "measure/operator.h"
+#include "measure/photons.h"
 #include "prior/prior.h"
 
 typedef struct pnb_solver pnb_solver;
@@ -18,7 +19,8 @@ typedef struct pnb_task {
     pnb_prior *prior;
     pnb_operator *op;
     const float *y; /* measurement, pnb_operator_measurement_shape */
-    double sigma_y; /* standard deviation of its Gaussian noise, in the units of y */
+    double sigma_y; /* standard deviation of its Gaussian noise, in the units of y; with photon noise its level (pnb_photons_level) */
+    pnb_photons photons; /* photon noise, which the variance of each entry then follows; gain 0: none */
     uint64_t seed;
     uint64_t memory_budget; /* bytes for plans; 0: the device's */
     bool profile;           /* programs can be run with a timestamp around every dispatch */
