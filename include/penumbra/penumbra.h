@@ -131,15 +131,15 @@ PNB_API const char *pnb_context_validation_text(const pnb_context *context);
 typedef struct pnb_ndarray {
     float *data; /* owned: pnb_ndarray_clear */
     pnb_extent extent;
-    int is_image; /* read from PNG or JPEG: [C,H,W], mapped to [-1,1] */
+    int is_image; /* read from PNG, JPEG or a TIFF of integers: mapped to [-1,1] */
 } pnb_ndarray;
 
 /* By what the file holds: NPY as it is (float32 and float64, integers; C order); FITS images as they are, rows from north to
- * south; PNG and JPEG (8 and 16 bit) as [C,H,W]
- * in [-1,1]. channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT.
+ * south; PNG and JPEG (8 and 16 bit) as [C,H,W] in [-1,1]; TIFF likewise where it holds integers, floats as they are, several
+ * pages as [N,C,H,W]. channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT.
  */
 PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels, pnb_ndarray *out);
-/* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), otherwise NPY. Written under
+/* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), a TIFF of floats where it ends in .tif, otherwise NPY. Written under
  * another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
 PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data,
                                      const pnb_extent *extent);
@@ -418,8 +418,8 @@ PNB_API pnb_status pnb_folder_state(pnb_context *context, const char *folder, in
 
 typedef struct pnb_train_params {
     size_t struct_size;
-    const char *data;       /* a folder of pictures (PNG, JPEG; folders in it too), an array of images [N,H,W] or [N,C,H,W]
-                               (NPY), or an IDX file, gzipped or not */
+    const char *data;       /* a folder of pictures (PNG, JPEG, TIFF, FITS; folders in it too), a stack (TIFF, FITS), an array
+                               of images [N,H,W] or [N,C,H,W] (NPY), or an IDX file, gzipped or not */
     const char *validation; /* images that the loss is measured on, likewise; NULL: some of the data are held out */
     const char *output;     /* the prior, safetensors. Beside it "<name>.train": checkpoint, training.json, loss.png,
                                samples.png */

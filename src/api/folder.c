@@ -11,6 +11,7 @@ static const char *const result_files[] = {"samples.npy", "mean.npy", "std.npy",
                                            "samples.png", "mean.png", "std.png",
                                            "scatter.png", "run.json", "samples_before_finish.npy",
                                            "samples.fits", "mean.fits", "std.fits",
+                                           "samples.tif", "mean.tif", "std.tif",
                                            "dirty.fits", "beam.fits", "dirty.png",
                                            "uv.png", "residuals.csv"};
 static const char *const checkpoint_files[] = {"checkpoint/state", "checkpoint/state.json", "checkpoint/state.tmp",

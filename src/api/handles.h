@@ -36,6 +36,15 @@ struct pnb_forward {
     bool committed;
 };
 
+/* How a file's numbers become values: black -1 and white 1, in a straight line. Zero-initialised: as pnb_values_read does it. */
+typedef struct pnb_value_map {
+    bool has_range, has_page; /* given: black and white; page (from 0) of a stack */
+    double black, white;      /* also an answer: those that were used, -1 and 1 where numbers were taken as they are */
+    uint32_t page;
+    bool tiff;                /* an answer: so the file was one, with pixels of this size */
+    double pixel_nm[2];       /* 0: not known */
+} pnb_value_map;
+
 struct pnb_problem {
     pnb_context *ctx;
     char *file; /* for sentences; "problem" where it came as text */
@@ -49,6 +58,7 @@ struct pnb_problem {
     float *truth;                   /* NULL: unknown */
     bool simulated;                 /* the measurement comes from the truth */
     cJSON *y_source, *truth_source; /* as resolved problem.json has them */
+    pnb_value_map y_map;            /* how the measurement's file became y */
     double sigma;
     double photons, zero; /* photons: expected counts where y is 1, above those where it is zero; 0: Gaussian noise alone */
     uint64_t seed, noise_seed;

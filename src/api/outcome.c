@@ -302,12 +302,23 @@ static void warn(cJSON *list, char *text) {
     free(text);
 }
 
+/* That the point spread function was made for other pixels than the measurement's file has. */
+static char *pixel_text(const pnb_problem *p) {
+    cJSON *args = pnb_operator_args(p->forward->op);
+    const cJSON *pixel = cJSON_GetObjectItemCaseSensitive(args, "pixel_nm");
+    double made = cJSON_IsNumber(pixel) ? pixel->valuedouble : 0, has = p->y_map.pixel_nm[0];
+    cJSON_Delete(args);
+    if (!(made > 0 && has > 0) || fabs(made / has - 1) < 0.01) return NULL;
+    return pnb_format("the operator's pixel_nm is %g, the measurement's file says that its pixels are %g nm", made, has);
+}
+
 static void add_warnings(cJSON *json, pnb_run *r, const pnb_outcome *o) {
     cJSON *list = cJSON_AddArrayToObject(json, "warnings");
     uint32_t done = pnb_solver_step_index(r->solver), all = pnb_solver_steps(r->solver);
     if (done < all)
         warn(list, pnb_format("stopped after step %u of %u: these are no posterior samples yet", done, all));
     warn(list, pnb_padding_text(r->model, r->image));
+    if (r->problem) warn(list, pixel_text(r->problem));
     double ratio = o->metrics.residual_ratio;
     uint64_t entries = r->problem ? pnb_operator_measured_count(r->problem->forward->op) : 0;
     if (done == all && entries >= 30 && isfinite(ratio) && (ratio > 1.3 || ratio < 0.7)) {

@@ -219,25 +219,61 @@ static pnb_status check_values(pnb_problem *p, const char *key, const char *path
     return PNB_OK;
 }
 
-static pnb_status values_from_file(pnb_problem *p, const char *key, const char *name, pnb_shape want, float **out,
+/* The name of a file, or {"file": name, "black": number, "white": number, "page": n}: as map and path (owned), and the same with an
+ * absolute path as *source. */
+static pnb_status read_file_values(pnb_problem *p, const pnb_json *v, pnb_value_map *map, char **path, cJSON **source) {
+    pnb_json name = *v;
+    *map = (pnb_value_map){0};
+    if (cJSON_IsObject(v->value)) {
+        int64_t page;
+        PNB_TRY(pnb_json_known_keys(v, (const char *const[]){"file", "black", "white", "page", NULL}));
+        PNB_TRY(pnb_json_require(v, "file"));
+        name = pnb_json_get(v, "file");
+        map->has_page = pnb_json_get(v, "page").value != NULL;
+        map->has_range = pnb_json_get(v, "black").value || pnb_json_get(v, "white").value;
+        if (map->has_range) {
+            PNB_TRY(pnb_json_require(v, "white"));
+            PNB_TRY(pnb_json_require(v, "black"));
+        }
+        PNB_TRY(pnb_json_int(v, "page", 0, 0, UINT16_MAX, &page));
+        PNB_TRY(pnb_json_real(v, "black", 0, -1e30, 1e30, &map->black));
+        PNB_TRY(pnb_json_real(v, "white", 1, -1e30, 1e30, &map->white));
+        map->page = (uint32_t)page;
+        if (map->has_range && !(map->white > map->black))
+            return pnb_problem_fail(p, PNB_ERROR_INPUT, "black %g should be below white %g", map->black, map->white);
+    }
+    if (!cJSON_IsString(name.value)) return pnb_json_expected(&name, "the name of a file");
+    *path = pnb_path_absolute(p->base_dir, name.value->valuestring);
+    *source = *path ? cJSON_IsObject(v->value) ? cJSON_Duplicate(v->value, 1) : cJSON_CreateString(*path) : NULL;
+    bool ok = *source != NULL;
+    if (ok && cJSON_IsObject(*source)) {
+        cJSON *absolute = cJSON_CreateString(*path);
+        ok = absolute && cJSON_ReplaceItemInObjectCaseSensitive(*source, "file", absolute);
+    }
+    return ok ? PNB_OK : pnb_no_memory(&p->ctx->error, "problem");
+}
+
+static pnb_status values_from_file(pnb_problem *p, const char *key, const pnb_json *v, pnb_shape want, pnb_value_map *map, float **out,
                                    cJSON **source) {
-    char *path = pnb_path_absolute(p->base_dir, name);
-    if (!path) return pnb_no_memory(&p->ctx->error, key);
+    char *path = NULL;
     pnb_array a = {0};
     bool is_image;
-    pnb_status status;
     uint32_t channels = want.rank == 3 && (want.d[0] == 1 || want.d[0] == 3) ? want.d[0] : 0;
-    status = pnb_values_read(&p->ctx->error, path, channels, &a, &is_image);
+    pnb_status status;
+    PNB_TRY_GOTO(read_file_values(p, v, map, &path, source));
+    status = pnb_values_read_mapped(&p->ctx->error, path, channels, map, &a, &is_image);
     if (status) {
         pnb_error_prefix(&p->ctx->error, "%s: %s: ", p->file, key);
+    } else if (map->tiff && a.rank == 4) {
+        status = pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: '%s' has %llu pages: choose one, {\"file\": ..., \"page\": 0}", key, path,
+                                  (unsigned long long)a.shape[0]);
     } else if (!fits(a.rank, a.shape, want)) {
-        status = wrong_size(p, key, name, a.rank, a.shape, want);
+        status = wrong_size(p, key, path, a.rank, a.shape, want);
     } else {
         *out = a.data;
         a.data = NULL;
-        *source = cJSON_CreateString(path);
-        if (!*source) status = pnb_no_memory(&p->ctx->error, key);
     }
+fail:
     pnb_array_free(&a);
     free(path);
     return status;
@@ -262,11 +298,11 @@ static pnb_status values_in_place(pnb_problem *p, const char *key, const pnb_jso
 }
 
 static pnb_status read_values(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want,
-                              const float *measured, float **out, cJSON **source) {
+                              const float *measured, pnb_value_map *map, float **out, cJSON **source) {
     pnb_json v = pnb_json_get(doc, key);
     const char *name = cJSON_IsString(v.value) ? v.value->valuestring : NULL;
-    if (name) {
-        PNB_TRY(values_from_file(p, key, name, want, out, source));
+    if (name || cJSON_IsObject(v.value)) {
+        PNB_TRY(values_from_file(p, key, &v, want, map, out, source));
     } else if (cJSON_IsArray(v.value)) {
         PNB_TRY(values_in_place(p, key, doc, want, out, source));
     } else {
@@ -295,8 +331,9 @@ static pnb_status read_draw(pnb_problem *p, const pnb_json *truth) {
 
 static pnb_status read_truth(pnb_problem *p, const pnb_json *doc) {
     pnb_json truth = pnb_json_get(doc, "truth");
-    if (cJSON_IsObject(truth.value)) return read_draw(p, &truth);
-    return read_values(p, "truth", doc, p->image, NULL, &p->truth, &p->truth_source);
+    pnb_value_map map;
+    if (cJSON_IsObject(truth.value) && !pnb_json_get(&truth, "file").value) return read_draw(p, &truth);
+    return read_values(p, "truth", doc, p->image, NULL, &map, &p->truth, &p->truth_source);
 }
 
 /* Without either the problem still serves `simulate` and `forward`; a run says what is missing. A measurement that came with
@@ -306,8 +343,8 @@ static pnb_status read_measurement(pnb_problem *p, const pnb_json *doc) {
     if (truth) PNB_TRY(read_truth(p, doc));
     p->simulated = truth && !y;
     if (!y) return truth ? PNB_OK : pnb_problem_take_given(p);
-    return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y,
-                       &p->y_source);
+    return read_values(p, "measurement", doc, p->measurement, pnb_operator_measured(p->forward->op), &p->y_map,
+                       &p->y, &p->y_source);
 }
 
 pnb_status pnb_problem_check_noise(pnb_problem *p) {

@@ -17,7 +17,7 @@ static const cli_option options[] = {
     {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE", "instead: the operator of a problem.json"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE",
      "input: an image, or .npy of one or of a batch; with --adjoint, --pinv: y"},
-    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "output: .png for one image, otherwise NPY"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "output: .png for one image, .tif, otherwise NPY"},
     {"adjoint", 0, CLI_FLAG, offsetof(values, adjoint), NULL, "apply the adjoint A^T"},
     {"pinv", 0, CLI_FLAG, offsetof(values, pinv), NULL, "apply the pseudo-inverse"},
     {"image", 0, CLI_TEXT, offsetof(values, image), "C,H,W",

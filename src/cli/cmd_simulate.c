@@ -15,7 +15,7 @@ static const cli_option options[] = {
     {"observation", 0, CLI_TEXT, offsetof(values, observation), "FILE",
      "in place of the problem: observation.json of a radio interferometer (array, source, times, errors)"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
-    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, otherwise NPY; .uvfits or .csv of an observation"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, .tif, otherwise NPY; .uvfits or .csv of an observation"},
 };
 const cli_command cli_simulate = {"simulate",
                                   "simulate the measurement of a known truth: y = A(x) + noise",

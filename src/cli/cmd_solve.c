@@ -38,7 +38,9 @@ const cli_command cli_solve = {
     "problem.json holds prior, operator, measurement (or truth), noise, method and seed; the run.json of an earlier "
     "run\n"
     "does as well. noise is {\"type\": \"gaussian\", \"sigma\": S} or a camera's, {\"type\": \"poisson_gaussian\", \"photons\":\n"
-    "counts expected at 1 (white), \"zero\": value without light (-1), \"sigma\": its own noise}. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
+    "counts expected at 1 (white), \"zero\": value without light (-1), \"sigma\": its own noise}.\n"
+    "A measurement is NPY, PNG, JPEG, FITS or TIFF; {\"file\": \"m.tif\", \"black\": 100, \"white\": 4000, \"page\": 0} maps counts to\n"
+    "-1 and 1, and of a TIFF the results come as TIFF too, in its counts. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
     options,
     sizeof options / sizeof *options,
     0,

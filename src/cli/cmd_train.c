@@ -16,7 +16,7 @@ typedef struct values {
 } values;
 static const cli_option options[] = {
     {"data", 0, CLI_TEXT, offsetof(values, data), "D",
-     "folder of PNG or JPEG, images.npy [N,H,W] or [N,C,H,W], or an IDX file"},
+     "folder of PNG, JPEG, TIFF or FITS, a TIFF or FITS stack, images.npy [N,H,W] or [N,C,H,W], or an IDX file"},
     {"size", 0, CLI_WHOLE, offsetof(values, size), "N", "side of the images, which are brought to it"},
     {"channels", 0, CLI_WHOLE, offsetof(values, channels), "C", "1 (grey) or 3 (colour); of arrays, as they have (1)"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE",
@@ -30,7 +30,7 @@ static const cli_option options[] = {
     {"options", 0, CLI_FLAG, offsetof(values, options), NULL, "list sizes and options with their defaults, and stop"},
     {"validation", 0, CLI_TEXT, offsetof(values, validation), "D",
      "images to measure the loss on; default: some of the data"},
-    {"range", 0, CLI_TEXT, offsetof(values, range), "LOW,HIGH", "values of an array that become -1 and 1"},
+    {"range", 0, CLI_TEXT, offsetof(values, range), "LOW,HIGH", "values of an array, TIFF or FITS that become -1 and 1"},
     {"meta", 0, CLI_TEXTS, offsetof(values, meta), "KEY=VALUE",
      "kept in the prior's metadata, such as fov_uas=160; may be repeated"},
     {"fp16", 0, CLI_FLAG, offsetof(values, fp16), NULL, "weights as 16-bit floats in the file"},

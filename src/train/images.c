@@ -3,9 +3,11 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "io/fits.h"
 #include "io/idx.h"
 #include "io/image.h"
 #include "io/npy.h"
+#include "io/tiff.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -227,11 +229,19 @@ static pnb_status map_values(reading *r, const char *path, pnb_array *a) {
         path, low, high);
 }
 
-static pnb_status read_npy(reading *r, const char *path) {
-    pnb_array a;
-    PNB_TRY(pnb_npy_read(r->err, path, &a));
+/* [H,W] is a stack of one. */
+static void make_stack(pnb_array *a) {
+    if (a->rank != 2) return;
+    a->rank = 3;
+    a->shape[2] = a->shape[1];
+    a->shape[1] = a->shape[0];
+    a->shape[0] = 1;
+}
+
+/* Images of an array, which is freed; mapped: they lie in [-1,1]. */
+static pnb_status take_stack(reading *r, const char *path, pnb_array a, bool mapped) {
     pnb_status status = check_stack(r, path, &a);
-    if (status == PNB_OK) status = map_values(r, path, &a);
+    if (status == PNB_OK && !mapped) status = map_values(r, path, &a);
     if (status == PNB_OK) status = make_room(r->err, r->out, r->out->n + a.shape[0]);
     for (uint64_t i = 0; status == PNB_OK && i < a.shape[0]; i++) {
         uint32_t height = (uint32_t)a.shape[a.rank - 2], width = (uint32_t)a.shape[a.rank - 1];
@@ -241,16 +251,43 @@ static pnb_status read_npy(reading *r, const char *path) {
     return status;
 }
 
+static pnb_status read_npy(reading *r, const char *path) {
+    pnb_array a;
+    PNB_TRY(pnb_npy_read(r->err, path, &a));
+    return take_stack(r, path, a, false);
+}
+
+/* One image or planes, each an image. */
+static pnb_status read_fits(reading *r, const char *path) {
+    pnb_array a;
+    PNB_TRY(pnb_fits_read_image(r->err, path, &a, NULL));
+    make_stack(&a);
+    return take_stack(r, path, a, false);
+}
+
+/* Integers are mapped from all that they can be, unless a range is given; floats as arrays are. */
+static pnb_status read_tiff(reading *r, const char *path) {
+    pnb_array a;
+    pnb_tiff_info info;
+    PNB_TRY(pnb_tiff_read(r->err, path, &info, &a));
+    bool mapped = info.integer && !r->params->has_range;
+    for (uint64_t i = 0; mapped && i < a.count; i++)
+        a.data[i] = (float)(2 * ((double)a.data[i] - info.least) / (info.largest - info.least) - 1);
+    return take_stack(r, path, a, mapped);
+}
+
 static const struct reader {
     const char *endings[4]; /* of names, in small letters */
     bool in_folders;        /* files of a folder, or only where it is named */
     pnb_status (*read)(reading *r, const char *path);
 } readers[] = {
     {{".png", ".jpg", ".jpeg"}, true, read_picture},
+    {{".tif", ".tiff"}, true, read_tiff},
+    {{".fits", ".fit"}, true, read_fits},
     {{".npy"}, false, read_npy},
     {{".idx", ".idx.gz", "-ubyte", "-ubyte.gz"}, false, read_idx},
 };
-static const char formats[] = "PNG, JPEG, NPY or IDX";
+static const char formats[] = "PNG, JPEG, TIFF, FITS, NPY or IDX";
 
 static const struct reader *reader_of(const char *path) {
     size_t n = strlen(path);
@@ -343,7 +380,7 @@ pnb_status pnb_images_read(pnb_error *err, const char *path, const pnb_images_pa
         status =
             pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a folder of pictures, or a file of type %s", path, formats);
     if (status == PNB_OK && out->n == 0)
-        status = pnb_fail(err, PNB_ERROR_INPUT, "'%s': there are no images in it (PNG or JPEG)", path);
+        status = pnb_fail(err, PNB_ERROR_INPUT, "'%s': there are no images in it (PNG, JPEG, TIFF or FITS)", path);
     if (status != PNB_OK) pnb_images_free(out);
     return status;
 }
