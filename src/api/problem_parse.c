@@ -150,6 +150,21 @@ static bool make_absolute(const pnb_problem *p, cJSON *value) {
     return true;
 }
 
+/* The scale of the prior's images, for operators that have one and are not told another. */
+static bool take_scale(const pnb_problem *p, cJSON *args) {
+    const pnb_prior *prior = p->model->prior;
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "type"));
+    bool sky = type && strcmp(type, "vlbi") == 0, specimen = type && strcmp(type, "psf") == 0;
+    const char *name = sky ? "fov_uas" : "pixel_nm";
+    double value = sky ? pnb_prior_fov_uas(prior, p->image.d[2]) : specimen ? pnb_prior_pixel_nm(prior) : 0;
+    cJSON *part;
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(args, "operators")) {
+        if (!take_scale(p, part)) return false;
+    }
+    bool given = cJSON_HasObjectItem(args, name) || (specimen && cJSON_HasObjectItem(args, "file"));
+    return value == 0 || given || cJSON_AddNumberToObject(args, name, value);
+}
+
 static pnb_status read_operator(pnb_problem *p, const pnb_json *doc) {
     pnb_json given;
     const char *type;
@@ -163,7 +178,7 @@ static pnb_status read_operator(pnb_problem *p, const pnb_json *doc) {
     p->forward = f;
     p->owns_forward = true;
     cJSON *args = cJSON_Duplicate(given.value, 1);
-    if (!args || !make_absolute(p, args)) {
+    if (!args || !make_absolute(p, args) || (p->image.rank == 3 && !take_scale(p, args))) {
         cJSON_Delete(args);
         return pnb_no_memory(&p->ctx->error, "operator");
     }

@@ -37,7 +37,7 @@ static const char *const transform_words[] = {"dense", "fft", NULL};
 #define BOOL(member, def, help)                                                                                        \
     { #member, PNB_OPTION_BOOL, offsetof(vlbi_options, member), def, 0, 1, NULL, "", help }
 static const pnb_option table[] = {
-    REAL(fov_uas, 128, 1e-3, 1e9, "micro-arcseconds", "width of the image"),
+    REAL(fov_uas, 128, 1e-3, 1e9, "micro-arcseconds", "width of the image; the prior's, where its metadata has fov_uas"),
     {"pixels", PNB_OPTION_CHOICE, offsetof(vlbi_options, pixels), PIXELS_UNIT, 0, 1, pixel_words, "",
      "unit: values of [-1,1] are 0 to the peak; jy: Jy/pixel as they are"},
     {"transform", PNB_OPTION_CHOICE, offsetof(vlbi_options, transform), TRANSFORM_DENSE, 0, 1, transform_words, "",

@@ -22,6 +22,7 @@ struct pnb_prior {
     pnb_schedule schedule;
     pnb_weights weights;
     uint32_t size_hint;
+    double fov_uas, pixel_nm; /* width of the images on the sky, side of a pixel in the specimen; 0: not said */
     char describe[768];
     const char *architecture; /* static */
     pnb_unet unet;            /* one of the three is filled, by kind */

@@ -4,6 +4,7 @@
 #include "prior/internal.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,8 @@ static pnb_status load(pnb_error *err, pnb_tensor_file *file, pnb_prior **out) {
     int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
     PNB_TRY(create(err, reader ? PNB_PRIOR_UNET : PNB_PRIOR_MLP, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR,
                    (uint32_t)(steps > 0 ? steps : 0), out));
+    (*out)->fov_uas = fmax(0, pnb_load_number(file, NULL, "fov_uas", 0));
+    (*out)->pixel_nm = fmax(0, pnb_load_number(file, NULL, "pixel_nm", 0));
     return reader ? pnb_unet_load(*out, reader, prefix, file) : pnb_mlp_load(*out, file);
 }
 
@@ -170,6 +173,12 @@ uint32_t pnb_prior_channels(const pnb_prior *prior) {
 }
 uint32_t pnb_prior_size_hint(const pnb_prior *prior) {
     return prior->size_hint;
+}
+double pnb_prior_fov_uas(const pnb_prior *prior, uint32_t width) {
+    return prior->size_hint ? prior->fov_uas * width / prior->size_hint : 0;
+}
+double pnb_prior_pixel_nm(const pnb_prior *prior) {
+    return prior->pixel_nm;
 }
 uint32_t pnb_prior_multiple(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_UNET ? 1u << (prior->unet.levels - 1) : 1;

@@ -39,6 +39,10 @@ pnb_store *pnb_prior_store(pnb_prior *prior);          /* parameters under their
 uint32_t pnb_prior_channels(const pnb_prior *prior);   /* image priors; 0 for vectors */
 uint32_t pnb_prior_dim(const pnb_prior *prior);        /* vector priors; 0 for images */
 uint32_t pnb_prior_size_hint(const pnb_prior *prior);  /* side that it was trained at, 0 if the file does not say */
+/* Scale of the images that it was trained on, by the metadata fov_uas (of size_hint pixels; here of `width`) and
+ * pixel_nm; 0 where the file does not say. */
+double pnb_prior_fov_uas(const pnb_prior *prior, uint32_t width);
+double pnb_prior_pixel_nm(const pnb_prior *prior);
 uint32_t pnb_prior_multiple(const pnb_prior *prior);   /* the network takes heights and widths that this divides */
 uint32_t pnb_prior_padded(const pnb_prior *prior, uint32_t side); /* what a side is mirrored to for it; cropped again */
 uint64_t pnb_prior_parameters(const pnb_prior *prior); /* exact count */

@@ -89,7 +89,7 @@ static void test_used_by_solve(void **state) {
     pnb_error err = {0};
     pnb_safetensors *st;
     write_images("images.npy");
-    RUN_OK(s, "train --data images.npy --size 8 --preset tiny --batch 2 --steps 6 --fp16 --meta fov_uas=160 --validate "
+    RUN_OK(s, "train --data images.npy --size 8 --preset tiny --batch 2 --steps 6 --fp16 --meta fov_uas=160 --meta pixel_nm=50 --validate "
               "--set flip=both --set zoom_low=0.9 --quiet -o used.safetensors");
     assert_int_equal(pnb_safetensors_open(&err, "used.safetensors", &st), PNB_OK);
     assert_int_equal(pnb_safetensors_at(st, 0)->dtype, PNB_F16);
@@ -108,6 +108,10 @@ static void test_used_by_solve(void **state) {
     assert_true(file_exists("solved/samples.npy"));
     RUN_OK(s, "inspect used.safetensors");
     assert_non_null(strstr(s->out, "fov_uas"));
+    write_text("seen.json", "{\"prior\": {\"file\": \"used.safetensors\"}, \"operator\": {\"type\": \"psf\"}, "
+                            "\"truth\": \"truth.npy\", \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.2}}");
+    RUN_OK(s, "solve --explain seen.json");
+    assert_non_null(strstr(s->out, "\"pixel_nm\":50"));
     RUN_OK(s, "sample --prior used.safetensors -n 2 --steps 3 --quiet -o drawn");
     RUN_OK(s, "train --data images.npy --init used.safetensors --batch 2 --steps 2 --quiet -o further.safetensors");
 }
