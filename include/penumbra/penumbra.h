@@ -252,6 +252,15 @@ PNB_API pnb_status pnb_model_predict(pnb_model *model, const pnb_predict_params 
  */
 PNB_API pnb_status pnb_forward_create(pnb_context *context, const char *type, const char *args, const char *base_dir,
                                       const pnb_extent *image, pnb_forward **out);
+/* A linear operator of the application's own: y = A x of one image, and x = A^T y; each returns 0, or anything else to fail. They
+ * are called here, in the calling thread, and never after: apply once for each element of the image, whose columns are kept as a
+ * sparse matrix (at most 2^26 entries that are not 0), so that no step waits for the host. adjoint may be NULL; one that is given is
+ * tested: <A x, y> = <x, A^T y> and A(x + z) = A x + A z to 1e-4, else PNB_ERROR_INPUT with the numbers. Shaders (type "custom")
+ * serve where that is too large. measurement: [m] or [C,H,W]. name stands in messages. */
+typedef int (*pnb_linear_function)(void *user, const float *from, float *to);
+PNB_API pnb_status pnb_forward_create_functions(pnb_context *context, const char *name, const pnb_extent *image,
+                                                const pnb_extent *measurement, pnb_linear_function apply, pnb_linear_function adjoint,
+                                                void *user, pnb_forward **out);
 PNB_API void pnb_forward_destroy(pnb_forward **forward);
 
 typedef struct pnb_forward_info {

@@ -1,5 +1,6 @@
 /* Forward operators on the caller's arrays: apply, adjoint, pseudo-inverse. */
 #include "api/handles.h"
+#include "measure/custom.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,29 @@ pnb_status pnb_forward_create(pnb_context *ctx, const char *type, const char *ar
         return pnb_no_memory(&ctx->error, "operator");
     }
     *f = (pnb_forward){.ctx = ctx, .op = op};
+    *out = f;
+    return PNB_OK;
+}
+
+pnb_status pnb_forward_create_functions(pnb_context *ctx, const char *name, const pnb_extent *image, const pnb_extent *measurement,
+                                        pnb_linear_function apply, pnb_linear_function adjoint, void *user, pnb_forward **out) {
+    if (out) *out = NULL;
+    if (!ctx) return PNB_ERROR_USAGE;
+    pnb_shape x;
+    pnb_custom_callback functions = {.name = name ? name : "custom", .apply = apply, .adjoint = adjoint, .user = user};
+    bool shapes = image && measurement && pnb_shape_of(image, &x) && pnb_shape_of(measurement, &functions.measurement);
+    if (!shapes || !apply || !out || x.rank == 2 || x.rank > 3 || functions.measurement.rank == 2 || functions.measurement.rank > 3) {
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                        "pnb_forward_create_functions: needs apply, out, and extents of image and measurement, [D] or [C,H,W]");
+    }
+    pnb_forward *f = calloc(1, sizeof *f);
+    if (!f) return pnb_no_memory(&ctx->error, "operator");
+    f->ctx = ctx;
+    pnb_status status = pnb_operator_create_callback(&ctx->error, x, &functions, &f->op);
+    if (status) {
+        free(f);
+        return status;
+    }
     *out = f;
     return PNB_OK;
 }

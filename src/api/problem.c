@@ -255,6 +255,7 @@ pnb_status pnb_problem_solver(pnb_problem *p, bool profile, void **options, pnb_
     pnb_gpu *gpu;
     void *resolved = NULL;
     PNB_TRY(pnb_context_gpu(p->ctx, &gpu));
+    if (pnb_operator_unproven(p->forward->op)) PNB_TRY(pnb_forward_ready(p->forward, &gpu)); /* options follow its norm */
     PNB_TRY(pnb_problem_options(p, gpu, &resolved));
     pnb_task task = task_of(p, gpu);
     pnb_status status = pnb_problem_check_memory(p, &task, resolved);

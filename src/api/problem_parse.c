@@ -137,11 +137,20 @@ static pnb_status choose_image(pnb_problem *p, const pnb_json *doc) {
 /* ---- operator
  * -------------------------------------------------------------------------------------------------------------- */
 
+static bool is_path(const cJSON *operator_args, const cJSON *item) {
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(operator_args, "type");
+    if (!item->string || !cJSON_IsString(item)) return false;
+    if (strcmp(item->string, "file") == 0) return true;
+    if (cJSON_IsString(type) && strcmp(type->valuestring, "matrix") == 0) return strcmp(item->string, "matrix") == 0;
+    if (!cJSON_IsString(type) || strcmp(type->valuestring, "custom") != 0) return false;
+    return strcmp(item->string, "apply") == 0 || strcmp(item->string, "adjoint") == 0 || strcmp(item->string, "data") == 0;
+}
+
 /* File names in the arguments become absolute, so that the resolved problem runs from any folder. */
 static bool make_absolute(const pnb_problem *p, cJSON *value) {
     for (cJSON *item = value->child; item; item = item->next) {
         if (item->child && !make_absolute(p, item)) return false;
-        if (!item->string || strcmp(item->string, "file") != 0 || !cJSON_IsString(item)) continue;
+        if (!is_path(value, item)) continue;
         char *path = pnb_path_absolute(p->base_dir, item->valuestring);
         bool set = path && cJSON_SetValuestring(item, path);
         free(path);

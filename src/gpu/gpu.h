@@ -111,6 +111,8 @@ enum { PNB_GPU_MAX_BINDINGS = 12, PNB_GPU_MAX_SPEC = 16, PNB_GPU_MAX_PUSH = 128 
 
 typedef struct pnb_gpu_kernel_desc {
     const char *shader;          /* embedded name: "ops/conv2d" (shaders/ops/conv2d.comp), or "ops/conv2d.texel" for a variant */
+    const uint32_t *code;        /* of a shader that is not embedded, with a name that says what the code is; NULL: embedded */
+    size_t code_bytes;
     uint32_t bindings;           /* set 0, bindings 0..n-1 */
     uint32_t texel_mask;         /* bit i: binding i is a uniform texel buffer (RGBA32F) instead of a storage buffer */
     uint32_t push_bytes;

@@ -93,7 +93,8 @@ void pnb_memory_finish(pnb_gpu *gpu);
 /* ---- kernel.c --------------------------------------------------------------------------------------------------- */
 
 struct pnb_gpu_kernel {
-    pnb_gpu_kernel_desc desc; /* shader points to the embedded name */
+    pnb_gpu_kernel_desc desc; /* shader points to the embedded name, or to own_name */
+    char own_name[64];
     uint64_t hash;
     size_t index; /* in the order of making */
     VkDescriptorSetLayout set_layout; /* VK_NULL_HANDLE where there are no bindings */

@@ -3,6 +3,7 @@
 #include "gpu/internal.h"
 #include "gpu/shaders.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,12 +147,18 @@ pnb_status pnb_gpu_kernel_get(pnb_gpu *gpu, const pnb_gpu_kernel_desc *desc, pnb
         *out = *slot;
         return PNB_OK;
     }
-    const pnb_shader *shader = find_shader(desc->shader);
+    const pnb_shader own = {desc->shader, desc->code, desc->code_bytes};
+    const pnb_shader *shader = desc->code ? &own : find_shader(desc->shader);
     if (!shader) return pnb_fail(gpu->err, PNB_ERROR_INTERNAL, "kernel '%s': no such shader is built in", desc->shader);
     pnb_gpu_kernel *k = calloc(1, sizeof *k);
     if (!k) return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY, "kernel '%s': out of host memory", desc->shader);
     k->desc = *desc;
     k->desc.shader = shader->name;
+    if (desc->code) { /* neither the name nor the code need stay */
+        snprintf(k->own_name, sizeof k->own_name, "%s", desc->shader);
+        k->desc.shader = k->own_name;
+        k->desc.code = NULL;
+    }
     k->hash = hash;
     k->index = gpu->kernel_count;
     PNB_TRY_GOTO(make_layouts(gpu, k));

@@ -33,6 +33,8 @@ typedef enum pnb_access { PNB_READ = 1, PNB_WRITE = 2, PNB_READ_WRITE = 3 } pnb_
 
 typedef struct pnb_dispatch {
     const char *shader;                     /* embedded shader name, static string */
+    const uint32_t *code;                   /* SPIR-V of a shader that is not embedded, which outlives the program; NULL: embedded */
+    size_t code_bytes;
     const char *label;                      /* static string for debug labels and the profile; NULL: the shader */
     uint32_t n_bind;
     struct {

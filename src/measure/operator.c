@@ -6,6 +6,7 @@
 #include "io/image.h"
 #include "io/json.h"
 #include "io/npy.h"
+#include "measure/custom.h"
 #include "measure/operator_type.h"
 #include "measure/vlbi.h"
 
@@ -19,7 +20,7 @@
 #define OPERATORS(X)                                                                                                   \
     X(identity)                                                                                                        \
     X(mask_box) X(mask) X(mask_random) X(average_pool) X(bicubic) X(gaussian_blur) X(motion_blur) X(psf)                   \
-    X(fourier_mask) X(phase_retrieval) X(vlbi) X(matrix) X(compose)
+    X(fourier_mask) X(phase_retrieval) X(vlbi) X(matrix) X(custom) X(compose)
 #define TYPE(name) &pnb_operator_##name,
 #define DOC(name) &pnb_operator_##name.doc,
 static const pnb_operator_type *const types[] = {OPERATORS(TYPE)};
@@ -125,8 +126,9 @@ cJSON *pnb_operator_args(const pnb_operator *op) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
-pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *args, pnb_shape image, const char *base_dir,
-                               pnb_operator **out) {
+/* functions: of a custom operator, or NULL. */
+static pnb_status create_from(pnb_error *err, const char *type, const cJSON *args, pnb_shape image, const char *base_dir,
+                              const pnb_custom_callback *functions, pnb_operator **out) {
     *out = NULL;
     const pnb_operator_type *found = NULL;
     PNB_TRY(find_type(err, type, &found));
@@ -146,13 +148,28 @@ pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *ar
     op->has_pinv = found->pinv != NULL;
     pnb_status status;
     PNB_TRY_GOTO(read_args(op, args));
-    PNB_TRY_GOTO(found->create(op, args, base_dir));
+    PNB_TRY_GOTO(functions ? pnb_custom_from_functions(op, functions) : found->create(op, args, base_dir));
     if (!op->measured) op->measured_count = pnb_shape_count(op->measurement);
     *out = op;
     return PNB_OK;
 fail:
     pnb_operator_destroy(&op, NULL);
     return status;
+}
+
+pnb_status pnb_operator_create(pnb_error *err, const char *type, const cJSON *args, pnb_shape image, const char *base_dir,
+                               pnb_operator **out) {
+    return create_from(err, type, args, image, base_dir, NULL, out);
+}
+
+pnb_status pnb_operator_create_callback(pnb_error *err, pnb_shape image, const pnb_custom_callback *functions, pnb_operator **out) {
+    return create_from(err, "custom", NULL, image, NULL, functions, out);
+}
+
+bool pnb_operator_unproven(const pnb_operator *op) {
+    bool any = op->unproven;
+    for (uint32_t i = 0; i < op->n_parts && !any; i++) any = pnb_operator_unproven(op->parts[i]);
+    return any;
 }
 
 void pnb_operator_destroy(pnb_operator **handle, pnb_gpu *gpu) {
@@ -164,6 +181,7 @@ void pnb_operator_destroy(pnb_operator **handle, pnb_gpu *gpu) {
     for (uint32_t i = 0; i < op->n_constants; i++) free(op->constants[i].values);
     free(op->given);
     pnb_vlbi_destroy(&op->vlbi);
+    pnb_custom_destroy(&op->custom);
     cJSON_Delete(op->keys);
     free(op->options);
     free(op);
@@ -186,20 +204,25 @@ pnb_status pnb_operator_add_narrowed(pnb_operator *op, const char *name, pnb_sha
 }
 
 pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu) {
+    bool found_out = pnb_operator_unproven(op);
     for (uint32_t i = 0; i < op->n_parts; i++) PNB_TRY(pnb_operator_commit(op->parts[i], gpu));
-    if (!op->store) return PNB_OK;
-    PNB_TRY(pnb_store_commit(op->store, gpu));
+    if (op->n_parts && found_out) { /* a composition, whose parts know their norms by now */
+        op->norm = 1;
+        for (uint32_t i = 0; i < op->n_parts; i++) op->norm *= op->parts[i]->norm;
+    }
+    if (op->store) PNB_TRY(pnb_store_commit(op->store, gpu));
     for (uint32_t i = 0; i < op->n_constants; i++) {
         pnb_storage *s = op->constants[i].storage;
         PNB_TRY(pnb_storage_write(s, gpu, op->constants[i].values, pnb_shape_count(pnb_storage_shape(s))));
     }
-    return PNB_OK;
+    return op->type->commit ? op->type->commit(op, gpu) : PNB_OK;
 }
 
 uint64_t pnb_operator_hash(const pnb_operator *op) {
     uint64_t hash = pnb_hash(PNB_HASH_START, op->type->doc.type, strlen(op->type->doc.type));
     for (uint32_t i = 0; i < op->n_constants; i++)
         hash = pnb_hash_floats(hash, op->constants[i].values, pnb_shape_count(pnb_storage_shape(op->constants[i].storage)));
+    if (op->custom) hash = pnb_custom_hash(op->custom, hash);
     for (uint32_t i = 0; i < op->n_parts; i++) {
         uint64_t part = pnb_operator_hash(op->parts[i]);
         hash = pnb_hash(hash, &part, sizeof part);

@@ -19,6 +19,8 @@ pnb_status pnb_operator_create(pnb_error *err, const char *type, const struct cJ
                                const char *base_dir, pnb_operator **out);
 void pnb_operator_destroy(pnb_operator **op, pnb_gpu *gpu);
 pnb_status pnb_operator_commit(pnb_operator *op, pnb_gpu *gpu); /* masks, kernels, matrices to the device */
+/* Whether commit will try it out and find its norm (shaders of the user's own): then commit before the norm is asked for. */
+bool pnb_operator_unproven(const pnb_operator *op);
 uint64_t pnb_operator_hash(const pnb_operator *op);             /* of its type and these */
 uint64_t pnb_operator_bytes(const pnb_operator *op);            /* what these take on the device */
 

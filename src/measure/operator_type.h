@@ -12,6 +12,8 @@ typedef struct pnb_operator_type {
     bool linear;
     /* Options are filled in and in range, keys are present. Checks them against op->image and fills the rest of op. */
     pnb_status (*create)(pnb_operator *op, const struct cJSON *args, const char *base_dir);
+    /* After the constants are on the device; NULL: nothing more. */
+    pnb_status (*commit)(pnb_operator *op, pnb_gpu *gpu);
     /* Graph nodes; the shape of the input has been checked. pinv may be NULL. */
     pnb_status (*apply)(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
     pnb_status (*adjoint)(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
@@ -43,6 +45,8 @@ struct pnb_operator {
     float *given;             /* owned: a measurement that came with the operator's file; NULL: none */
     pnb_operator_term terms[PNB_OPERATOR_MAX_TERMS];
     uint32_t n_terms;
+    struct pnb_custom *custom; /* owned: of the type custom (custom.c); NULL: of another */
+    bool unproven;            /* commit has something to find out: pnb_operator_unproven */
     struct pnb_vlbi *vlbi;    /* owned: what the type vlbi read (vlbi.h); NULL: of another type */
     pnb_store *store;         /* NULL without constants */
     struct {
@@ -55,8 +59,12 @@ struct pnb_operator {
 };
 
 extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
-    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_fourier_mask, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
+    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_custom, pnb_operator_fourier_mask, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
     pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf, pnb_operator_vlbi;
+
+struct pnb_custom_callback;
+/* Fills an operator of type custom from an application's functions (custom.h). */
+pnb_status pnb_custom_from_functions(pnb_operator *op, const struct pnb_custom_callback *callback);
 
 /* The operator that makes the measurement: the last part of a composition, else itself. */
 const pnb_operator *pnb_operator_last(const pnb_operator *op);
