@@ -24,7 +24,7 @@ typedef struct walk {
     bool *depends;       /* on wrt */
     pnb_tensor *grad;    /* what has come to each tensor */
     int32_t *slices;     /* heads of lists in slice_grads */
-    pnb_tensor *map;     /* inner tensors of checkpointed segments to their second computation */
+    pnb_tensor *map;     /* tensors that are computed a second time to their copies */
     bool *cloned;        /* by segment */
     slice_grad *slice_grads;
     size_t slice_count, slice_capacity;
@@ -153,7 +153,7 @@ static pnb_status flush_slices(walk *w, pnb_tensor t) {
 
 static pnb_tensor mapped(const walk *w, pnb_tensor t) { return t != PNB_NONE && w->map[t] != PNB_NONE ? w->map[t] : t; }
 
-/* The node as its derivative shall see it: with the recomputed tensors where it lies in a checkpointed segment. */
+/* The node as its derivative shall see it: with the recomputed tensors where there are any, or will be. */
 static pnb_status differentiable_node(walk *w, int32_t number, pnb_node *out) {
     pnb_graph *g = w->g;
     int32_t segment = g->nodes[number].segment;
@@ -162,8 +162,8 @@ static pnb_status differentiable_node(walk *w, int32_t number, pnb_node *out) {
         PNB_TRY(pnb_segment_clone(g, segment, w->map));
     }
     *out = g->nodes[number].n;
+    for (uint32_t i = 0; i < out->n_in; i++) PNB_TRY(pnb_remade(g, out->in[i], w->map, &out->in[i]));
     if (segment < 0) return PNB_OK;
-    for (uint32_t i = 0; i < out->n_in; i++) out->in[i] = mapped(w, out->in[i]);
     for (uint32_t i = 0; i < out->n_out; i++) out->out[i] = mapped(w, out->out[i]);
     return PNB_OK;
 }

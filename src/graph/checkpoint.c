@@ -1,26 +1,32 @@
-/* Checkpointed segments: the inner tensors of a segment are computed again in the backward pass, so they need not be kept. */
+/* Checkpointed segments: the inner tensors of a segment are computed again in the backward pass, so they need not be kept. Single
+ * tensors too, where pnb_graph_remake says so. */
 #include "graph/internal.h"
 
 #include <stdlib.h>
 
 static pnb_tensor mapped(const pnb_tensor *map, pnb_tensor t) { return t != PNB_NONE && map[t] != PNB_NONE ? map[t] : t; }
 
-/* A storage that the segment reads must still hold what the forward pass read. */
-static pnb_status check_unchanged(pnb_graph *g, int32_t segment, const pnb_node *n, int32_t number) {
+/* A storage that node `number` reads and that no longer holds what it read, or NULL. */
+static const pnb_tensor_info *changed_since(const pnb_graph *g, int32_t number) {
+    const pnb_node *n = &g->nodes[number].n;
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] == PNB_NONE) continue;
         const pnb_tensor_info *root = &g->tensors[g->tensors[n->in[i]].root];
-        if (root->last_write <= number) continue;
-        return pnb_fail(g->err, PNB_ERROR_USAGE,
-                        "segment '%s' cannot be computed again: it reads '%s', which %s changes after it; take the gradient first",
-                        g->segments[segment].name, root->name, g->nodes[root->last_write].n.op->name);
+        if (root->last_write > number) return root;
     }
-    return PNB_OK;
+    return NULL;
 }
 
-static pnb_status clone_node(pnb_graph *g, int32_t segment, int32_t number, pnb_tensor *map) {
+static pnb_status check_unchanged(pnb_graph *g, int32_t segment, int32_t number) {
+    const pnb_tensor_info *root = changed_since(g, number);
+    if (!root) return PNB_OK;
+    return pnb_fail(g->err, PNB_ERROR_USAGE,
+                    "segment '%s' cannot be computed again: it reads '%s', which %s changes after it; take the gradient first",
+                    g->segments[segment].name, root->name, g->nodes[root->last_write].n.op->name);
+}
+
+static pnb_status clone_node(pnb_graph *g, int32_t number, pnb_tensor *map) {
     pnb_node n = g->nodes[number].n; /* copied: adding a node may move the array */
-    PNB_TRY(check_unchanged(g, segment, &n, number));
     pnb_tensor in[PNB_NODE_MAX_IN], out[PNB_NODE_MAX_OUT];
     pnb_shape shapes[PNB_NODE_MAX_OUT];
     for (uint32_t i = 0; i < n.n_in; i++) in[i] = mapped(map, n.in[i]);
@@ -44,8 +50,34 @@ pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map) {
         } else if (info.node >= 0) {
             const pnb_node *n = &g->nodes[info.node].n;
             if (n->out[0] != t || n->op->impure || n->inout != 0) continue;
-            PNB_TRY(clone_node(g, segment, info.node, map));
+            PNB_TRY(check_unchanged(g, segment, info.node));
+            PNB_TRY(clone_node(g, info.node, map));
         }
     }
+    return PNB_OK;
+}
+
+void pnb_graph_remake(pnb_graph *g, pnb_tensor t) { g->tensors[t].remake = g->open_segment < 0; }
+
+static bool can_be_remade(const pnb_graph *g, const pnb_tensor_info *t) {
+    if (!t->remake || t->constant || t->node < 0) return false;
+    const pnb_node *n = &g->nodes[t->node].n;
+    return !n->op->impure && n->inout == 0 && !changed_since(g, t->node);
+}
+
+pnb_status pnb_remade(pnb_graph *g, pnb_tensor t, pnb_tensor *map, pnb_tensor *out) {
+    *out = mapped(map, t);
+    if (t == PNB_NONE || *out != t) return PNB_OK;
+    pnb_tensor_info info = g->tensors[t];
+    if (info.view != PNB_NOT_A_VIEW) {
+        pnb_tensor parent;
+        PNB_TRY(pnb_remade(g, info.parent, map, &parent));
+        if (parent == info.parent) return PNB_OK;
+        uint64_t offset = info.offset - g->tensors[info.parent].offset;
+        PNB_TRY(pnb_graph_add_view(g, info.view, parent, info.shape, offset, info.begin, &map[t]));
+    } else if (can_be_remade(g, &info)) {
+        PNB_TRY(clone_node(g, info.node, map));
+    }
+    *out = mapped(map, t);
     return PNB_OK;
 }

@@ -97,6 +97,9 @@ pnb_status pnb_graph_output(pnb_graph *g, pnb_tensor t);
  * computed again there. Segments do not nest. */
 pnb_status pnb_graph_segment_begin(pnb_graph *g, const char *name);
 pnb_status pnb_graph_segment_end(pnb_graph *g);
+/* Do not keep t for the backward pass either: the node that makes it runs again there, from inputs that are kept. For what is large
+ * and cheap to make. In a segment this says nothing more, and a tensor that cannot be made again is kept. */
+void pnb_graph_remake(pnb_graph *g, pnb_tensor t);
 
 /* Reverse-mode derivative: for each wrt[i], grad[i] becomes the gradient of sum_j sum(y[j] * cotangent[j]) with respect to
  * wrt[i] (PNB_NONE if y does not depend on it). Appends only the nodes that these gradients need. Nothing is differentiated

@@ -18,6 +18,7 @@ typedef struct pnb_tensor_info {
     uint32_t begin;        /* of a slice0 view: its first row in parent */
     int32_t last_write;    /* of a storage: the newest node that changes it in place; -1: none */
     bool output, stop;
+    bool remake;           /* pnb_graph_remake */
     bool constant;         /* depends on frozen storages alone, through no impure node */
 } pnb_tensor_info;
 
@@ -73,6 +74,8 @@ pnb_status pnb_graph_add_view(pnb_graph *g, pnb_view_kind kind, pnb_tensor paren
 /* Append copies of a segment's nodes that compute its inner tensors again. map (one entry a tensor, PNB_NONE: itself) gets
  * the copies' ids. Nodes that are impure, change a storage or depend on frozen storages alone keep their results instead. */
 pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map);
+/* The tensor that a derivative shall read for t: t itself, or where t or what it is a view of is to be made again, that copy. */
+pnb_status pnb_remade(pnb_graph *g, pnb_tensor t, pnb_tensor *map, pnb_tensor *out);
 
 /* ---- choose.c --------------------------------------------------------------------------------------------------- */
 

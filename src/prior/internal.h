@@ -52,7 +52,9 @@ typedef struct pnb_net {
 pnb_status pnb_net_conv(const pnb_net *net, const char *name, pnb_tensor x, uint32_t stride, uint32_t pad,
                         pnb_tensor *y);
 pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor *y);
-/* Group norm. scale_shift may be PNB_NONE. */
+/* t is made again for the backward pass (pnb_graph_remake) where it is large. */
+void pnb_net_remake(const pnb_net *net, pnb_tensor t);
+/* Group norm, made again for the backward pass. scale_shift may be PNB_NONE. */
 pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, uint32_t groups,
                         float eps, bool silu, pnb_tensor *y);
 

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+enum { REMADE = 1 << 17 }; /* elements from which on it is worth a dispatch */
+
 static pnb_status bind(const pnb_weights *w, pnb_graph *g, const char *name, const char *part, pnb_tensor *out) {
     char full[2 * PNB_UNET_NAME_SIZE];
     snprintf(full, sizeof full, "%s.%s", name, part);
@@ -52,10 +54,16 @@ pnb_status pnb_net_linear(const pnb_net *net, const char *name, pnb_tensor x, pn
     return pnb_low_rank(net->g, *y, x, down, up, 1, 0, net->begin, net->adapter->params.scale, y);
 }
 
+void pnb_net_remake(const pnb_net *net, pnb_tensor t) {
+    if (pnb_shape_count(pnb_graph_shape(net->g, t)) >= REMADE) pnb_graph_remake(net->g, t);
+}
+
 pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_tensor scale_shift, uint32_t groups,
                         float eps, bool silu, pnb_tensor *y) {
     pnb_tensor gamma, beta;
     PNB_TRY(bind(net->weights, net->g, name, "weight", &gamma));
     PNB_TRY(bind(net->weights, net->g, name, "bias", &beta));
-    return pnb_group_norm(net->g, x, gamma, beta, scale_shift, groups, eps, silu, y);
+    PNB_TRY(pnb_group_norm(net->g, x, gamma, beta, scale_shift, groups, eps, silu, y));
+    pnb_net_remake(net, *y); /* x is kept in any case */
+    return PNB_OK;
 }

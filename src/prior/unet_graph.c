@@ -207,7 +207,10 @@ static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tens
         const pnb_unet_layer *l = &b->unet->layers[i];
         bool segment = checkpoint && (l->kind == PNB_UNET_RES || l->kind == PNB_UNET_ATTENTION);
         if (segment) PNB_TRY(pnb_graph_segment_begin(b->net.g, l->name));
-        if (l->pop) PNB_TRY(pnb_concat(b->net.g, 1, (pnb_tensor[]){*h, skips[--depth]}, 2, h));
+        if (l->pop) {
+            PNB_TRY(pnb_concat(b->net.g, 1, (pnb_tensor[]){*h, skips[--depth]}, 2, h));
+            pnb_net_remake(&b->net, *h); /* skips are kept in any case */
+        }
         PNB_TRY(layer(b, l, *h, h));
         if (segment) PNB_TRY(pnb_graph_segment_end(b->net.g));
         if (l->push) skips[depth++] = *h;
