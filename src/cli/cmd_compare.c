@@ -26,8 +26,9 @@ const cli_command cli_compare = {
     "\"methods\": [{\"type\": \"ppm\", \"name\": \"PPM\", ...}, ...], \"observations\": [\"truth.png\", ...]}, the "
     "parts as in\n"
     "problem.json. Of a mixture prior \"observations\": 16 means 16 exact draws: the ranks then are simulation-based\n"
-    "calibration. \"samples\" (8) of each method; \"evaluations\": network evaluations a sample, the same for all "
-    "(without it\n"
+    "calibration (rank_deviation is half the sum of |share - 1/bins|; rank_deviation_exact what exact draws show of it by\n"
+    "chance, entries taken for independent). \"samples\" (8) of each method; \"evaluations\": network evaluations a\n"
+    "sample, the same for all (without it\n"
     "each has its defaults); \"seed\"; \"size\". Called again it goes on where it stopped. DIR gets table.md, "
     "table.csv,\n"
     "table.json and TASK.png (measurement, mean, standard deviation and samples of each method, first observation).\n",

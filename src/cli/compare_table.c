@@ -85,17 +85,20 @@ static void add_file(sums *s, const char *folder) {
     free(text);
 }
 
-/* The ranks of all observations together: how far their shares are from even (half the sum of |share - 1/bins|). */
+/* The ranks of all observations together: how far their shares are from even (half the sum of |share - 1/bins|), and what
+ * that is on average for exact draws, whose counts are binomial (their mean absolute deviation, as of a normal law). */
 static void add_ranks(cJSON *row, const sums *s) {
-    double all = 0, off = 0;
+    const double pi = 3.14159265358979323846;
+    double all = 0, off = 0, p = 1.0 / (double)(s->bins ? s->bins : 1);
     for (size_t b = 0; b < s->bins; b++) all += s->ranks[b];
     if (all == 0) return;
     cJSON *list = cJSON_AddArrayToObject(row, "rank_histogram");
     for (size_t b = 0; b < s->bins; b++) {
-        off += 0.5 * fabs(s->ranks[b] / all - 1.0 / (double)s->bins);
+        off += 0.5 * fabs(s->ranks[b] / all - p);
         cJSON_AddItemToArray(list, cJSON_CreateNumber(s->ranks[b]));
     }
     cJSON_AddNumberToObject(row, "rank_deviation", off);
+    cJSON_AddNumberToObject(row, "rank_deviation_exact", 0.5 / p * sqrt(2 * p * (1 - p) / (pi * all)));
 }
 
 bool cli_compare_row(cJSON *rows, const char *task, const char *method, const char *const *folders, size_t count) {
@@ -124,7 +127,7 @@ bool cli_compare_row(cJSON *rows, const char *task, const char *method, const ch
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-enum { COLUMNS = MEANS + 4 };
+enum { COLUMNS = MEANS + 5 };
 
 static void list_columns(const char *columns[COLUMNS]) {
     size_t n = 0;
@@ -133,6 +136,7 @@ static void list_columns(const char *columns[COLUMNS]) {
     columns[n++] = "observations";
     for (size_t c = 0; c < MEANS; c++) columns[n++] = name_of(c);
     columns[n++] = "rank_deviation";
+    columns[n++] = "rank_deviation_exact";
 }
 
 static void put_csv(FILE *f, const cJSON *rows) {

@@ -177,7 +177,7 @@ static pnb_status start_graph(pnb_solver *s, pnb_graph *g, const void *user) {
 
 static pnb_status build(pnb_solver *s, const ddrm_options *o, pnb_spectral *t) {
     step_parts parts = {o, t};
-    PNB_TRY(pnb_spectral_describe(s, KINDS, t));
+    PNB_TRY(pnb_spectral_describe(s, KINDS, 0, s->n_rows, t));
     fill_rows(s, o, t);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_spectral_write(s, t));

@@ -2,12 +2,18 @@
  * reference ppm_highd.py, finish; annealing as Song & Ermon 2019, the likelihood widened by the level as Jalal et al.
  * 2021).
  *
- *     x += h (s_theta(x) + A^T (y - A x)/v) + sqrt(2 h) xi,   s_theta(x) = -eps_theta(alpha x, t)/rho,
- *     v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),   h = c / (||A||^2/v + 1/rho^2)
+ *     x += (h + d) g(x) + sqrt(2 h + d rho'^2/rho^2) xi,   g = s_theta(x) + A^T (y - A x)/v,
+ *     s_theta(x) = -eps_theta(alpha x, t)/rho,   v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),
+ *     h = c / (||A||^2/v + 1/rho^2),   d = rho^2 - rho'^2, rho' the next level
  *
  * With photon noise each entry has a v of its own: its variance and ||A||^2 rho^2.
  *
- * It is the finish of PPM, and a method of its own for comparison and for chains started elsewhere.
+ * h is Langevin's step at the level, d the reverse diffusion's to the next: without d what is wider than a level would
+ * keep that level's noise, since steps as short as the narrow directions ask for no longer move it. The last step has no
+ * noise and takes out what the last level has put in: x += rho^2/2 g, the flow's to second order.
+ *
+ * It is a finish of PPM (finish.h), and a method of its own: with many steps and rho_start above the prior's spread, a
+ * slow judge of the others that is right in the limit.
  */
 #include "solve/phases.h"
 
@@ -35,27 +41,34 @@ static pnb_status data_term(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_t
     return pnb_photons_term(s, g, x, s->task.sigma_y, wider, gradient, loss);
 }
 
-void pnb_langevin_rows(pnb_solver *s, const pnb_finish *f, uint32_t first) {
+/* Level i of a run; level `steps`: none. */
+static double level(const pnb_langevin *f, uint32_t i) {
+    if (i >= f->steps) return 0;
+    if (f->rho_start <= f->rho || f->steps == 1) return f->rho;
+    return f->rho_start * pow(f->rho / f->rho_start, i / (f->steps - 1.0));
+}
+
+void pnb_langevin_rows(pnb_solver *s, const pnb_langevin *f, uint32_t first) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
     double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm;
     double sigma2 = least_noise_of(&s->task) * least_noise_of(&s->task);
     bool anneals = f->rho_start > f->rho;
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
-        double level = anneals ? f->rho_start * pow(f->rho / f->rho_start, (i + 1.0) / f->steps) : f->rho;
-        uint32_t t = pnb_schedule_index_of_rho(sch, level);
-        double rho = sch->rho[t], v = sigma2 + (anneals ? norm2 * rho * rho : 0);
-        double h = f->step_size / (norm2 / v + 1 / (rho * rho));
-        pnb_row_set_level(row, ROW_T, sch, t);
-        row[ROW_EPS] = (float)(-h / rho);
-        row[ROW_DATA] = (float)(s->task.photons.gain > 0 ? -h : -h * sigma2 / v);
+        double rho = level(f, i), next = level(f, i + 1), v = sigma2 + (anneals ? norm2 * rho * rho : 0);
+        double h = f->step_size / (norm2 / v + 1 / (rho * rho)), d = rho * rho - next * next;
+        bool last = next == 0;
+        double drift = last ? 0.5 * rho * rho : h + d;
+        pnb_row_set_rho(row, ROW_T, sch, rho);
+        row[ROW_EPS] = (float)(-drift / rho);
+        row[ROW_DATA] = (float)(last && !anneals ? 0 : s->task.photons.gain > 0 ? -drift : -drift * sigma2 / v);
         row[ROW_WIDER] = (float)(v - sigma2);
-        row[ROW_NOISE] = (float)sqrt(2 * h);
+        row[ROW_NOISE] = (float)(last ? 0 : sqrt(2 * h + d * next * next / (rho * rho)));
     }
 }
 
 static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
-    const pnb_finish *f = user;
+    const pnb_langevin *f = user;
     const pnb_task *task = &s->task;
     pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
     pnb_level level;
@@ -79,22 +92,8 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     return pnb_solver_record_losses(s, g, loss, PNB_NONE, PNB_NONE);
 }
 
-/* Keeps x as it is before the finish, then takes it to the first level's noise. */
-static pnb_status snapshot_graph(pnb_solver *s, pnb_graph *g, const void *user) {
-    const pnb_finish *f = user;
-    pnb_tensor x, before, xi, noisy;
-    PNB_TRY(pnb_graph_bind(g, s->x, &x));
-    PNB_TRY(pnb_graph_bind(g, s->before, &before));
-    PNB_TRY(pnb_assign(g, before, x));
-    if (f->rho_start <= f->rho) return PNB_OK;
-    PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_FINISH, PNB_NONE, 0, &xi));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, x, (float)f->rho_start, PNB_NONE, xi, &noisy));
-    return pnb_assign(g, x, noisy);
-}
-
-pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *f, pnb_program **snapshot, pnb_program **step) {
-    PNB_TRY(pnb_solver_build(s, "langevin", step_graph, f, step));
-    return snapshot ? pnb_solver_build(s, "snapshot", snapshot_graph, f, snapshot) : PNB_OK;
+pnb_status pnb_langevin_program(pnb_solver *s, const pnb_langevin *f, pnb_program **step) {
+    return pnb_solver_build(s, "langevin", step_graph, f, step);
 }
 
 /* ---- the method -------------------------------------------------------------------------------------------------- */
@@ -119,11 +118,11 @@ static const pnb_option options[] = {
 
 static pnb_status build(pnb_solver *s, const langevin_options *o) {
     pnb_program *step;
-    pnb_finish f = {(uint32_t)o->steps, o->rho, o->rho_start, o->step_size, false};
+    pnb_langevin f = {(uint32_t)o->steps, o->rho, o->rho_start, o->step_size, false};
     pnb_langevin_rows(s, &f, 0);
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
-    PNB_TRY(pnb_langevin_program(s, &f, NULL, &step));
+    PNB_TRY(pnb_langevin_program(s, &f, &step));
     s->phases[0] = (pnb_phase){.name = "langevin",
                                .steps = f.steps,
                                .losses = PNB_LOSS_DATA,

@@ -128,16 +128,14 @@ pnb_status pnb_project(pnb_solver *s, pnb_graph *g);
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
 
-/* The finish that methods may append (algorithms.md 2.10): guided Langevin with the prior alone, its noise level
- * falling from rho_start to rho (rho_start <= rho: constant). */
-typedef struct pnb_finish {
+/* Guided Langevin steps with the prior alone, the noise level falling from rho_start to rho (rho_start <= rho: constant). */
+typedef struct pnb_langevin {
     uint32_t steps;
     double rho, rho_start, step_size; /* step_size: fraction of the largest stable step */
     bool project;                     /* after each step, pnb_project */
-} pnb_finish;
-/* Describes the finish's rows from row `first` on; before pnb_solver_commit. */
-void pnb_langevin_rows(pnb_solver *s, const pnb_finish *finish, uint32_t first);
-/* snapshot, if asked for: keeps x in `before`, then adds noise of rho_start. */
-pnb_status pnb_langevin_program(pnb_solver *s, const pnb_finish *finish, pnb_program **snapshot, pnb_program **step);
+} pnb_langevin;
+/* Describes their rows from row `first` on; before pnb_solver_commit. */
+void pnb_langevin_rows(pnb_solver *s, const pnb_langevin *langevin, uint32_t first);
+pnb_status pnb_langevin_program(pnb_solver *s, const pnb_langevin *langevin, pnb_program **step);
 
 #endif

@@ -23,6 +23,7 @@
 #include "prior/gmm_host.h"
 #include "solve/distance.h"
 #include "solve/exchange.h"
+#include "solve/finish.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ typedef struct ppm_options {
     double rho_start, rho_end, rho_ratio, rho_max, anneal;
     int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
     double lora_scale, aux_lr;
-    int32_t finish, finish_steps;
+    int32_t finish, finish_steps, finish_covariance;
     double finish_rho, finish_rho_start, finish_step_size;
     int32_t preset, distance;
     double delta, power, alpha;
@@ -63,7 +64,8 @@ static const char *const distances[] = {"l2", "pseudo_huber", "pseudo_huber_pixe
 static const char *const t_orders[] = {"log_snr", "uniform", "descending", NULL};
 static const char *const slides[] = {"log_rho", "t", NULL};
 static const char *const target_words[] = {"attention", "extended", "copy", NULL};
-static const char *const finishes[] = {"none", "langevin", NULL};
+static const char *const covariances[] = {"isotropic", "jacobian", NULL};
+static const char *const finishes[] = {"none", "langevin", "pigdm", NULL};
 
 #define INT(name, def, lo, hi, help)                                                                                   \
     { #name, PNB_OPTION_INT, offsetof(ppm_options, name), def, lo, hi, NULL, "", help }
@@ -111,11 +113,14 @@ static const pnb_option options[] = {
     INT(aux_warmup, 20, 0, 100000, "adapter updates before the first step"),
     REAL(lora_scale, 1, 0, 100, "scale of the adapter's output"),
     REAL(aux_lr, 5e-3, 0, 1, "Adam learning rate of the adapter"),
-    CHOICE(finish, 1, finishes, "what follows the matching: annealed guided Langevin with the prior alone, or nothing"),
-    INT(finish_steps, 300, 1, 100000, "steps of the finish"),
-    REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish at its end"),
+    CHOICE(finish, PNB_FINISH_LANGEVIN, finishes,
+           "what follows the matching, with the prior alone: annealed guided Langevin; the reverse process with PiGDM's exact "
+           "weight, from samples noised anew (linear operators); or nothing"),
+    INT(finish_steps, 300, 1, 100000, "steps of the finish; pigdm: 30, vectors 100"),
+    CHOICE(finish_covariance, 0, covariances, "finish pigdm: isotropic or jacobian, as pigdm's covariance"),
+    REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish at its end; pigdm: 0.01, then none"),
     REAL(finish_rho_start, 0, 0, 10,
-         "noise level of the finish at its start; 0: 5 sigma_y/|A|; not above finish_rho: that level all along"),
+         "noise level of the finish at its start; 0: 5 sigma_y/|A|; langevin, not above finish_rho: that level all along"),
     REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
@@ -204,13 +209,18 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
                    {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                   {"finish", 0},        {"exchange", 8}};
+                   {"exchange", 8},      {"finish_covariance", PNB_PIGDM_JACOBIAN}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
     } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
     }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
+    if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
+    if (o->finish == PNB_FINISH_PIGDM) {
+        prefer(given, o, "finish_steps", pnb_prior_dim(task->prior) ? 100 : 30);
+        prefer(given, o, "finish_rho", 0.01);
+    }
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
     if (o->finish_rho_start == 0)
@@ -497,7 +507,8 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
 static pnb_finish finish_of(const ppm_options *o) {
-    return (pnb_finish){(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size, o->project};
+    pnb_langevin steps = {(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size, o->project};
+    return (pnb_finish){.kind = (pnb_finish_kind)o->finish, .steps = steps, .covariance = o->finish_covariance};
 }
 
 /* Adam's moments of the adapter's tensors, laid out as these are. */
@@ -520,7 +531,7 @@ static pnb_status describe_moments(pnb_solver *s) {
     return PNB_OK;
 }
 
-static pnb_status describe(pnb_solver *s, const ppm_options *o) {
+static pnb_status describe(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
     pnb_adapter_params a = {.rank = (uint32_t)o->rank,
                             .scale = (float)o->lora_scale,
                             .targets = (pnb_adapter_targets)o->targets,
@@ -535,19 +546,15 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o) {
         PNB_TRY(pnb_store_add(s->store, "loss", pnb_shape1(s->particles), PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(describe_moments(s));
     fill_rows(s, o);
-    if (!o->finish) return PNB_OK;
-    pnb_finish f = finish_of(o);
-    pnb_langevin_rows(s, &f, (uint32_t)o->steps);
-    PNB_TRY(pnb_store_add(s->store, "before", s->sample, PNB_STORAGE_VARIABLE, &s->before));
-    return PNB_OK;
+    return pnb_finish_describe(s, finish, (uint32_t)o->steps);
 }
 
-static pnb_status build(pnb_solver *s, const ppm_options *o) {
-    pnb_program *aux = NULL, *step, *snapshot, *finish;
+static pnb_status build(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
+    pnb_program *aux = NULL, *step;
     bool fused = o->order == ORDER_FUSED;
     uint32_t extra = (uint32_t)(fused ? o->aux_steps - 1 : o->aux_steps), warm = extra + (uint32_t)o->aux_warmup;
     uint64_t n = (uint64_t)s->particles;
-    PNB_TRY(describe(s, o));
+    PNB_TRY(describe(s, o, finish));
     PNB_TRY(pnb_solver_commit(s));
     PNB_TRY(pnb_solver_initialise(s, o->init_std));
     PNB_TRY(pnb_solver_build(s, "ppm step", main_graph, o, &step)); /* first: the others' intermediates fit into its arenas */
@@ -558,16 +565,7 @@ static pnb_status build(pnb_solver *s, const ppm_options *o) {
                      .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
     if (warm) p->items[p->n_items++] = (pnb_phase_item){aux, extra, warm, n * (uint64_t)o->aux_draws};
     p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
-    s->finish_phase = 1;
-    if (!o->finish) return PNB_OK;
-    pnb_finish f = finish_of(o);
-    PNB_TRY(pnb_langevin_program(s, &f, &snapshot, &finish));
-    s->phases[s->n_phases++] = (pnb_phase){.name = "langevin finish",
-                                           .steps = f.steps,
-                                           .losses = PNB_LOSS_DATA,
-                                           .n_items = 2,
-                                           .items = {{snapshot, 0, 1, 0}, {finish, 1, 1, n}}};
-    return PNB_OK;
+    return pnb_finish_append(s, finish);
 }
 
 static pnb_status check(pnb_error *err, const pnb_task *task, const void *given) {
@@ -575,6 +573,19 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
     if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
         return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them",
                         o->alpha, distances[o->distance]);
+    }
+    if (o->finish == PNB_FINISH_PIGDM && !pnb_pigdm_fits(task)) {
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "ppm: finish pigdm needs a linear operator and one noise.sigma for all entries (0 only with a "
+                        "pseudo-inverse), which operator %s and sigma %g are not; use \"finish\": \"langevin\" or \"none\"",
+                        pnb_operator_name(task->op), task->sigma_y);
+    }
+    if (o->finish == PNB_FINISH_PIGDM && o->finish_covariance && task->sigma_y == 0) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: finish_covariance jacobian needs a noise.sigma above 0; use isotropic");
+    }
+    if (o->finish == PNB_FINISH_PIGDM && o->finish_rho_start <= o->finish_rho) {
+        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: finish pigdm starts at finish_rho_start %g, which should be above finish_rho %g",
+                        o->finish_rho_start, o->finish_rho);
     }
     if (o->project && !pnb_operator_has_pinv(task->op)) {
         return pnb_fail(
@@ -595,7 +606,9 @@ static pnb_status create(pnb_error *err, const pnb_task *task, const void *given
     PNB_TRY(check(err, task, o));
     PNB_TRY(pnb_solver_begin(err, task, "ppm", sample, rows, &s));
     pnb_solver_fingerprint(s, o, sizeof *o);
-    pnb_status status = build(s, o);
+    pnb_finish finish = finish_of(o);
+    pnb_status status = build(s, o, &finish);
+    pnb_finish_release(&finish);
     if (status != PNB_OK) pnb_solver_destroy(&s);
     *out = s;
     return status;

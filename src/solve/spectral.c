@@ -5,11 +5,11 @@
 
 #include <stdlib.h>
 
-pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, pnb_spectral *t) {
-    *t = (pnb_spectral){.kinds = kinds};
+pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, uint32_t first, uint32_t steps, pnb_spectral *t) {
+    *t = (pnb_spectral){.kinds = kinds, .first = first};
     t->singular = pnb_operator_spectrum(s->task.op, &t->count);
     if (!t->singular) return PNB_OK;
-    pnb_shape shape = pnb_shape2(s->n_rows, kinds * t->count);
+    pnb_shape shape = pnb_shape2(steps, kinds * t->count);
     t->values = calloc(pnb_shape_count(shape), sizeof *t->values);
     if (!t->values) return pnb_fail(s->err, PNB_ERROR_OUT_OF_MEMORY, "%s: no host memory for its table", s->method);
     return pnb_store_add(s->store, "spectral", shape, PNB_STORAGE_FROZEN, &t->table);
@@ -34,6 +34,7 @@ pnb_status pnb_spectral_at(const pnb_solver *s, pnb_graph *g, const pnb_spectral
     pnb_tensor table, step;
     PNB_TRY(pnb_graph_bind(g, t->table, &table));
     PNB_TRY(pnb_solver_column(s, g, state, PNB_ROW_STEP, &step));
+    if (t->first) PNB_TRY(pnb_affine(g, step, 1, -(float)t->first, &step));
     PNB_TRY(pnb_lookup(g, table, step, out));
     if (t->kinds > 1) PNB_TRY(pnb_slice(g, *out, 1, kind * t->count, t->count, out));
     return t->count > 1 ? PNB_OK : pnb_graph_reshape(g, *out, pnb_shape1(s->particles), out);

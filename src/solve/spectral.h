@@ -7,14 +7,15 @@
 
 typedef struct pnb_spectral {
     pnb_storage *table;    /* [steps, kinds * count] */
+    uint32_t first;        /* step that its row 0 belongs to */
     float *values;         /* its host copy until it is written */
     const float *singular; /* the operator's; NULL: it has none, nothing else is set */
     uint32_t count, kinds;
 } pnb_spectral;
 
-/* Describes the table; fill values[(step * kinds + kind) * count + i] before pnb_spectral_write, after commit, which
+/* Describes the table of `steps` steps from `first` on; fill values[((step - first) * kinds + kind) * count + i] before pnb_spectral_write, after commit, which
  * also frees them. pnb_spectral_finish on every path. */
-pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, pnb_spectral *out);
+pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, uint32_t first, uint32_t steps, pnb_spectral *out);
 pnb_status pnb_spectral_write(pnb_solver *s, pnb_spectral *t);
 void pnb_spectral_finish(pnb_spectral *t);
 /* The numbers of one kind at this step, one row a particle: [K, count], or [K] where count is 1. */

@@ -50,6 +50,8 @@ static void test_whole(void **state) {
         assert_int_equal(cJSON_GetArraySize(ranks), 7);
         for (const cJSON *r = ranks->child; r; r = r->next) all += r->valuedouble;
         assert_true(all == 2 * 2); /* two observations of two numbers */
+        assert_true(value(row, "rank_deviation") > 0);
+        assert_true(fabs(value(row, "rank_deviation_exact") - 0.4886) < 1e-3); /* 7/2 sqrt(2/7 6/7 / (4 pi)) */
     }
     cJSON_Delete(rows);
     /* all methods see one truth and one measurement */

@@ -136,8 +136,8 @@ static law pigdm_exact(uint32_t steps) {
         double rho = 100 * pow(1e-4, i / (steps - 1.0)),
                next = i + 1 < steps ? 100 * pow(1e-4, (i + 1) / (steps - 1.0)) : 0;
         double alpha = 1 / sqrt(1 + rho * rho), to = 1 / sqrt(1 + next * next), kept = next * next / (rho * rho);
-        pigdm_step(&l, alpha, to, to * kept * rho, to * next * sqrt(1 - kept),
-                   to * alpha * (rho * rho - next * next) * (1 + rho * rho) / (rho * rho), SIGMA_Y);
+        double guide = to * alpha * (rho * rho - next * next) * (1 + rho * rho) / (rho * rho);
+        pigdm_step(&l, alpha, to, to * kept * rho, to * next * sqrt(1 - kept), guide, SIGMA_Y);
     }
     return l;
 }
@@ -163,6 +163,17 @@ static void test_pigdm_by_conjugate_gradients(void **state) {
     for (int k = 0; k < D; k++) {
         assert_true(fabs(a.mean[k] - b.mean[k]) < 1e-4);
         assert_true(fabs(a.variance[k] / b.variance[k] - 1) < 1e-3);
+    }
+}
+
+/* With prior N(0, I) the Jacobian's covariance is the isotropic one, and two steps solve for two directions. */
+static void test_pigdm_by_the_jacobian(void **state) {
+    const char *const jacobian[] = {"particles", "4096", "steps", "200", "weight", "exact", "covariance", "jacobian",
+                                    "cg_steps", "2", NULL};
+    law a = measured_law(state, "pigdm", exact, false, SIGMA_Y), b = measured_law(state, "pigdm", jacobian, false, SIGMA_Y);
+    for (int k = 0; k < D; k++) {
+        assert_true(fabs(a.mean[k] - b.mean[k]) < 1e-3);
+        assert_true(fabs(a.variance[k] / b.variance[k] - 1) < 5e-3);
     }
 }
 
@@ -221,8 +232,8 @@ static void test_ddrm(void **state) {
     assert_law("ddrm, eta .5, eta_b .6", found, ddrm(40, 0.5, 0.6), 0);
 }
 
-static void refuse(void **state, const char *method, const char *operator, const char * args, double sigma,
-                   const char *part) {
+static void refuse(void **state, const char *method, const char *const *pairs, const char *operator, const char * args,
+                   double sigma, const char *part) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     const pnb_method *m = pnb_method_find(method);
@@ -232,7 +243,7 @@ static void refuse(void **state, const char *method, const char *operator, const
     pnb_operator *op = toy_operator(gpu, err, operator, args, pnb_shape3(1, 32, 32));
     float y[32 * 32] = {0};
     pnb_task task = {.gpu = gpu, .prior = prior, .op = op, .y = y, .sigma_y = sigma};
-    void *o = toy_options(err, m, &task, NULL);
+    void *o = toy_options(err, m, &task, pairs);
     assert_int_equal(m->create(err, &task, o, &s), PNB_ERROR_INPUT);
     assert_null(s);
     if (!strstr(err->message, part)) fail_msg("expected \"%s\" in: %s", part, err->message);
@@ -243,16 +254,22 @@ static void refuse(void **state, const char *method, const char *operator, const
 }
 
 static void test_refusals(void **state) {
-    refuse(state, "pigdm", "gaussian_blur", "{\"sigma\":1}", 0,
+    refuse(state, "pigdm", NULL, "gaussian_blur", "{\"sigma\":1}", 0,
            "needs a pseudo-inverse, which operator gaussian_blur has not here; give a noise.sigma above 0");
-    refuse(state, "ddrm", "gaussian_blur", "{\"sigma\":1}", 0.1,
+    refuse(state, "ddrm", NULL, "gaussian_blur", "{\"sigma\":1}", 0.1,
            "those of operator gaussian_blur are not known here; use pigdm, dps, reddiff or ppm");
+    const char *const jacobian[] = {"covariance", "jacobian", NULL}, *const finish[] = {"finish", "pigdm", NULL};
+    refuse(state, "pigdm", jacobian, "identity", "{}", 0.1,
+           "covariance jacobian belongs to weight exact and to a noise.sigma above 0, found weight published and sigma 0.1");
+    refuse(state, "ppm", finish, "gaussian_blur", "{\"sigma\":1}", 0, "use \"finish\": \"langevin\" or \"none\"");
+    refuse(state, "ppm", finish, "phase_retrieval", "{}", 0.1, "finish pigdm needs a linear operator");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pigdm_published),
                                        cmocka_unit_test(test_pigdm_exact),
                                        cmocka_unit_test(test_pigdm_by_conjugate_gradients),
+                                       cmocka_unit_test(test_pigdm_by_the_jacobian),
                                        cmocka_unit_test(test_pigdm_without_noise),
                                        cmocka_unit_test(test_ddrm),
                                        cmocka_unit_test(test_refusals)};

@@ -49,7 +49,7 @@ static void test_posterior_fixed_point(void **state) {
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *options[] = {"particles", "256", "steps", "600", NULL};
+    const char *options[] = {"particles", "256", "steps", "600", "finish", "none", NULL};
     pnb_solver *s = toy_solver(err, "ppm", &p.task, options);
     static float x[512];
     toy_run(err, s);
@@ -72,7 +72,7 @@ static void test_zero_adapter_gives_zero_prior_gradient(void **state) {
     gaussian p;
     make(&p, gpu, err, 0.5);
     const char *options[] = {"particles",   "64", "steps",      "3", "aux_lr", "0",
-                             "data_weight", "0",  "aux_warmup", "0", NULL};
+                             "data_weight", "0",  "aux_warmup", "0", "finish", "none", NULL};
     pnb_solver *s = toy_solver(err, "ppm", &p.task, options);
     float before[128], after[128];
     TEST_OK(err, pnb_solver_samples(s, before));
@@ -142,7 +142,7 @@ static void test_distances_and_weights(void **state) {
     pnb_solver_destroy(&s);
     for (int i = 0; i < N; i++) {
         const char *options[] = {"particles",  "16", "steps",       "4",           "data_weight", "0", "exchange", "0",
-                                 "aux_warmup", "0",  choices[i][0], choices[i][1], "aux_lr",      "0", NULL};
+                                 "aux_warmup", "0",  choices[i][0], choices[i][1], "aux_lr",      "0", "finish", "none", NULL};
         after_steps(err, &p.task, options, still[i]);
         assert_memory_equal(still[i], start, sizeof start);
         options[13] = "0.01";
@@ -217,12 +217,12 @@ static void check_refused(pnb_error *err, const pnb_task *task, const char *cons
     pnb_solver_destroy(&s);
 }
 
-static void test_same_seed_same_bytes_and_resume(void **state) {
+static void resume(void **state, const char *kind) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *options[] = {"particles", "16", "steps", "12", "finish", "langevin", "finish_steps", "6", NULL};
+    const char *options[] = {"particles", "16", "steps", "12", "finish", kind, "finish_steps", "6", NULL};
     char path[] = "/tmp/pnb-test-checkpoint-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0);
@@ -261,6 +261,11 @@ static void test_same_seed_same_bytes_and_resume(void **state) {
     pnb_operator_destroy(&other.op, gpu);
     unlink(path);
     finish(&p, gpu);
+}
+
+static void test_same_seed_same_bytes_and_resume(void **state) {
+    resume(state, "langevin");
+    resume(state, "pigdm");
 }
 
 /* Point 10 of the engine's promises: after the first step nothing is allocated, recorded or built. */
@@ -302,12 +307,12 @@ static void test_steps_end(void **state) {
 }
 
 /* The Gaussian posterior of the problem is N(y/1.25, 0.2). */
-static void expect_posterior(void **state, const char *const *options) {
+static void expect_posterior(void **state, const char *method, const char *const *options) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    pnb_solver *s = toy_solver(err, "langevin", &p.task, options);
+    pnb_solver *s = toy_solver(err, method, &p.task, options);
     static float x[1024];
     toy_run(err, s);
     TEST_OK(err, pnb_solver_samples(s, x));
@@ -324,14 +329,26 @@ static void expect_posterior(void **state, const char *const *options) {
 /* From a far start, at a small level. */
 static void test_langevin_posterior(void **state) {
     const char *options[] = {"particles", "512", "steps", "400", "rho", "0.3", "init_std", "1", NULL};
-    expect_posterior(state, options);
+    expect_posterior(state, "langevin", options);
 }
 
 /* From a very far start, at levels that fall from the prior's own width to a tenth of the posterior's. */
 static void test_annealed_langevin_posterior(void **state) {
     const char *options[] = {"particles", "512", "steps",    "400", "rho", "0.05",
                              "rho_start", "2",   "init_std", "4",   NULL};
-    expect_posterior(state, options);
+    expect_posterior(state, "langevin", options);
+}
+
+/* Whatever the matching did in its two steps: the finishes start from levels far above the posterior's width. */
+static void test_finishes(void **state) {
+    static const char *const kinds[][4] = {{"langevin", "finish_steps", "400"},
+                                           {"pigdm", "finish_covariance", "isotropic"},
+                                           {"pigdm", "finish_covariance", "jacobian"}};
+    for (int i = 0; i < 3; i++) {
+        const char *options[] = {"particles", "512", "steps",       "2",         "finish",      kinds[i][0],
+                                 "finish_rho_start", "6", kinds[i][1], kinds[i][2], NULL};
+        expect_posterior(state, "ppm", options);
+    }
 }
 
 int main(void) {
@@ -348,6 +365,7 @@ int main(void) {
         cmocka_unit_test(test_steps_end),
         cmocka_unit_test(test_langevin_posterior),
         cmocka_unit_test(test_annealed_langevin_posterior),
+        cmocka_unit_test(test_finishes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
