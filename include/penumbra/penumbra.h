@@ -342,6 +342,7 @@ PNB_API pnb_status pnb_simulate_observation(pnb_context *context, const pnb_obse
 /* A(x), A^T y, A^+ y of the problem's operator. Borrowed from the problem. */
 PNB_API pnb_forward *pnb_problem_forward(pnb_problem *problem);
 PNB_API pnb_model *pnb_problem_model(pnb_problem *problem); /* likewise */
+PNB_API const char *pnb_problem_method(const pnb_problem *problem); /* its method's name; NULL without a problem */
 /* The methods with their options, in words, for help. */
 PNB_API pnb_status pnb_method_types(pnb_context *context, char **text);
 
@@ -422,6 +423,43 @@ PNB_API pnb_status pnb_run_solve(pnb_run *run, const pnb_solve_params *params);
 /* Whether a folder holds results (complete or not) or a checkpoint. NULL pointers are allowed. */
 PNB_API pnb_status pnb_folder_state(pnb_context *context, const char *folder, int *has_results, int *has_checkpoint,
                                     int *complete);
+
+/* ---- amortised matching ------------------------------------------------------------------------------------------ */
+
+typedef struct pnb_amortize_params {
+    size_t struct_size;
+    const char *measurements; /* what the generator learns from: an array [n, measurement...] (NPY), or a folder of files */
+    const char *truths;       /* what they were measured of, likewise, for the option supervised; NULL: not known */
+    const char *output;       /* the generator, safetensors. Beside it "<name>.amortize": checkpoint, and run.json, samples
+                                 and figures of the problem's own measurement, or of the first one */
+    int resume;                /* go on from the checkpoint, if there is one */
+    int overwrite;             /* replace a generator and results that are there */
+    double checkpoint_seconds; /* between checkpoints; 0: only when cancelled */
+    pnb_progress_fn progress;  /* may be NULL */
+    void *user;
+} pnb_amortize_params;
+#define PNB_AMORTIZE_DEFAULTS                                                                                          \
+    { sizeof(pnb_amortize_params), NULL, NULL, NULL, 0, 0, 120, NULL, NULL }
+/* Trains a network that makes posterior samples of a measurement in one evaluation each, on measurements alone; the
+ * problem's method is ppm_amortized or davi. The same problem, measurements and device give the same bytes, whether the
+ * run was stopped and resumed or not. Cancelled: checkpoint and generator so far are written, PNB_ERROR_CANCELLED. resume
+ * of a complete run: PNB_OK at once; of another run: PNB_ERROR_INPUT that names what differs. The problem keeps the
+ * measurements. */
+PNB_API pnb_status pnb_amortize(pnb_problem *problem, const pnb_amortize_params *params);
+
+typedef struct pnb_reconstruct_params {
+    size_t struct_size;
+    const char *model;       /* a generator's file */
+    const char *measurement; /* a file, as in problem.json */
+    const char *truth;       /* for scores; NULL: not known */
+    uint32_t n;              /* samples */
+    uint64_t seed;
+} pnb_reconstruct_params;
+#define PNB_RECONSTRUCT_DEFAULTS                                                                                       \
+    { sizeof(pnb_reconstruct_params), NULL, NULL, NULL, 8, 0 }
+/* A run whose samples are of the posterior of a measurement by a trained generator: one network evaluation each. A file
+ * that is no generator: PNB_ERROR_MODEL. */
+PNB_API pnb_status pnb_run_create_reconstruction(pnb_context *context, const pnb_reconstruct_params *params, pnb_run **out);
 
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 

@@ -66,6 +66,9 @@ struct pnb_problem {
     const pnb_method *method;
     void *options; /* as given, defaults elsewhere */
     bool *given;   /* one an option */
+    char *measurements_path;                 /* of an amortised run: what its generator learns from; else NULL */
+    float *measurements, *truths;            /* [n_measurements, ...]; owned */
+    uint32_t n_measurements;
 };
 
 /* A run's record of its losses, one entry a logged step. */
@@ -81,7 +84,11 @@ struct pnb_run {
     pnb_solver *solver;
     pnb_shape image;
     uint64_t seed;
-    cJSON *sampling; /* draws: what was resolved */
+    cJSON *sampling; /* draws and reconstructions: what was resolved */
+    char *output;    /* of an amortised run: the generator's file; owned */
+    pnb_problem *own_problem;    /* of a reconstruction */
+    pnb_prior *generator;        /* its network, where that is not the problem's prior */
+    pnb_safetensors *facts;      /* and its file */
     void *options;   /* of the method, resolved; owned */
     pnb_sampler_params sampler; /* of draws */
     pnb_history history;
@@ -126,6 +133,12 @@ pnb_status pnb_json_load_problem(pnb_error *err, const char *path, cJSON **out);
 pnb_extent pnb_extent_of(pnb_shape shape);
 bool pnb_shape_of(const pnb_extent *extent, pnb_shape *out); /* false: rank over 4 or an extent of 0 */
 pnb_shape pnb_shape_batched(uint32_t n, pnb_shape shape);
+
+/* amortize.c: the generator so far to its file. */
+pnb_status pnb_run_write_generator(pnb_run *run);
+/* reconstruct.c: the solver of a reconstruction; for other runs nothing. */
+bool pnb_run_reconstructs(const pnb_run *run);
+pnb_status pnb_run_reconstructor(pnb_run *run, pnb_solver **out);
 
 char *pnb_path_absolute(const char *base_dir, const char *path);
 double pnb_seconds_now(void);

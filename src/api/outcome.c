@@ -327,13 +327,22 @@ static void add_warnings(cJSON *json, pnb_run *r, const pnb_outcome *o) {
     }
 }
 
+static void add_amortized(cJSON *json, const pnb_run *r) {
+    cJSON *object = cJSON_AddObjectToObject(json, "amortized");
+    cJSON_AddStringToObject(object, "generator", r->output);
+    cJSON_AddStringToObject(object, "measurements", r->problem->measurements_path);
+    cJSON_AddNumberToObject(object, "count", r->problem->n_measurements);
+    cJSON_AddBoolToObject(object, "truths", r->problem->truths != NULL);
+}
+
 static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
-    if (r->problem) {
+    if (r->sampling) {
+        cJSON_AddItemToObject(json, pnb_run_kind(r), cJSON_Duplicate(r->sampling, 1));
+    } else {
         cJSON *problem;
         PNB_TRY(pnb_problem_object(r->problem, r->options, &problem));
         cJSON_AddItemToObject(json, "problem", problem);
-    } else {
-        cJSON_AddItemToObject(json, "sampling", cJSON_Duplicate(r->sampling, 1));
+        if (r->output) add_amortized(json, r);
     }
     cJSON_AddStringToObject(json, "version", PNB_VERSION);
     pnb_json_device(json, r->ctx->gpu);

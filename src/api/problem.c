@@ -34,6 +34,9 @@ void pnb_problem_destroy(pnb_problem **problem) {
     cJSON_Delete(p->truth_source);
     free(p->y);
     free(p->truth);
+    free(p->measurements_path);
+    free(p->measurements);
+    free(p->truths);
     free(p->options);
     free(p->given);
     free(p->file);
@@ -240,6 +243,10 @@ double pnb_problem_noise_level(const pnb_problem *p) {
     return p->photons > 0 ? pnb_photons_level(&photons, p->forward->op, p->y) : p->sigma;
 }
 
+const char *pnb_problem_method(const pnb_problem *p) {
+    return p ? p->method->name : NULL;
+}
+
 static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
     return (pnb_task){.gpu = gpu,
                       .prior = p->model->prior,
@@ -248,6 +255,9 @@ static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
                       .sigma_y = pnb_problem_noise_level(p),
                       .photons = pnb_problem_photons(p),
                       .seed = p->seed,
+                      .measurements = p->measurements,
+                      .n_measurements = p->n_measurements,
+                      .truths = p->truths,
                       .memory_budget = p->ctx->memory_limit};
 }
 

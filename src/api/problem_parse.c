@@ -303,6 +303,73 @@ fail:
     return status;
 }
 
+/* An array [n, want...]; one [want...] is n = 1. */
+static pnb_status many_from_array(pnb_problem *p, const char *key, const char *path, pnb_shape want, uint32_t *n,
+                                  float **out) {
+    pnb_array a = {0};
+    bool is_image;
+    uint64_t one = pnb_shape_count(want);
+    uint32_t channels = want.rank == 3 && (want.d[0] == 1 || want.d[0] == 3) ? want.d[0] : 0;
+    pnb_status status = pnb_values_read(&p->ctx->error, path, channels, &a, &is_image);
+    bool single = status == PNB_OK && fits(a.rank, a.shape, want);
+    bool stack = status == PNB_OK && a.rank > 1 && a.shape[0] > 0 && fits(a.rank - 1, a.shape + 1, want);
+    if (status) {
+        pnb_error_prefix(&p->ctx->error, "%s: %s: ", p->file, key);
+    } else if (!single && !stack) {
+        status = wrong_size(p, key, path, a.rank, a.shape, want);
+    } else if (a.count / one > UINT32_MAX) {
+        status = pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: '%s' has more than %u entries", key, path, UINT32_MAX);
+    } else {
+        *n = (uint32_t)(a.count / one);
+        *out = a.data;
+        a.data = NULL;
+    }
+    pnb_array_free(&a);
+    return status;
+}
+
+/* The files of a folder, one after the other. */
+static pnb_status many_from_folder(pnb_problem *p, const char *key, const char *path, pnb_shape want, uint32_t *n,
+                                   float **out) {
+    char **names = NULL;
+    size_t count = 0;
+    uint64_t one = pnb_shape_count(want);
+    pnb_status status = pnb_names_in_folder(&p->ctx->error, path, &names, &count);
+    *n = 0;
+    for (size_t i = 0; i < count && status == PNB_OK; i++) {
+        float *some = NULL, *all;
+        uint32_t here = 0;
+        char *name = pnb_path_join(path, names[i]);
+        status = name ? many_from_array(p, key, name, want, &here, &some) : pnb_no_memory(&p->ctx->error, key);
+        all = status == PNB_OK ? realloc(*out, (*n + (uint64_t)here) * one * sizeof *all) : NULL;
+        if (all) {
+            *out = all;
+            memcpy(all + *n * one, some, here * one * sizeof *all);
+            *n += here;
+        } else if (status == PNB_OK) {
+            status = pnb_no_memory(&p->ctx->error, key);
+        }
+        free(some);
+        free(name);
+    }
+    pnb_names_free(names, count);
+    if (status == PNB_OK && *n == 0) status = pnb_problem_fail(p, PNB_ERROR_INPUT, "%s: '%s' has no files", key, path);
+    return status;
+}
+
+pnb_status pnb_problem_read_many(pnb_problem *p, const char *key, const char *path, pnb_shape want,
+                                 const float *measured, uint32_t *n, float **out) {
+    uint64_t one = pnb_shape_count(want);
+    *out = NULL;
+    pnb_status status = pnb_is_folder(path) ? many_from_folder(p, key, path, want, n, out)
+                                            : many_from_array(p, key, path, want, n, out);
+    for (uint32_t i = 0; i < *n && status == PNB_OK; i++) status = check_values(p, key, path, *out + i * one, one, measured);
+    if (status == PNB_OK) return PNB_OK;
+    free(*out);
+    *out = NULL;
+    return status;
+}
+
 static pnb_status values_in_place(pnb_problem *p, const char *key, const pnb_json *doc, pnb_shape want, float **out,
                                   cJSON **source) {
     uint32_t rank;

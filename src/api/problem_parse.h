@@ -13,6 +13,10 @@ enum { PNB_PHOTONS_MAX = 1000000000 };
 pnb_status pnb_problem_check_noise(pnb_problem *problem);
 /* Takes the measurement that came with the operator's file, where there is one. */
 pnb_status pnb_problem_take_given(pnb_problem *problem);
+/* Several of what the problem has one of: `want` is the shape of one (the measurement's or the image's); entries that are
+ * not measured become 0. path: a folder of files in the order of their names, or an array [n, want...]. To be freed. */
+pnb_status pnb_problem_read_many(pnb_problem *problem, const char *key, const char *path, pnb_shape want,
+                                 const float *measured, uint32_t *n, float **out);
 /* Sentences of a failure that begin with the problem's file. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

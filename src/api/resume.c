@@ -54,14 +54,18 @@ static void value_text(const cJSON *value, char text[64]) {
     free(printed);
 }
 
+const char *pnb_run_kind(const pnb_run *r) {
+    return !r->sampling ? "problem" : r->problem ? "reconstruction" : "sampling";
+}
+
 cJSON *pnb_run_identity(pnb_run *r) {
     cJSON *identity = cJSON_CreateObject(), *part = NULL;
-    if (r->problem) {
-        (void)pnb_problem_object(r->problem, r->options, &part);
-    } else {
+    if (r->sampling) {
         part = cJSON_Duplicate(r->sampling, 1);
+    } else {
+        (void)pnb_problem_object(r->problem, r->options, &part);
     }
-    if (identity && part && cJSON_AddItemToObject(identity, r->problem ? "problem" : "sampling", part)) return identity;
+    if (identity && part && cJSON_AddItemToObject(identity, pnb_run_kind(r), part)) return identity;
     cJSON_Delete(part);
     cJSON_Delete(identity);
     pnb_no_memory(&r->ctx->error, "run");
@@ -138,7 +142,8 @@ static pnb_status build_again(pnb_run *r, const pnb_choices *kernels) {
     pnb_error *err = &r->ctx->error;
     PNB_TRY(pnb_context_gpu(r->ctx, &gpu));
     pnb_choices_pin(pnb_gpu_choices(gpu), kernels);
-    pnb_status status = r->problem ? pnb_problem_solver(r->problem, false, &options, &solver)
+    pnb_status status = pnb_run_reconstructs(r) ? pnb_run_reconstructor(r, &solver)
+                        : r->problem            ? pnb_problem_solver(r->problem, false, &options, &solver)
                                    : pnb_sampler_create(err, gpu, r->model->prior, &r->sampler, &solver);
     pnb_choices_pin(pnb_gpu_choices(gpu), NULL);
     if (status != PNB_OK) {

@@ -10,7 +10,7 @@
 /* ---- life
  * -------------------------------------------------------------------------------------------------------------- */
 
-static pnb_run *new_run(pnb_context *ctx) {
+pnb_run *pnb_run_new(pnb_context *ctx) {
     pnb_run *r = calloc(1, sizeof *r);
     if (r) *r = (pnb_run){.ctx = ctx, .latest = {NAN, NAN, NAN}};
     return r;
@@ -36,7 +36,7 @@ pnb_status pnb_run_create(pnb_problem *p, pnb_run **out) {
     if (!p) return PNB_ERROR_USAGE;
     if (!out) return pnb_fail(&p->ctx->error, PNB_ERROR_USAGE, "pnb_run_create: out is NULL");
     double begin = pnb_seconds_now();
-    pnb_run *r = new_run(p->ctx);
+    pnb_run *r = pnb_run_new(p->ctx);
     if (!r) return pnb_no_memory(&p->ctx->error, "run");
     pnb_status status = start(r, p);
     if (status) {
@@ -115,7 +115,7 @@ pnb_status pnb_run_create_sampler(pnb_model *m, const pnb_sample_params *given, 
         return pnb_fail(&m->ctx->error, PNB_ERROR_USAGE, "pnb_run_create_sampler: needs out and the name of a sampler");
     }
     double begin = pnb_seconds_now();
-    pnb_run *r = new_run(m->ctx);
+    pnb_run *r = pnb_run_new(m->ctx);
     if (!r) return pnb_no_memory(&m->ctx->error, "run");
     r->model = m;
     pnb_status status = start_sampler(r, &params);
@@ -135,6 +135,10 @@ void pnb_run_destroy(pnb_run **run) {
     cJSON_Delete(r->sampling);
     free(r->options);
     free(r->history.step);
+    free(r->output);
+    pnb_prior_destroy(&r->generator, r->ctx->gpu);
+    pnb_safetensors_close(r->facts);
+    pnb_problem_destroy(&r->own_problem);
     free(r);
     *run = NULL;
 }
@@ -368,7 +372,8 @@ static pnb_status advance_all(pnb_run *r, const pnb_solve_params *params, const 
 
 /* The results; where they cannot be written, a checkpoint if that can, so that the run is not lost. */
 static pnb_status write_results(pnb_run *r, const char *folder, const char *state) {
-    pnb_status status = pnb_run_write(r, folder, PNB_WRITE_OVERWRITE);
+    pnb_status status = r->output ? pnb_run_write_generator(r) : PNB_OK;
+    if (status == PNB_OK) status = pnb_run_write(r, folder, PNB_WRITE_OVERWRITE);
     if (status == PNB_OK) pnb_folder_remove_checkpoint(folder);
     if (status != PNB_ERROR_INPUT) return status;
     pnb_error failed = r->ctx->error;
@@ -380,6 +385,7 @@ static pnb_status write_results(pnb_run *r, const char *folder, const char *stat
 static pnb_status keep_cancelled(pnb_run *r, const char *folder, const char *state) {
     pnb_error cancelled = r->ctx->error;
     PNB_TRY(pnb_run_save(r, state));
+    if (r->output) PNB_TRY(pnb_run_write_generator(r));
     PNB_TRY(pnb_run_write(r, folder, PNB_WRITE_OVERWRITE));
     r->ctx->error = cancelled;
     return PNB_ERROR_CANCELLED;

@@ -4,6 +4,8 @@
 
 #include "api/handles.h"
 
+/* NULL: no memory. */
+pnb_run *pnb_run_new(pnb_context *ctx);
 /* The lists step, data, prior, auxiliary (null where a method has no such term). false: no memory. */
 bool pnb_run_add_history(const pnb_run *run, cJSON *object);
 
@@ -16,7 +18,9 @@ void pnb_folder_remove_checkpoint(const char *folder);
 /* samples.npy: samples [K, image...], for the caller to free; image: the shape of one, [C,H,W] or [D]. */
 pnb_status pnb_folder_samples(pnb_error *err, const char *folder, pnb_array *samples, pnb_shape *image);
 
-/* resume.c: the object {problem} or {sampling}, resolved, by which a run is known; NULL without memory. */
+/* resume.c: "problem", "sampling" or "reconstruction". */
+const char *pnb_run_kind(const pnb_run *run);
+/* The object {problem}, {sampling} or {reconstruction}, resolved, by which a run is known; NULL without memory. */
 cJSON *pnb_run_identity(pnb_run *run);
 /* Fails where two documents differ: `there`, read from path, and `here`; name: what both are. */
 pnb_status pnb_check_same(pnb_error *err, const cJSON *there, const cJSON *here, const char *name, const char *path);

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -178,4 +179,49 @@ char *pnb_path_folder(const char *path) {
 const char *pnb_path_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+/* ---- folders ----------------------------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void pnb_names_free(char **names, size_t n) {
+    for (size_t i = 0; i < n; i++) free(names[i]);
+    free(names);
+}
+
+pnb_status pnb_names_in_folder(pnb_error *err, const char *path, char ***out, size_t *count) {
+    DIR *folder = opendir(path);
+    char **names = NULL;
+    size_t n = 0, room = 0;
+    pnb_status status = PNB_OK;
+    if (!folder) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': the folder cannot be read", path);
+    for (struct dirent *e; status == PNB_OK && (e = readdir(folder));) {
+        if (e->d_name[0] == '.') continue;
+        if (n == room) {
+            room = room ? 2 * room : 256;
+            char **grown = realloc(names, room * sizeof *grown);
+            if (!grown) {
+                status = pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "'%s': no memory for its list", path);
+                break;
+            }
+            names = grown;
+        }
+        names[n] = pnb_copy_string(e->d_name);
+        if (names[n])
+            n++;
+        else
+            status = pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "'%s': no memory for its list", path);
+    }
+    closedir(folder);
+    if (status != PNB_OK) {
+        pnb_names_free(names, n);
+        return status;
+    }
+    if (n) qsort(names, n, sizeof *names, by_name);
+    *out = names;
+    *count = n;
+    return PNB_OK;
 }

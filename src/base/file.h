@@ -39,6 +39,9 @@ void pnb_writer_abort(pnb_file_writer *w); /* harmless after a commit */
 bool pnb_file_exists(const char *path);
 bool pnb_is_folder(const char *path);
 
+/* Names in a folder but for those with a dot in front, sorted, so that the order does not depend on the file system. */
+pnb_status pnb_names_in_folder(pnb_error *err, const char *path, char ***names, size_t *count);
+void pnb_names_free(char **names, size_t count);
 /* Make a folder and those above it; one that is there already is no error. */
 pnb_status pnb_make_folders(pnb_error *err, const char *path);
 

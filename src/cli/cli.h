@@ -147,7 +147,7 @@ const char *cli_duration(double seconds, char *buffer, size_t bytes);
  * ------------------------------------------------------------------------------------------------------------ */
 
 extern const cli_command cli_bench, cli_compare, cli_compare_devices, cli_convert, cli_devices, cli_doctor, cli_eval,
-    cli_figure, cli_forward, cli_inspect, cli_predict, cli_sample, cli_selftest, cli_simulate, cli_solve, cli_train,
+    cli_figure, cli_forward, cli_inspect, cli_predict, cli_sample, cli_selftest, cli_simulate, cli_solve, cli_train, cli_amortize, cli_reconstruct,
     cli_tune;
 
 #endif

@@ -1,5 +1,6 @@
 /* penumbra solve: posterior samples of a problem, into a folder. */
 #include "cli/cli.h"
+#include "cli/overrides.h"
 #include "cli/results.h"
 
 #include <stddef.h>
@@ -46,33 +47,6 @@ const cli_command cli_solve = {
     0,
     1,
     run};
-
-/* ---- overrides
- * ------------------------------------------------------------------------------------------------------------ */
-
-static pnb_status set_whole(pnb_problem *problem, const char *key, const cli_whole *v) {
-    char text[32];
-    if (!v->given) return PNB_OK;
-    snprintf(text, sizeof text, "%llu", (unsigned long long)v->value);
-    return pnb_problem_set(problem, key, text);
-}
-
-static pnb_status set_one(pnb_problem *problem, const char *assignment) {
-    const char *equals = strchr(assignment, '=');
-    char key[128];
-    bool own = strncmp(assignment, "noise.", 6) == 0 || strncmp(assignment, "method.", 7) == 0;
-    snprintf(key, sizeof key, "%s%.*s", own ? "" : "method.", (int)(equals - assignment), assignment);
-    return pnb_problem_set(problem, key, equals + 1);
-}
-
-static pnb_status apply_overrides(const cli_args *args, const values *v, pnb_problem *problem) {
-    pnb_status status = v->method ? pnb_problem_set(problem, "method", v->method) : PNB_OK;
-    for (size_t i = 0; i < v->set.count && status == PNB_OK; i++) status = set_one(problem, v->set.items[i]);
-    if (status == PNB_OK) status = set_whole(problem, "method.particles", &v->particles);
-    if (status == PNB_OK) status = set_whole(problem, "method.steps", &v->steps);
-    if (status == PNB_OK) status = set_whole(problem, "seed", &args->common.seed);
-    return status;
-}
 
 /* ---- the run
  * --------------------------------------------------------------------------------------------------------------- */
@@ -124,10 +98,8 @@ static bool wants_help(const values *v) {
 static int check_values(const cli_args *args, const values *v) {
     if (wants_help(v)) return CLI_GO_ON;
     if (args->positional_count < 1) return cli_usage(&cli_solve, "problem.json is missing");
-    for (size_t i = 0; i < v->set.count; i++) {
-        if (!strchr(v->set.items[i], '='))
-            return cli_usage(&cli_solve, "--set: expected KEY=VALUE, found '%s'", v->set.items[i]);
-    }
+    int code = cli_check_assignments(&cli_solve, &v->set);
+    if (code != CLI_GO_ON) return code;
     if (!v->output && !v->explain) return cli_usage(&cli_solve, "-o DIR is missing (or --explain)");
     if (v->checkpoint.given && v->checkpoint.value < 0)
         return cli_usage(&cli_solve, "--checkpoint: expected 0 or more seconds");
@@ -142,7 +114,8 @@ static int check_tune(const cli_args *args, const values *v) {
 static int solve(const cli_args *args, const values *v, pnb_context *ctx) {
     pnb_problem *problem = NULL;
     pnb_status status = pnb_problem_load(ctx, args->positional[0], &problem);
-    if (status == PNB_OK) status = apply_overrides(args, v, problem);
+    cli_overrides overrides = {v->method, &v->set, &v->particles, &v->steps};
+    if (status == PNB_OK) status = cli_apply_overrides(args, &overrides, problem);
     if (status == PNB_OK && v->explain) status = explain(problem, v->json);
     int code = status ? cli_fail(args, ctx, status) : v->explain ? PNB_OK : solve_problem(args, v, ctx, problem);
     pnb_problem_destroy(&problem);

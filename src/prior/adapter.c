@@ -49,6 +49,14 @@ static bool targeted(const pnb_adapter *a, const char *layer) {
     return false;
 }
 
+/* What a condition adds to the first layer's output: 0 at the start. */
+static pnb_status add_condition(pnb_adapter *a, uint32_t channels) {
+    float *values;
+    if (!a->params.condition) return PNB_OK;
+    return pnb_weights_add(&a->weights, "condition.weight", pnb_shape4(channels, a->params.condition, 3, 3),
+                           PNB_STORAGE_VARIABLE, &values);
+}
+
 typedef struct target_visit {
     pnb_adapter *adapter;
     uint32_t stream;
@@ -61,7 +69,17 @@ static pnb_status visit_tensor(void *user, const char *name, pnb_shape shape) {
     if (length <= suffix || length >= sizeof layer || strcmp(name + length - suffix, ".weight") != 0) return PNB_OK;
     memcpy(layer, name, length - suffix);
     layer[length - suffix] = '\0';
+    if (strcmp(layer, v->adapter->prior->unet.layers[0].name) == 0) PNB_TRY(add_condition(v->adapter, shape.d[0]));
     return targeted(v->adapter, layer) ? add_low_rank(v->adapter, layer, shape, v->stream++) : PNB_OK;
+}
+
+/* The first layer's weights in the prior's store. */
+static size_t first_layer(const pnb_prior *p) {
+    char name[2 * PNB_UNET_NAME_SIZE];
+    size_t i = 0;
+    snprintf(name, sizeof name, "%s.weight", p->unet.layers[0].name);
+    while (i + 1 < p->weights.count && strcmp(pnb_storage_name(pnb_store_at(p->weights.store, i)), name) != 0) i++;
+    return i;
 }
 
 /* ---- full copy ----------------------------------------------------------------------------------------------------
@@ -75,20 +93,8 @@ static pnb_status describe_copy(pnb_adapter *a) {
         float *values;
         PNB_TRY(pnb_weights_add(&a->weights, pnb_storage_name(s), pnb_storage_shape(s), PNB_STORAGE_VARIABLE, &values));
     }
-    return PNB_OK;
-}
-
-static pnb_status fetch_copy(pnb_adapter *a, pnb_gpu *gpu) {
-    const pnb_weights *from = &a->prior->weights;
-    for (size_t i = 0; i < from->count; i++) {
-        pnb_storage *s = pnb_store_at(from->store, i);
-        uint64_t count = pnb_shape_count(pnb_storage_shape(s));
-        if (from->committed)
-            PNB_TRY(pnb_storage_read(s, gpu, a->weights.values[i], count));
-        else
-            memcpy(a->weights.values[i], from->values[i], count * sizeof(float));
-    }
-    return PNB_OK;
+    if (a->prior->kind != PNB_PRIOR_UNET) return PNB_OK;
+    return add_condition(a, pnb_storage_shape(pnb_store_at(from->store, first_layer(a->prior))).d[0]);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------
@@ -103,6 +109,8 @@ static pnb_status check(pnb_error *err, const pnb_prior *prior, const pnb_adapte
         return pnb_fail(err, PNB_ERROR_USAGE,
                         "adapter: a residual MLP has 1 to 8192 hidden units and 1 to 64 layers, found %u and %u",
                         p->hidden, p->depth);
+    if (prior->kind == PNB_PRIOR_MLP && p->condition)
+        return pnb_fail(err, PNB_ERROR_MODEL, "adapter: a copy of an MLP prior takes no condition");
     return PNB_OK;
 }
 
@@ -119,7 +127,8 @@ static pnb_status describe(pnb_adapter *a) {
     case PNB_PRIOR_UNET:
         return pnb_unet_tensors(&a->prior->unet, visit_tensor, &(target_visit){.adapter = a});
     case PNB_PRIOR_GMM:
-        a->mlp = (pnb_mlp_config){2 * a->prior->gmm.dim, a->prior->gmm.dim, a->params.hidden, a->params.depth};
+        a->mlp = (pnb_mlp_config){2 * a->prior->gmm.dim + a->params.condition, a->prior->gmm.dim, a->params.hidden,
+                                  a->params.depth};
         return pnb_mlp_describe(&a->weights, a->mlp, PNB_STORAGE_VARIABLE, a->params.seed, true);
     case PNB_PRIOR_MLP:
         break;
@@ -165,7 +174,7 @@ void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu) {
 }
 
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu) {
-    if (pnb_adapter_is_copy(adapter) && !adapter->weights.committed) PNB_TRY(fetch_copy(adapter, gpu));
+    if (pnb_adapter_is_copy(adapter) && !adapter->weights.committed) PNB_TRY(pnb_weights_fetch(&adapter->prior->weights, gpu, &adapter->weights));
     return pnb_weights_commit(&adapter->weights, gpu);
 }
 
@@ -277,11 +286,11 @@ static pnb_status mixture_eps(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
                               uint32_t rows, pnb_tensor *eps) {
     const pnb_adapter *a = params->adapter;
     pnb_level part;
-    pnb_tensor base, residual, parts[2], seen;
+    pnb_tensor base, residual, parts[3] = {PNB_NONE, PNB_NONE, params->condition}, seen;
     PNB_TRY(pnb_gmm_graph_eps(p, g, x, level, &base));
     PNB_TRY(pnb_graph_slice0(g, x, params->adapter_begin, rows, &parts[0]));
     PNB_TRY(pnb_graph_slice0(g, base, params->adapter_begin, rows, &parts[1]));
-    PNB_TRY(pnb_concat(g, 1, parts, 2, &seen));
+    PNB_TRY(pnb_concat(g, 1, parts, params->conditional ? 3 : 2, &seen));
     PNB_TRY(level_rows(g, level, params->adapter_begin, rows, &part));
     PNB_TRY(pnb_mlp_eps(&a->weights, a->mlp, g, seen, part, &residual));
     return pnb_add_rows(g, base, residual, params->adapter_begin, 1.0f, eps);
@@ -296,6 +305,10 @@ static pnb_status rows_eps(pnb_prior *p, const pnb_weights *w, pnb_graph *g, pnb
     PNB_TRY(level_rows(g, level, begin, count, &part));
     if (p->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(w, p->mlp, g, xs, part, eps);
     pnb_eps_params q = {.label = params->label, .raw = params->raw, .checkpoint = params->checkpoint};
+    if (w != &p->weights) { /* the copy */
+        q.conditional = params->conditional;
+        q.condition = params->condition;
+    }
     if (q.label != PNB_NONE) PNB_TRY(pnb_graph_slice0(g, q.label, begin, count, &q.label));
     return pnb_unet_eps(p, w, g, xs, part, &q, eps);
 }

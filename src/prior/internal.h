@@ -63,6 +63,9 @@ pnb_status pnb_net_norm(const pnb_net *net, const char *name, pnb_tensor x, pnb_
 
 /* prior.c: a U-Net without layers, for index time and the linear schedule of 1000 steps. */
 pnb_status pnb_prior_create_empty(pnb_error *err, pnb_prior **out);
+/* One of any kind, without weights. */
+pnb_status pnb_prior_create_of(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps,
+                               pnb_prior **out);
 
 /* preset.c */
 typedef struct pnb_preset {
@@ -112,6 +115,7 @@ pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, 
 
 /* mlp.c */
 pnb_status pnb_mlp_load(pnb_prior *p, pnb_tensor_file *file);
+void pnb_mlp_say(pnb_prior *p); /* its description */
 /* Describe the parameters of an MLP; filled ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) from the seed, the last layer zero if
  * zero_last. */
 pnb_status pnb_mlp_describe(pnb_weights *w, pnb_mlp_config c, pnb_storage_kind kind, uint64_t seed, bool zero_last);

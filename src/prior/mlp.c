@@ -83,8 +83,12 @@ static pnb_status infer(pnb_prior *p, const pnb_tensor_file *file) {
     }
     if (depth < 1 || depth > MAX_DEPTH)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %u layers emb.i, expected 1 to %d", depth, MAX_DEPTH);
+    pnb_tensor_entry out = {0};
+    if (pnb_tensor_file_find(file, "out.weight", &at)) out = pnb_tensor_file_at(file, at);
+    if (out.rank != 2 || out.shape[0] < 1 || out.shape[0] > 8192)
+        return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: tensor 'out.weight' should be [dim,hidden], at most 8192 each");
     p->mlp = (pnb_mlp_config){.inputs = (uint32_t)inp.shape[1],
-                              .dim = (uint32_t)inp.shape[1],
+                              .dim = (uint32_t)out.shape[0],
                               .hidden = (uint32_t)inp.shape[0],
                               .depth = depth};
     size_t expected =
@@ -93,6 +97,11 @@ static pnb_status infer(pnb_prior *p, const pnb_tensor_file *file) {
         return pnb_fail(p->err, PNB_ERROR_MODEL, "mlp: found %zu tensors, expected %zu for %u layers",
                         pnb_tensor_file_count(file), expected, depth);
     return PNB_OK;
+}
+
+void pnb_mlp_say(pnb_prior *p) {
+    snprintf(p->describe, sizeof p->describe, "MLP: %u dimensions, %u layers of %u, SiLU, log-SNR features", p->mlp.dim,
+             p->mlp.depth, p->mlp.hidden);
 }
 
 pnb_status pnb_mlp_load(pnb_prior *p, pnb_tensor_file *file) {
@@ -107,8 +116,7 @@ pnb_status pnb_mlp_load(pnb_prior *p, pnb_tensor_file *file) {
         snprintf(name, sizeof name, "%s.bias", l.name);
         PNB_TRY(pnb_tensor_file_read_shape_f32(file, name, 1, (uint64_t[]){l.out}, bias));
     }
-    snprintf(p->describe, sizeof p->describe, "MLP: %u dimensions, %u layers of %u, SiLU, log-SNR features", p->mlp.dim,
-             p->mlp.depth, p->mlp.hidden);
+    pnb_mlp_say(p);
     return PNB_OK;
 }
 

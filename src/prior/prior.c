@@ -12,8 +12,8 @@
 /* ---- life ---------------------------------------------------------------------------------------------------------
  */
 
-static pnb_status create(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps,
-                         pnb_prior **out) {
+pnb_status pnb_prior_create_of(pnb_error *err, pnb_prior_kind kind, pnb_schedule_kind schedule, uint32_t steps,
+                               pnb_prior **out) {
     *out = NULL;
     pnb_prior *p = calloc(1, sizeof *p);
     if (!p) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory");
@@ -39,7 +39,7 @@ void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu) {
 pnb_status pnb_prior_create_gmm(pnb_error *err, uint32_t dim, uint32_t n, const double *weights, const double *means,
                                 const double *covariances, pnb_prior **out) {
     pnb_status status = PNB_OK;
-    PNB_TRY_GOTO(create(err, PNB_PRIOR_GMM, PNB_SCHEDULE_LINEAR, 1000, out));
+    PNB_TRY_GOTO(pnb_prior_create_of(err, PNB_PRIOR_GMM, PNB_SCHEDULE_LINEAR, 1000, out));
     PNB_TRY_GOTO(pnb_gmm_init(err, dim, n, weights, means, covariances, &(*out)->gmm));
     PNB_TRY_GOTO(pnb_gmm_describe(*out));
     return PNB_OK;
@@ -49,7 +49,7 @@ fail:
 }
 
 pnb_status pnb_prior_create_empty(pnb_error *err, pnb_prior **out) {
-    return create(err, PNB_PRIOR_UNET, PNB_SCHEDULE_LINEAR, 1000, out);
+    return pnb_prior_create_of(err, PNB_PRIOR_UNET, PNB_SCHEDULE_LINEAR, 1000, out);
 }
 
 static pnb_status unknown_preset(pnb_error *err, const char *name) {
@@ -110,7 +110,7 @@ static pnb_status load(pnb_error *err, pnb_tensor_file *file, pnb_prior **out) {
         return pnb_fail(err, PNB_ERROR_MODEL, "its metadata asks for the schedule '%s', known are linear and cosine",
                         schedule);
     int32_t steps = pnb_load_hint(file, NULL, "diffusion_steps", 1000);
-    PNB_TRY(create(err, reader ? PNB_PRIOR_UNET : PNB_PRIOR_MLP, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR,
+    PNB_TRY(pnb_prior_create_of(err, reader ? PNB_PRIOR_UNET : PNB_PRIOR_MLP, cosine ? PNB_SCHEDULE_COSINE : PNB_SCHEDULE_LINEAR,
                    (uint32_t)(steps > 0 ? steps : 0), out));
     (*out)->fov_uas = fmax(0, pnb_load_number(file, NULL, "fov_uas", 0));
     (*out)->pixel_nm = fmax(0, pnb_load_number(file, NULL, "pixel_nm", 0));
@@ -162,6 +162,9 @@ const char *pnb_prior_architecture(const pnb_prior *prior) {
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior) {
     return &prior->schedule;
 }
+pnb_error *pnb_prior_error(const pnb_prior *prior) {
+    return prior->err;
+}
 pnb_store *pnb_prior_store(pnb_prior *prior) {
     return prior->weights.store;
 }
@@ -198,6 +201,10 @@ uint32_t pnb_prior_dim(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_GMM ? prior->gmm.dim : prior->mlp.dim;
 }
 
+uint32_t pnb_prior_inputs(const pnb_prior *prior) {
+    return prior->kind == PNB_PRIOR_GMM ? prior->gmm.dim : prior->mlp.inputs;
+}
+
 uint32_t pnb_prior_out_channels(const pnb_prior *prior) {
     return prior->kind == PNB_PRIOR_UNET ? prior->unet.out_channels : pnb_prior_dim(prior);
 }
@@ -219,8 +226,8 @@ static pnb_status check_vectors(const pnb_prior *p, pnb_graph *g, pnb_tensor x, 
     PNB_TRY(pnb_graph_check(g, "prior", "alpha", level.alpha));
     PNB_TRY(pnb_graph_check(g, "prior", "sigma", level.sigma));
     pnb_shape s = pnb_graph_shape(g, x), one = pnb_shape1(s.d[0]);
-    if (s.rank != 2 || s.d[1] != pnb_prior_dim(p))
-        return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects vectors [N,%u], found %s", pnb_prior_dim(p),
+    if (s.rank != 2 || s.d[1] != pnb_prior_inputs(p))
+        return pnb_fail(err, PNB_ERROR_INPUT, "prior: expects vectors [N,%u], found %s", pnb_prior_inputs(p),
                         pnb_shape_text(s, (char[64]){0}));
     if (!pnb_shape_equal(pnb_graph_shape(g, level.alpha), one) ||
         !pnb_shape_equal(pnb_graph_shape(g, level.sigma), one))
@@ -230,6 +237,9 @@ static pnb_status check_vectors(const pnb_prior *p, pnb_graph *g, pnb_tensor x, 
 
 static pnb_status check_adapter(const pnb_prior *p, pnb_graph *g, pnb_tensor x, const pnb_eps_params *params) {
     if (!params->adapter) return PNB_OK;
+    if (params->conditional != (params->adapter->params.condition > 0))
+        return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter %s a condition",
+                        params->conditional ? "takes no" : "needs");
     if (params->adapter->prior != p)
         return pnb_fail(pnb_graph_error(g), PNB_ERROR_USAGE, "prior: the adapter was made for another prior");
     uint32_t rows = pnb_graph_shape(g, x).d[0];

@@ -35,6 +35,7 @@ pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the d
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior);
 const char *pnb_prior_architecture(const pnb_prior *prior); /* "gmm", "mlp", "adm", "songunet", ...; static */
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior);
+pnb_error *pnb_prior_error(const pnb_prior *prior); /* what it was made with */
 pnb_store *pnb_prior_store(pnb_prior *prior);          /* parameters under their published names */
 uint32_t pnb_prior_channels(const pnb_prior *prior);   /* image priors; 0 for vectors */
 uint32_t pnb_prior_dim(const pnb_prior *prior);        /* vector priors; 0 for images */
@@ -64,6 +65,8 @@ typedef struct pnb_eps_params {
     uint32_t adapter_begin; /* rows [adapter_begin, N) get the adapter, earlier rows are the plain prior, bitwise */
     bool raw;               /* all output channels as the network gives them, not eps alone */
     bool checkpoint;        /* every residual block becomes a checkpointed segment */
+    bool conditional;       /* condition is given: the adapter was made with one */
+    pnb_tensor condition;   /* what the adapter's rows see beside x: [rows, condition, H, W] or [rows, condition] */
 } pnb_eps_params;
 /* params may be NULL. */
 pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
@@ -86,8 +89,15 @@ const pnb_fresh *pnb_fresh_find(const char *name);
 pnb_status pnb_prior_create_fresh(pnb_error *err, const pnb_fresh *fresh, uint32_t channels, uint32_t size,
                                   uint64_t seed, pnb_prior **out);
 /* Before commit: the weights become VARIABLE and lie one behind the other, in the same way for priors of one shape. A
- * prior that cannot be trained (a mixture, an MLP): PNB_ERROR_MODEL. */
+ * prior that cannot be trained on images (a mixture, an MLP): PNB_ERROR_MODEL. */
 pnb_status pnb_prior_make_trainable(pnb_prior *prior);
+/* A network of the same kind and weights as `prior` (which is committed to gpu, or not yet), trainable, not committed. A
+ * mixture: PNB_ERROR_MODEL. */
+pnb_status pnb_prior_copy(const pnb_prior *prior, pnb_gpu *gpu, pnb_prior **out);
+/* An MLP [N,inputs] -> [N,dim] of fresh weights, the last layer 0; trainable. As a prior it is none: it takes any input. */
+pnb_status pnb_prior_create_mlp(pnb_error *err, uint32_t inputs, uint32_t dim, uint32_t hidden, uint32_t depth,
+                                uint64_t seed, pnb_prior **out);
+uint32_t pnb_prior_inputs(const pnb_prior *prior); /* of vector priors: dim, but for such an MLP; 0 for images */
 /* Weights from the device to a file that pnb_prior_load reads, with what it must know of them in the metadata, and
  * `facts` beside that (no key of the loader's). */
 pnb_status pnb_prior_save(const pnb_prior *prior, pnb_gpu *gpu, const char *path, bool half,
@@ -106,12 +116,14 @@ typedef struct pnb_adapter_params {
     float scale;
     pnb_adapter_targets targets;
     uint32_t hidden, depth; /* width and layers of the residual MLP that stands for LoRA on mixture priors */
+    uint32_t condition;     /* channels, or dimensions, of a condition that the adapter sees; 0: none */
     uint64_t seed;
 } pnb_adapter_params;
 
 /* Networks: y = Wx + scale Up(Down(x)); Down ~ N(0, 1/fan_in), Up = 0. Mixtures: eps_theta + MLP with zero last layer.
  * MLP priors, and U-Nets by PNB_ADAPT_COPY: a full trainable copy of the weights, which at the start agrees
- * with the prior to rounding. All parameters are VARIABLE storages of pnb_adapter_store. */
+ * with the prior to rounding. A condition enters a U-Net by a convolution into its first layer's output, 0 at the start,
+ * and the residual MLP as inputs; MLP priors take none. All parameters are VARIABLE storages of pnb_adapter_store. */
 pnb_status pnb_adapter_create(pnb_error *err, pnb_prior *prior, const pnb_adapter_params *params, pnb_adapter **out);
 void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu);
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu); /* uploads the initial values */

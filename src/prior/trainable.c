@@ -15,6 +15,63 @@ pnb_status pnb_prior_make_trainable(pnb_prior *p) {
     return pnb_weights_make_variable(&p->weights);
 }
 
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+static pnb_status copy_layers(pnb_error *err, const pnb_unet *from, pnb_unet *to) {
+    *to = *from;
+    to->layers = malloc((from->n_layers ? from->n_layers : 1) * sizeof *to->layers);
+    to->room = from->n_layers;
+    if (!to->layers) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for a copy");
+    memcpy(to->layers, from->layers, from->n_layers * sizeof *to->layers);
+    return PNB_OK;
+}
+
+static pnb_status copy_weights(const pnb_weights *from, pnb_gpu *gpu, pnb_weights *to) {
+    for (size_t i = 0; i < from->count; i++) {
+        const pnb_storage *s = pnb_store_at(from->store, i);
+        float *values;
+        PNB_TRY(pnb_weights_add(to, pnb_storage_name(s), pnb_storage_shape(s), PNB_STORAGE_FROZEN, &values));
+    }
+    PNB_TRY(pnb_weights_fetch(from, gpu, to));
+    return pnb_weights_make_variable(to);
+}
+
+static pnb_status fill_copy(const pnb_prior *from, pnb_gpu *gpu, pnb_prior *to) {
+    to->kind = from->kind;
+    to->architecture = from->architecture;
+    to->size_hint = from->size_hint;
+    to->mlp = from->mlp;
+    to->precondition = from->precondition;
+    to->schedule.time = from->schedule.time;
+    snprintf(to->describe, sizeof to->describe, "%s", from->describe);
+    if (from->kind == PNB_PRIOR_UNET) PNB_TRY(copy_layers(from->err, &from->unet, &to->unet));
+    return copy_weights(&from->weights, gpu, &to->weights);
+}
+
+pnb_status pnb_prior_copy(const pnb_prior *prior, pnb_gpu *gpu, pnb_prior **out) {
+    *out = NULL;
+    if (prior->kind == PNB_PRIOR_GMM) return pnb_fail(prior->err, PNB_ERROR_MODEL, "prior: a mixture has no network to copy");
+    pnb_status status =
+        pnb_prior_create_of(prior->err, prior->kind, prior->schedule.kind, prior->schedule.steps, out);
+    if (status == PNB_OK) status = fill_copy(prior, gpu, *out);
+    if (status != PNB_OK) pnb_prior_destroy(out, NULL);
+    return status;
+}
+
+pnb_status pnb_prior_create_mlp(pnb_error *err, uint32_t inputs, uint32_t dim, uint32_t hidden, uint32_t depth,
+                                uint64_t seed, pnb_prior **out) {
+    pnb_mlp_config c = {inputs, dim, hidden, depth};
+    pnb_status status = pnb_prior_create_of(err, PNB_PRIOR_MLP, PNB_SCHEDULE_LINEAR, 1000, out);
+    if (status == PNB_OK) {
+        (*out)->mlp = c;
+        pnb_mlp_say(*out);
+        status = pnb_mlp_describe(&(*out)->weights, c, PNB_STORAGE_FROZEN, seed, true);
+    }
+    if (status == PNB_OK) status = pnb_weights_make_variable(&(*out)->weights);
+    if (status != PNB_OK) pnb_prior_destroy(out, NULL);
+    return status;
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 enum { OWN_FACTS = 8, MOST_FACTS = 32, VALUE_SIZE = 32 };
@@ -56,6 +113,10 @@ static bool one_width(const pnb_unet *u) {
 static void describe(const pnb_prior *p, facts *f) {
     bool adm = strcmp(p->architecture, pnb_adm_reader.name) == 0;
     add_word(f, "format", "pt");
+    if (p->kind == PNB_PRIOR_MLP) {
+        add_word(f, "architecture", p->architecture);
+        return;
+    }
     add_word(f, "architecture", adm ? pnb_adm_reader.name : pnb_edm_reader.name);
     add_word(f, "schedule", p->schedule.kind == PNB_SCHEDULE_COSINE ? "cosine" : "linear");
     add_number(f, "diffusion_steps", p->schedule.steps);

@@ -12,6 +12,7 @@ typedef struct builder {
     pnb_net net;
     const pnb_unet *unet;
     pnb_tensor embedding; /* [N, embedding], after its SiLU */
+    pnb_tensor condition; /* [rows, C, H, W], or PNB_NONE */
 } builder;
 
 /* layer.part into buf */
@@ -201,6 +202,15 @@ static pnb_status check_input(pnb_prior *p, pnb_graph *g, pnb_tensor x, pnb_leve
     return PNB_OK;
 }
 
+/* To the first layer's output on the adapter's rows. */
+static pnb_status add_condition(const builder *b, pnb_tensor *h) {
+    const pnb_net *net = &b->net;
+    pnb_tensor w, seen;
+    PNB_TRY(pnb_weights_bind(net->adapter ? &net->adapter->weights : net->weights, net->g, "condition.weight", &w));
+    PNB_TRY(pnb_conv2d(net->g, b->condition, w, PNB_NONE, 1, 1, &seen));
+    return pnb_add_rows(net->g, *h, seen, net->begin, 1.0f, h);
+}
+
 static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tensor *skips) {
     size_t depth = 0;
     for (size_t i = 0; i < b->unet->n_layers; i++) {
@@ -212,6 +222,7 @@ static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tens
             pnb_net_remake(&b->net, *h); /* skips are kept in any case */
         }
         PNB_TRY(layer(b, l, *h, h));
+        if (i == 0 && b->condition != PNB_NONE) PNB_TRY(add_condition(b, h));
         if (segment) PNB_TRY(pnb_graph_segment_end(b->net.g));
         if (l->push) skips[depth++] = *h;
     }
@@ -226,11 +237,13 @@ pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, 
     builder b = {
         .net = {.g = g, .weights = weights, .adapter = params->adapter, .begin = params->adapter_begin},
         .unet = u,
+        .condition = params->conditional ? params->condition : PNB_NONE,
     };
     PNB_TRY(check_input(p, g, x, level, params->label));
     PNB_TRY(pnb_precondition_input(g, p->precondition, x, level, &h));
     if (u->centre) PNB_TRY(pnb_affine(g, h, 2, -1, &h));
     PNB_TRY(widen(p, g, &h));
+    if (b.condition != PNB_NONE) PNB_TRY(widen(p, g, &b.condition));
     PNB_TRY(embedding(&b, level.t, params->label));
     pnb_tensor *skips = malloc((u->n_skips + 1) * sizeof *skips);
     if (!skips) return pnb_fail(pnb_graph_error(g), PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for its graph");

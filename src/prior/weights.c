@@ -74,6 +74,18 @@ pnb_status pnb_weights_make_variable(pnb_weights *w) {
     return status;
 }
 
+pnb_status pnb_weights_fetch(const pnb_weights *from, pnb_gpu *gpu, pnb_weights *to) {
+    for (size_t i = 0; i < from->count; i++) {
+        pnb_storage *s = pnb_store_at(from->store, i);
+        uint64_t count = pnb_shape_count(pnb_storage_shape(s));
+        if (from->committed)
+            PNB_TRY(pnb_storage_read(s, gpu, to->values[i], count));
+        else
+            memcpy(to->values[i], from->values[i], count * sizeof(float));
+    }
+    return PNB_OK;
+}
+
 pnb_status pnb_weights_commit(pnb_weights *w, pnb_gpu *gpu) {
     if (w->committed) return pnb_fail(w->err, PNB_ERROR_USAGE, "weights: they are on the device already");
     PNB_TRY(pnb_store_commit(w->store, gpu));

@@ -20,6 +20,8 @@ void pnb_weights_finish(pnb_weights *w, pnb_gpu *gpu); /* accepts an all-zero st
 pnb_status pnb_weights_add(pnb_weights *w, const char *name, pnb_shape shape, pnb_storage_kind kind, float **values);
 /* Before commit: all tensors become VARIABLE and one group (pnb_store_group). */
 pnb_status pnb_weights_make_variable(pnb_weights *w);
+/* Before commit of `to`, whose first tensors are those of `from`: their values, from the device where they are there. */
+pnb_status pnb_weights_fetch(const pnb_weights *from, pnb_gpu *gpu, pnb_weights *to);
 /* Device memory, upload, and the host values are freed. Once; a second call is PNB_ERROR_USAGE. */
 pnb_status pnb_weights_commit(pnb_weights *w, pnb_gpu *gpu);
 uint64_t pnb_weights_elements(const pnb_weights *w);

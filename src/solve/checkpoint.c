@@ -9,10 +9,12 @@
 #include <string.h>
 
 /* One list over both stores, so that saving and loading agree by construction. */
-enum { PARTS = 2 };
+enum { PARTS = 4 };
 static void parts_of(const pnb_solver *s, pnb_state_part out[PARTS]) {
     out[0] = (pnb_state_part){"solver", s->store};
     out[1] = (pnb_state_part){"adapter", s->adapter ? pnb_adapter_store(s->adapter) : NULL};
+    out[2] = (pnb_state_part){"generator", s->generator ? pnb_prior_store(s->generator) : NULL};
+    out[3] = (pnb_state_part){"average", s->average ? pnb_prior_store(s->average) : NULL};
 }
 
 pnb_status pnb_solver_save(pnb_solver *s, const char *path) {

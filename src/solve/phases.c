@@ -99,6 +99,8 @@ pnb_status pnb_solver_commit(pnb_solver *s) {
     if (s->task.plan_only) return PNB_OK;
     PNB_TRY(pnb_store_commit(s->store, gpu));
     if (s->adapter) PNB_TRY(pnb_adapter_commit(s->adapter, gpu));
+    if (s->generator) PNB_TRY(pnb_prior_commit(s->generator, gpu));
+    if (s->average) PNB_TRY(pnb_prior_commit(s->average, gpu));
     PNB_TRY(pnb_storage_write(s->table, gpu, s->rows, (uint64_t)s->n_rows * PNB_ROW_SIZE));
     pnb_solver_fingerprint(s, s->rows, (size_t)s->n_rows * PNB_ROW_SIZE * sizeof *s->rows);
     free(s->rows);
@@ -171,6 +173,10 @@ void pnb_solver_destroy(pnb_solver **solver) {
     for (uint32_t i = 0; i < s->n_programs; i++) pnb_program_destroy(&s->programs[i]);
     pnb_program_memory_destroy(&s->memory);
     pnb_adapter_destroy(&s->adapter, gpu);
+    pnb_prior_destroy(&s->generator, gpu);
+    pnb_prior_destroy(&s->average, gpu);
+    pnb_pool_finish(&s->measurements);
+    pnb_pool_finish(&s->truths);
     pnb_store_destroy(&s->store, gpu);
     free(s->rows);
     free(s);
@@ -266,10 +272,16 @@ pnb_status pnb_refuse_photons(pnb_error *err, const char *method, const pnb_task
 
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss) {
+    pnb_tensor y;
     if (s->task.photons.gain > 0) return pnb_photons_term(s, g, x, sigma, PNB_NONE, gradient, loss);
-    pnb_tensor y, ax, r, back, squares;
-    float inverse = (float)(1 / (sigma * sigma));
     PNB_TRY(pnb_graph_bind(g, s->y, &y));
+    return pnb_data_term_of(s, g, x, y, sigma, gradient, loss);
+}
+
+pnb_status pnb_data_term_of(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_tensor y, double sigma, pnb_tensor *gradient,
+                            pnb_tensor *loss) {
+    pnb_tensor ax, r, back, squares;
+    float inverse = (float)(1 / (sigma * sigma));
     PNB_TRY(pnb_operator_apply(s->task.op, g, x, &ax));
     PNB_TRY(pnb_operator_residual(s->task.op, g, ax, y, &r));
     if (pnb_operator_linear(s->task.op) && !pnb_operator_weights(s->task.op)) {
@@ -444,7 +456,12 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
     uint64_t bytes = pnb_program_memory_bytes(s->memory);
     bytes += pnb_store_bytes(s->store) + pnb_store_bytes(pnb_prior_store(s->task.prior));
     if (s->task.op) bytes += pnb_operator_bytes(s->task.op);
-    return s->adapter ? bytes + pnb_store_bytes(pnb_adapter_store(s->adapter)) : bytes;
+    const pnb_store *more[] = {s->adapter ? pnb_adapter_store(s->adapter) : NULL,
+                               s->generator ? pnb_prior_store(s->generator) : NULL,
+                               s->average ? pnb_prior_store(s->average) : NULL};
+    for (int i = 0; i < 3; i++)
+        if (more[i]) bytes += pnb_store_bytes(more[i]);
+    return bytes;
 }
 
 /* ---- the methods ------------------------------------------------------------------------------------------------- */
@@ -452,7 +469,7 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s) {
 const pnb_method *const *pnb_methods(size_t *count) {
     static const pnb_method *const all[] = {&pnb_method_ppm,     &pnb_method_reddiff, &pnb_method_dps,
                                             &pnb_method_pigdm,   &pnb_method_ddrm,    &pnb_method_rlsd,
-                                            &pnb_method_langevin};
+                                            &pnb_method_langevin, &pnb_method_ppm_amortized, &pnb_method_davi};
     *count = sizeof all / sizeof *all;
     return all;
 }

@@ -6,8 +6,10 @@
 #ifndef PNB_SOLVE_PHASES_H
 #define PNB_SOLVE_PHASES_H
 
+#include "solve/generator.h"
 #include "solve/solver.h"
 #include "solve/step_state.h"
+#include "train/pool.h"
 
 enum { PNB_MAX_PHASES = 3, PNB_MAX_ITEMS = 4, PNB_MAX_PROGRAMS = 8 };
 
@@ -22,11 +24,13 @@ enum {
     PNB_STREAM_FINISH,
     PNB_STREAM_SAMPLER,
     PNB_STREAM_MEASUREMENT,
-    PNB_STREAM_EXCHANGE
+    PNB_STREAM_EXCHANGE,
+    PNB_STREAM_GENERATOR,
+    PNB_STREAM_BATCH
 };
 
 extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_ddrm,
-    pnb_method_rlsd, pnb_method_langevin;
+    pnb_method_rlsd, pnb_method_langevin, pnb_method_ppm_amortized, pnb_method_davi;
 
 typedef struct pnb_phase_item {
     pnb_program *program;
@@ -53,6 +57,9 @@ struct pnb_solver {
     pnb_store *store; /* x, losses, state, moments ... */
     pnb_storage *x, *before, *losses, *state, *table, *schedule, *y, *noise; /* noise: recorded, or NULL */
     pnb_adapter *adapter; /* NULL where the method has none */
+    pnb_prior *generator, *average; /* of amortized methods: the network that learns, its running mean; else NULL */
+    pnb_generator gen;              /* how its output becomes a sample */
+    pnb_pool measurements, truths;  /* what it learns from */
     float *rows;          /* host copy of the table while it is described: [steps, PNB_ROW_SIZE] */
     uint32_t n_rows;
     pnb_program_memory *memory;              /* of the programs */
@@ -121,6 +128,10 @@ pnb_status pnb_photons_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double si
 
 /* Refuses photon noise for a method that works with one sigma_y. */
 pnb_status pnb_refuse_photons(pnb_error *err, const char *method, const pnb_task *task);
+
+/* The same against measurements y that are not the solver's. */
+pnb_status pnb_data_term_of(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_tensor y, double sigma, pnb_tensor *gradient,
+                            pnb_tensor *loss);
 
 /* x becomes x + A^+ (y - A x): what is measured is met. The operator has a pseudo-inverse. */
 pnb_status pnb_project(pnb_solver *s, pnb_graph *g);

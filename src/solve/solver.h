@@ -29,6 +29,10 @@ typedef struct pnb_task {
     /* Recorded random numbers in place of the generator's, to repeat another program's run (dps, pigdm, ddrm, reddiff and
      * the samplers): where the samples start, [K, image...], and N(0,1) for each step, [steps, K, image...]. NULL: drawn. */
     const float *start, *noise;
+    /* For the methods that train a generator: measurements [n_measurements, m...], of which y is the first. 0: y alone. */
+    const float *measurements;
+    uint32_t n_measurements;
+    const float *truths; /* [n_measurements, image...] for supervised terms; NULL: there are none */
 } pnb_task;
 
 typedef struct pnb_method {
@@ -80,6 +84,16 @@ uint64_t pnb_solver_planned_bytes(const pnb_solver *s);
  */
 pnb_status pnb_solver_save(pnb_solver *s, const char *path);
 pnb_status pnb_solver_load(pnb_solver *s, const char *path);
+
+/* ---- generators (amortized.c) ------------------------------------------------------------------------------------ */
+
+/* The generator that a method has trained so far, the running mean of its weights, with what is needed to use it and
+ * these facts in the metadata: a file for pnb_reconstructor_create. A method without one: PNB_ERROR_USAGE. */
+pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_safetensors_pair *facts, size_t n);
+/* Its particles are samples of the posterior of task->y by a trained generator, one network evaluation each.
+ * task->prior: the network of its file, committed; facts: the file's metadata, which its map is read from. */
+pnb_status pnb_reconstructor_create(pnb_error *err, const pnb_task *task, const pnb_safetensors *facts,
+                                    uint32_t particles, pnb_solver **out);
 
 /* ---- sampling the prior (samplers.c) ----------------------------------------------------------------------------- */
 typedef enum pnb_sampler { PNB_SAMPLER_DDPM, PNB_SAMPLER_DDIM, PNB_SAMPLER_HEUN } pnb_sampler;

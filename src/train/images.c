@@ -9,7 +9,6 @@
 #include "io/npy.h"
 #include "io/tiff.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,54 +300,10 @@ static const struct reader *reader_of(const char *path) {
 
 /* ---- folders ----------------------------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void free_names(char **names, size_t n) {
-    for (size_t i = 0; i < n; i++) free(names[i]);
-    free(names);
-}
-
-/* Names in a folder, sorted, so that the order of images does not depend on the file system. */
-static pnb_status list_folder(pnb_error *err, const char *path, char ***out, size_t *count) {
-    DIR *folder = opendir(path);
-    char **names = NULL;
-    size_t n = 0, room = 0;
-    pnb_status status = PNB_OK;
-    if (!folder) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': the folder cannot be read", path);
-    for (struct dirent *e; status == PNB_OK && (e = readdir(folder));) {
-        if (e->d_name[0] == '.') continue;
-        if (n == room) {
-            room = room ? 2 * room : 256;
-            char **grown = realloc(names, room * sizeof *grown);
-            if (!grown) {
-                status = no_memory(err, room);
-                break;
-            }
-            names = grown;
-        }
-        names[n] = pnb_copy_string(e->d_name);
-        if (names[n])
-            n++;
-        else
-            status = no_memory(err, n);
-    }
-    closedir(folder);
-    if (status != PNB_OK) {
-        free_names(names, n);
-        return status;
-    }
-    if (n) qsort(names, n, sizeof *names, by_name);
-    *out = names;
-    *count = n;
-    return PNB_OK;
-}
-
 static pnb_status read_folder(reading *r, const char *path, int depth) {
     char **names = NULL;
     size_t n = 0;
-    PNB_TRY(list_folder(r->err, path, &names, &n));
+    PNB_TRY(pnb_names_in_folder(r->err, path, &names, &n));
     pnb_status status = PNB_OK;
     for (size_t i = 0; i < n && status == PNB_OK; i++) {
         char *inner = pnb_path_join(path, names[i]);
@@ -361,7 +316,7 @@ static pnb_status read_folder(reading *r, const char *path, int depth) {
             status = reader->read(r, inner);
         free(inner);
     }
-    free_names(names, n);
+    pnb_names_free(names, n);
     return status;
 }
 

@@ -6,8 +6,9 @@
 #include "ops/ops.h"
 #include "solve/state_file.h"
 #include "solve/step_state.h"
-#include "train/batch.h"
 #include "train/batch_push.h"
+#include "train/learner.h"
+#include "train/pool.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_IN_FLIGHT = 4, LOGS = 200, VALIDATIONS = 50, PART_BYTES = 64 << 20, MAX_PARTS = 4096 };
+enum { MAX_IN_FLIGHT = 4, LOGS = 200, VALIDATIONS = 50 };
 
 /* Philox streams of the draws: every use of noise has its own. */
 enum { STREAM_BATCH = 1, STREAM_LEVEL, STREAM_NOISE };
@@ -25,17 +26,12 @@ enum { STREAM_BATCH = 1, STREAM_LEVEL, STREAM_NOISE };
  * logged. */
 enum { ROW_EMA = PNB_ROW_FREE, ROW_MEAN };
 
-/* Entries of the state behind the row: the factor of the gradients, and their norm. */
-enum { STATE_CLIP = PNB_STATE_ROW + PNB_ROW_SIZE, STATE_NORM };
-
-/* Images in device memory, in parts that every device can bind, and the batch that is drawn of them. */
-typedef struct pool {
-    pnb_storage **parts;
-    size_t n_parts;
-    uint32_t n;
-    pnb_storage *batch, *state, *table, *loss;
+/* Images in device memory, and what a program that runs over them carries. */
+typedef struct images {
+    pnb_pool pool;
+    pnb_storage *state, *table, *loss;
     pnb_program *program;
-} pool;
+} images;
 
 struct pnb_trainer {
     pnb_error *err;
@@ -43,7 +39,7 @@ struct pnb_trainer {
     pnb_train_options o;
     pnb_store *store; /* moments, states, tables, images */
     pnb_storage *schedule;
-    pool train, held;
+    images train, held;
     uint32_t batches; /* of a validation */
     uint32_t done, in_flight, log_every, validate_every;
     uint64_t fingerprint, choices;
@@ -55,32 +51,17 @@ static pnb_status no_memory(pnb_error *err, const char *what) {
     return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "train: no host memory for %s", what);
 }
 
-static uint32_t image_elements(const pnb_images *im) {
-    return im->channels * im->size * im->size;
-}
-
 /* name: "train" or "held". */
-static pnb_status describe_pool(pnb_trainer *t, const char *name, const pnb_images *im, uint32_t rows, pool *p) {
-    uint32_t per_part = PART_BYTES / 4 / image_elements(im), side = im->size;
+static pnb_status describe_images(pnb_trainer *t, const char *name, const pnb_images *im, uint32_t rows, images *p) {
+    pnb_shape image = pnb_shape3(im->channels, im->size, im->size);
     char full[32];
-    if (per_part == 0) per_part = 1;
-    p->n = (uint32_t)im->n;
-    p->parts = calloc((im->n + per_part - 1) / per_part, sizeof(pnb_storage *));
-    if (!p->parts) return no_memory(t->err, "the list of images");
-    for (uint32_t first = 0; first < p->n; first += per_part) {
-        uint32_t here = p->n - first < per_part ? p->n - first : per_part;
-        snprintf(full, sizeof full, "%s.images.%zu", name, p->n_parts);
-        PNB_TRY(pnb_store_add(t->store, full, pnb_shape4(here, im->channels, side, side), PNB_STORAGE_FROZEN,
-                              &p->parts[p->n_parts]));
-        p->n_parts++;
-    }
+    PNB_TRY(pnb_pool_describe(t->err, t->store, name, (uint32_t)im->n, image, (uint32_t)t->o.batch, &p->pool));
     const struct {
         const char *name;
         pnb_shape shape;
         pnb_storage_kind kind;
         pnb_storage **out;
-    } rest[] = {{"batch", pnb_shape4((uint32_t)t->o.batch, im->channels, side, side), PNB_STORAGE_VARIABLE, &p->batch},
-                {"state", pnb_shape1(PNB_STATE_SIZE), PNB_STORAGE_VARIABLE, &p->state},
+    } rest[] = {{"state", pnb_shape1(PNB_STATE_SIZE), PNB_STORAGE_VARIABLE, &p->state},
                 {"table", pnb_shape2(rows, PNB_ROW_SIZE), PNB_STORAGE_FROZEN, &p->table},
                 {"loss", pnb_shape1(1), PNB_STORAGE_VARIABLE, &p->loss}};
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
@@ -90,23 +71,16 @@ static pnb_status describe_pool(pnb_trainer *t, const char *name, const pnb_imag
     return PNB_OK;
 }
 
-/* Adam's moments, laid out as the weights are. */
-static pnb_status describe_moments(pnb_trainer *t) {
-    pnb_store *weights = pnb_prior_store(t->task.prior);
-    size_t n = pnb_store_count(weights);
-    pnb_storage **moments = malloc(n * sizeof *moments);
-    pnb_status status = moments ? PNB_OK : no_memory(t->err, "the list of moments");
-    for (int k = 0; k < 2 && status == PNB_OK; k++) {
-        for (size_t i = 0; i < n && status == PNB_OK; i++) {
-            const pnb_storage *w = pnb_store_at(weights, i);
-            char name[160];
-            snprintf(name, sizeof name, "%c.%.150s", "mv"[k], pnb_storage_name(w));
-            status = pnb_store_add(t->store, name, pnb_storage_shape(w), PNB_STORAGE_VARIABLE, &moments[i]);
-        }
-        if (status == PNB_OK) status = pnb_store_group(t->store, moments, n);
-    }
-    free(moments);
-    return status;
+static pnb_learner learner_of(const pnb_trainer *t) {
+    return (pnb_learner){.store = t->store,
+                         .prefix = "",
+                         .network = t->task.prior,
+                         .average = t->task.average,
+                         .beta1 = t->o.beta1,
+                         .beta2 = t->o.beta2,
+                         .decay = t->o.decay,
+                         .clip = t->o.clip,
+                         .ema_index = PNB_STATE_ROW + ROW_EMA};
 }
 
 /* ---- what is known in advance ------------------------------------------------------------------------------------ */
@@ -128,7 +102,7 @@ static void fill_row(const pnb_trainer *t, uint32_t i, uint32_t since, float *ro
 }
 
 /* every: steps after which the mean of the losses begins anew. */
-static pnb_status write_table(pnb_trainer *t, pool *p, uint32_t rows, uint32_t every) {
+static pnb_status write_table(pnb_trainer *t, images *p, uint32_t rows, uint32_t every) {
     float *values = calloc(rows, PNB_ROW_SIZE * sizeof *values), state[PNB_STATE_SIZE];
     if (!values) return no_memory(t->err, "the table of steps");
     for (uint32_t i = 0; i < rows; i++) fill_row(t, i, i % every, values + (size_t)i * PNB_ROW_SIZE);
@@ -140,15 +114,8 @@ static pnb_status write_table(pnb_trainer *t, pool *p, uint32_t rows, uint32_t e
     return pnb_storage_write(p->state, t->task.gpu, state, PNB_STATE_SIZE);
 }
 
-static pnb_status write_images(pnb_trainer *t, const pool *p, const pnb_images *im) {
-    const float *from = im->data;
-    for (size_t i = 0; i < p->n_parts; i++) {
-        uint64_t count = pnb_shape_count(pnb_storage_shape(p->parts[i]));
-        PNB_TRY(pnb_storage_write(p->parts[i], t->task.gpu, from, count));
-        t->fingerprint = pnb_hash_floats(t->fingerprint, from, count);
-        from += count;
-    }
-    return PNB_OK;
+static pnb_status write_images(pnb_trainer *t, const images *p, const pnb_images *im) {
+    return pnb_pool_write(&p->pool, t->task.gpu, im->data, &t->fingerprint);
 }
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */
@@ -158,14 +125,7 @@ typedef struct forward {
     pnb_tensor state, error, eps_hat;
 } forward;
 
-static pnb_status bind_parts(pnb_graph *g, const pool *p, pnb_tensor **out) {
-    *out = malloc(p->n_parts * sizeof **out);
-    if (!*out) return no_memory(pnb_graph_error(g), "the list of images");
-    for (size_t i = 0; i < p->n_parts; i++) PNB_TRY(pnb_graph_bind(g, p->parts[i], &(*out)[i]));
-    return PNB_OK;
-}
-
-static pnb_status draw_batch(pnb_trainer *t, pnb_graph *g, const pool *p, pnb_tensor state, pnb_tensor *x) {
+static pnb_status draw_batch(pnb_trainer *t, pnb_graph *g, const images *p, pnb_tensor state, pnb_tensor *x) {
     const pnb_train_options *o = &t->o;
     pnb_batch q = {
         .seed = t->task.seed, .stream = STREAM_BATCH, .flags = PNB_BATCH_IN_ORDER, .zoom_low = 1, .zoom_high = 1};
@@ -176,16 +136,11 @@ static pnb_status draw_batch(pnb_trainer *t, pnb_graph *g, const pool *p, pnb_te
         q.zoom_low = (float)o->zoom_low;
         q.zoom_high = (float)o->zoom_high;
     }
-    pnb_tensor *parts = NULL;
-    PNB_TRY(pnb_graph_bind(g, p->batch, x));
-    pnb_status status = bind_parts(g, p, &parts);
-    if (status == PNB_OK) status = pnb_batch_draw(g, state, parts, p->n_parts, q, *x);
-    free(parts);
-    return status;
+    return pnb_pool_draw(&p->pool, g, state, q, x);
 }
 
 /* The loss joins the mean of those since the last logged step. */
-static pnb_status record_loss(pnb_graph *g, const pool *p, const forward *f) {
+static pnb_status record_loss(pnb_graph *g, const images *p, const forward *f) {
     pnb_tensor sum, loss, mean, rate, change;
     double count = (double)pnb_shape_count(pnb_graph_shape(g, f->error));
     PNB_TRY(pnb_reduce_all(g, PNB_SQNORM, f->error, &sum));
@@ -197,7 +152,7 @@ static pnb_status record_loss(pnb_graph *g, const pool *p, const forward *f) {
     return pnb_assign(g, mean, loss);
 }
 
-static pnb_status forward_graph(pnb_trainer *t, pnb_graph *g, const pool *p, pnb_prior *prior, forward *f) {
+static pnb_status forward_graph(pnb_trainer *t, pnb_graph *g, const images *p, pnb_prior *prior, forward *f) {
     pnb_tensor table, x, eps, x_t, schedule;
     pnb_levels levels;
     float b1 = (float)t->o.beta1, b2 = (float)t->o.beta2;
@@ -223,53 +178,13 @@ static pnb_status forward_graph(pnb_trainer *t, pnb_graph *g, const pool *p, pnb
     return record_loss(g, p, f);
 }
 
-/* Tensors of the optimiser: one list each of weights, moments, running means, gradients. */
-enum { W, M, V, EMA, GRAD, LISTS };
-
-static pnb_status bind_lists(pnb_trainer *t, pnb_graph *g, size_t n, pnb_tensor *list) {
-    for (size_t i = 0; i < n; i++) {
-        pnb_storage *w = pnb_store_at(pnb_prior_store(t->task.prior), i);
-        pnb_storage *ema = pnb_store_find(pnb_prior_store(t->task.average), pnb_storage_name(w));
-        char name[160];
-        if (!ema)
-            return pnb_fail(t->err, PNB_ERROR_INTERNAL, "train: the running mean has no '%s'", pnb_storage_name(w));
-        PNB_TRY(pnb_graph_bind(g, w, &list[W * n + i]));
-        PNB_TRY(pnb_graph_bind(g, ema, &list[EMA * n + i]));
-        for (int k = 0; k < 2; k++) {
-            snprintf(name, sizeof name, "%c.%.150s", "mv"[k], pnb_storage_name(w));
-            PNB_TRY(pnb_graph_bind(g, pnb_store_find(t->store, name), &list[(size_t)(M + k) * n + i]));
-        }
-    }
-    return PNB_OK;
-}
-
 /* loss = |error|^2 / count, so its gradient is that of sum(eps_hat * error) times 2 / count. */
-static pnb_status learn(pnb_trainer *t, pnb_graph *g, const forward *f, size_t n, pnb_tensor *list) {
-    float gscale = 2.0f / (float)pnb_shape_count(pnb_graph_shape(g, f->error));
-    pnb_adam adam = {.beta1 = (float)t->o.beta1,
-                     .beta2 = (float)t->o.beta2,
-                     .eps = 1e-8f,
-                     .decay = (float)t->o.decay,
-                     .gscale = gscale,
-                     .lr_index = PNB_STATE_LR,
-                     .clip_index = STATE_CLIP,
-                     .ema_index = PNB_STATE_ROW + ROW_EMA};
-    pnb_tensor *grad = list + GRAD * n;
-    PNB_TRY(bind_lists(t, g, n, list));
-    PNB_TRY(pnb_graph_grad(g, &f->eps_hat, &f->error, 1, list + W * n, n, grad));
-    PNB_TRY(pnb_clip_norm(g, grad, n, gscale, (float)t->o.clip, f->state, STATE_CLIP));
-    return pnb_adam_steps(g, list + W * n, list + M * n, list + V * n, list + EMA * n, grad, n, f->state, adam);
-}
-
 static pnb_status step_graph(pnb_trainer *t, pnb_graph *g) {
     forward f;
-    size_t n = pnb_store_count(pnb_prior_store(t->task.prior));
+    pnb_learner learner = learner_of(t);
     PNB_TRY(forward_graph(t, g, &t->train, t->task.prior, &f));
-    pnb_tensor *list = malloc(LISTS * n * sizeof *list);
-    if (!list) return no_memory(t->err, "the list of weights");
-    pnb_status status = learn(t, g, &f, n, list);
-    free(list);
-    return status;
+    double count = (double)pnb_shape_count(pnb_graph_shape(g, f.error));
+    return pnb_learner_step(&learner, g, f.state, f.eps_hat, f.error, 2 / count);
 }
 
 static pnb_status held_graph(pnb_trainer *t, pnb_graph *g) {
@@ -297,7 +212,7 @@ static pnb_status make_program(pnb_trainer *t, const char *name, pnb_status (*bu
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static bool has_held(const pnb_trainer *t) {
-    return t->held.n > 0;
+    return t->held.pool.n > 0;
 }
 
 static pnb_status check(const pnb_trainer *t) {
@@ -323,12 +238,13 @@ static pnb_status describe(pnb_trainer *t) {
     const pnb_images *held = t->task.held;
     uint32_t batch = (uint32_t)t->o.batch;
     PNB_TRY(pnb_store_create(t->err, "trainer", &t->store));
-    PNB_TRY(describe_moments(t));
-    PNB_TRY(describe_pool(t, "train", t->task.images, (uint32_t)t->o.steps, &t->train));
+    pnb_learner learner = learner_of(t);
+    PNB_TRY(pnb_learner_describe(&learner, t->err));
+    PNB_TRY(describe_images(t, "train", t->task.images, (uint32_t)t->o.steps, &t->train));
     PNB_TRY(pnb_schedule_table_add(t->store, pnb_prior_schedule(t->task.prior), &t->schedule));
     if (!held || held->n == 0) return PNB_OK;
     t->batches = (uint32_t)((held->n + batch - 1) / batch);
-    return describe_pool(t, "held", held, t->batches, &t->held);
+    return describe_images(t, "held", held, t->batches, &t->held);
 }
 
 static pnb_status fill(pnb_trainer *t) {
@@ -383,8 +299,8 @@ void pnb_trainer_destroy(pnb_trainer **trainer) {
     pnb_program_destroy(&t->train.program);
     pnb_program_destroy(&t->held.program);
     pnb_store_destroy(&t->store, t->task.gpu);
-    free(t->train.parts);
-    free(t->held.parts);
+    pnb_pool_finish(&t->train.pool);
+    pnb_pool_finish(&t->held.pool);
     free(t);
     *trainer = NULL;
 }
@@ -418,7 +334,7 @@ bool pnb_trainer_validates(const pnb_trainer *t) {
     return has_held(t) && t->done && (t->done % t->validate_every == 0 || t->done == (uint32_t)t->o.steps);
 }
 
-static pnb_status read_loss(pnb_trainer *t, const pool *p, const char *what, double *loss) {
+static pnb_status read_loss(pnb_trainer *t, const images *p, const char *what, double *loss) {
     float v;
     PNB_TRY(wait(t));
     PNB_TRY(pnb_storage_read(p->loss, t->task.gpu, &v, 1));
@@ -435,7 +351,7 @@ pnb_status pnb_trainer_loss(pnb_trainer *t, double *loss, double *norm) {
     PNB_TRY(read_loss(t, &t->train, "training", loss));
     if (!norm) return PNB_OK;
     PNB_TRY(pnb_storage_read(t->train.state, t->task.gpu, state, PNB_STATE_SIZE));
-    *norm = (double)state[STATE_NORM];
+    *norm = (double)state[PNB_LEARNER_NORM];
     return PNB_OK;
 }
 

@@ -1,0 +1,51 @@
+/* PPM, amortised (algorithms.md 2.8; arXiv 2605.25042): see amortized.h. preset = paper is its text with the settings
+ * of 2.8: tanh map with noise .1, the score of all samples together, every noise level alike. */
+#include "solve/amortized.h"
+
+/* 2 % to 98 % of the schedule. */
+static void resolve_paper(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
+    const pnb_schedule *s = pnb_prior_schedule(task->prior);
+    const pnb_preference paper[] = {{"auxiliary", PNB_AUXILIARY_MARGINAL},
+                                    {"map", PNB_MAP_TANH},
+                                    {"lr", 1e-5},
+                                    {"aux_lr", 1e-5},
+                                    {"lr_hold", 1},
+                                    {"ema", 0.9999},
+                                    {"weight", PNB_WEIGHT_CONSTANT},
+                                    {"t_order", PNB_T_UNIFORM},
+                                    {"anneal", 0},
+                                    {"rho_end", s->rho[s->steps / 50]},
+                                    {"rho_ratio", 0},
+                                    {"rho_max", s->rho[s->steps - 1 - s->steps / 50]},
+                                    {"aux_steps", 1},
+                                    {"aux_warmup", 0}};
+    pnb_amortized_prefer(given, o, paper, sizeof paper / sizeof *paper);
+}
+
+static void resolve(const pnb_task *task, const bool *given, void *options) {
+    pnb_amortized_options *o = options;
+    pnb_amortized_scale(task, given, o);
+    if (o->preset == PNB_PRESET_PAPER)
+        resolve_paper(task, given, o);
+    else if (pnb_operator_measured(task->op)) /* a hole: its coarse shape is not in the guess */
+        pnb_amortized_prefer(given, o, &(pnb_preference){"rho_start", 5}, 1);
+    pnb_amortized_settle(task, o);
+}
+
+static pnb_status check(pnb_error *err, const pnb_task *task, const void *options) {
+    return pnb_amortized_check(err, task, options);
+}
+
+static pnb_status create(pnb_error *err, const pnb_task *task, const void *options, pnb_solver **out) {
+    return pnb_amortized_create(err, task, "ppm_amortized", PNB_MATCH_THEOREM1, options, out);
+}
+
+const pnb_method pnb_method_ppm_amortized = {
+    .name = "ppm_amortized",
+    .summary =
+        "posterior matching of a network that makes a sample in one evaluation; penumbra amortize trains it on many y",
+    .table = {pnb_amortized_table, PNB_AMORTIZED_ALL, sizeof(pnb_amortized_options)},
+    .create = create,
+    .resolve = resolve,
+    .check = check,
+};
