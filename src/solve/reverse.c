@@ -91,11 +91,17 @@ pnb_status pnb_reverse_estimate(pnb_solver *s, pnb_graph *g, pnb_tensor state, p
     pnb_prior *prior = s->task.prior;
     bool learned = pnb_reverse_learned(prior);
     pnb_eps_params q = {.label = PNB_NONE, .raw = learned};
-    pnb_tensor inverse, rho;
     PNB_TRY(pnb_solver_level(s, g, state, PNB_REVERSE_T, &e->level));
+    PNB_TRY(pnb_prior_eps(prior, g, x, e->level, &q, &e->raw));
+    return pnb_reverse_estimate_of(s, g, state, x, learned, clip, e);
+}
+
+pnb_status pnb_reverse_estimate_of(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor x, bool learned, bool clip,
+                                   pnb_estimate *e) {
+    const pnb_prior *prior = s->task.prior;
+    pnb_tensor inverse, rho;
     PNB_TRY(pnb_solver_column(s, g, state, PNB_REVERSE_INV_ALPHA, &inverse));
     PNB_TRY(pnb_solver_column(s, g, state, PNB_REVERSE_RHO, &rho));
-    PNB_TRY(pnb_prior_eps(prior, g, x, e->level, &q, &e->raw));
     e->eps = e->raw;
     if (learned) PNB_TRY(pnb_slice(g, e->raw, 1, 0, pnb_prior_channels(prior), &e->eps));
     PNB_TRY(pnb_axpby(g, 1, inverse, x, -1, rho, e->eps, &e->x0));

@@ -51,6 +51,9 @@ typedef struct pnb_estimate {
 /* The network at x [K,...] and this step's level. */
 pnb_status pnb_reverse_estimate(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor x, bool clip,
                                 pnb_estimate *out);
+/* The same where the network's output is there already, in e->raw; learned: with the variance's channels. */
+pnb_status pnb_reverse_estimate_of(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor x, bool learned, bool clip,
+                                   pnb_estimate *e);
 
 /* Which of the row's coefficients are not zero in all steps. */
 enum { PNB_REVERSE_USES_X = 1, PNB_REVERSE_USES_EPS = 2, PNB_REVERSE_LEARNED = 4 };
