@@ -232,6 +232,8 @@ cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
         add_known(s, "ssim_samples", m->ssim_samples);
         add_known(s, "ssim_gauss_mean", m->ssim_gauss_mean);
         add_known(s, "ssim_gauss_samples", m->ssim_gauss_samples);
+        add_known(s, "ssim_piq_mean", m->ssim_piq_mean);
+        add_known(s, "ssim_piq_samples", m->ssim_piq_samples);
     }
     add_known(s, "diversity", m->diversity);
     add_known(s, "diversity_signed", m->diversity_signed);

@@ -198,18 +198,22 @@ static pnb_status fidelity(pnb_error *err, const pnb_metrics_input *in, workspac
     out->psnr_mean = pnb_psnr(w->n, w->mean, w->truth);
     PNB_TRY(pnb_ssim(err, PNB_SSIM_UNIFORM, c, h, wd, w->mean, w->truth, 1, NULL, &out->ssim_mean));
     PNB_TRY(pnb_ssim(err, PNB_SSIM_GAUSSIAN, c, h, wd, w->mean, w->truth, 1, NULL, &out->ssim_gauss_mean));
-    double psnr = 0, ssim = 0, gauss = 0, one;
+    PNB_TRY(pnb_ssim(err, PNB_SSIM_PIQ, c, h, wd, w->mean, w->truth, 1, NULL, &out->ssim_piq_mean));
+    double psnr = 0, ssim = 0, gauss = 0, piq = 0, one;
     for (uint32_t s = 0; s < k; s++) {
         const double *x = w->x + s * w->n;
         psnr += pnb_psnr(w->n, x, w->truth);
         PNB_TRY(pnb_ssim(err, PNB_SSIM_UNIFORM, c, h, wd, x, w->truth, 1, NULL, &one));
         ssim += one;
+        PNB_TRY(pnb_ssim(err, PNB_SSIM_PIQ, c, h, wd, x, w->truth, 1, NULL, &one));
+        piq += one;
         PNB_TRY(pnb_ssim(err, PNB_SSIM_GAUSSIAN, c, h, wd, x, w->truth, 1, NULL, &one));
         gauss += one;
     }
     out->psnr_samples = psnr / k;
     out->ssim_samples = ssim / k;
     out->ssim_gauss_samples = gauss / k;
+    out->ssim_piq_samples = piq / k;
     return PNB_OK;
 }
 
@@ -295,7 +299,7 @@ static pnb_status compute(pnb_error *err, const pnb_metrics_input *in, workspace
 
 pnb_status pnb_metrics_compute(pnb_error *err, const pnb_metrics_input *in, pnb_metrics *out) {
     *out = (pnb_metrics){.psnr_mean = NAN, .psnr_samples = NAN, .ssim_mean = NAN, .ssim_samples = NAN, .ssim_gauss_mean = NAN,
-                         .ssim_gauss_samples = NAN, .diversity = NAN, .diversity_signed = NAN, .crps = NAN, .rmse = NAN,
+                         .ssim_gauss_samples = NAN, .ssim_piq_mean = NAN, .ssim_piq_samples = NAN, .diversity = NAN, .diversity_signed = NAN, .crps = NAN, .rmse = NAN,
                          .spread = NAN, .spread_skill = NAN, .error_correlation = NAN, .chi2 = NAN, .chi2_least = NAN,
                          .chi2_largest = NAN, .residual_ratio = NAN};
     for (int i = 0; i < 3; i++) out->coverage[i] = out->coverage_fair[i] = NAN;

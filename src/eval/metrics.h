@@ -16,7 +16,9 @@ double pnb_psnr(size_t n, const double *a, const double *b);
 
 typedef enum pnb_ssim_window {
     PNB_SSIM_UNIFORM, /* 7x7, sample covariance (scikit-image's default); the mean leaves out a border of 3 */
-    PNB_SSIM_GAUSSIAN /* sigma 1.5 cut at 5 pixels, no bias correction (Wang et al., 2004); a border of 5 */
+    PNB_SSIM_GAUSSIAN, /* sigma 1.5 cut at 5 pixels, no bias correction (Wang et al., 2004); a border of 5 */
+    PNB_SSIM_PIQ       /* the same after f x f pixels were averaged, f = round(shorter side/256), at least 1 (piq, and Wang's
+                          own program); no map */
 } pnb_ssim_window;
 
 /* Mean structural similarity of two images [c,h,w] whose values span `range`: over pixels, then channels. map: [c,h,w] with the
@@ -63,6 +65,7 @@ typedef struct pnb_metrics {
     double psnr_mean, psnr_samples;             /* dB, of the posterior mean; mean over samples */
     double ssim_mean, ssim_samples;             /* uniform window */
     double ssim_gauss_mean, ssim_gauss_samples; /* Gaussian window */
+    double ssim_piq_mean, ssim_piq_samples;     /* and on an average-pooled image */
     double diversity, diversity_signed;         /* of values in [0,1], clipped; as they are */
     double coverage[3];                         /* fraction with |truth - mean| <= k std, k = 1, 2, 3 */
     double coverage_fair[3]; /* the same with Student's t and sqrt(1+1/K): 0.6827, 0.9545, 0.9973 when calibrated, whatever K */

@@ -1,4 +1,4 @@
-/* Structural similarity (Wang et al., 2004), with the two windows that are in use.
+/* Structural similarity (Wang et al., 2004), with the windows that are in use.
  *
  * With m, v, c the windowed means, variances and covariance:
  *     S = (2 m_a m_b + C1)(2 c_ab + C2) / ((m_a^2 + m_b^2 + C1)(v_a + v_b + C2)),   C1 = (0.01 L)^2, C2 = (0.03 L)^2. */
@@ -81,8 +81,35 @@ static double plane_ssim(const window *win, int h, int w, const double *m, doubl
     return sum / ((double)(h - 2 * win->radius) * (w - 2 * win->radius));
 }
 
+/* Means of f x f pixels of c planes; what is left over at the ends is left out. */
+static void pool(uint32_t c, uint32_t h, uint32_t w, uint32_t f, const double *in, double *out) {
+    for (uint32_t p = 0; p < c; p++) {
+        for (uint32_t y = 0; y < h / f; y++) {
+            for (uint32_t x = 0; x < w / f; x++) {
+                double sum = 0;
+                for (uint32_t i = 0; i < f * f; i++) sum += in[((size_t)p * h + y * f + i / f) * w + x * f + i % f];
+                *out++ = sum / (f * f);
+            }
+        }
+    }
+}
+
+static pnb_status pooled_ssim(pnb_error *err, uint32_t f, uint32_t c, uint32_t h, uint32_t w, const double *a, const double *b,
+                              double range, double *ssim) {
+    size_t count = (size_t)c * (h / f) * (w / f);
+    double *small = malloc(2 * count * sizeof *small);
+    if (!small) return pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "ssim: no host memory for %u x %u pixels", h, w);
+    pool(c, h, w, f, a, small);
+    pool(c, h, w, f, b, small + count);
+    pnb_status status = pnb_ssim(err, PNB_SSIM_GAUSSIAN, c, h / f, w / f, small, small + count, range, NULL, ssim);
+    free(small);
+    return status;
+}
+
 pnb_status pnb_ssim(pnb_error *err, pnb_ssim_window kind, uint32_t c, uint32_t h, uint32_t w, const double *a, const double *b,
                     double range, double *map, double *ssim) {
+    double f = rint(fmin(h, w) / 256.0);
+    if (kind == PNB_SSIM_PIQ && f > 1) return pooled_ssim(err, (uint32_t)f, c, h, w, a, b, range, ssim);
     window win = make_window(kind);
     uint32_t side = 2 * (uint32_t)win.radius + 1;
     *ssim = NAN;

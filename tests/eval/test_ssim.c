@@ -57,8 +57,28 @@ static void test_single_window(void **state) {
     assert_true(isnan(ssim(PNB_SSIM_UNIFORM, 0, 7, 7, a, b, NULL)));
 }
 
+/* At 512 pixels piq averages 2 x 2: the same as Gaussian windows on such an image; below 384 it averages nothing. */
+static void test_piq(void **state) {
+    (void)state;
+    enum { LARGE = 512, SMALL = LARGE / 2 };
+    static double a[LARGE * LARGE], b[LARGE * LARGE], p[SMALL * SMALL], q[SMALL * SMALL];
+    for (int i = 0; i < SMALL * SMALL; i++) {
+        p[i] = i * 37 % 101 / 100.0;
+        q[i] = 0.8 * p[i] + 0.2 * (i * 53 % 97 / 96.0);
+    }
+    for (int i = 0; i < LARGE * LARGE; i++) { /* means of p and q over 2 x 2, with a pattern of mean 0 on top */
+        int y = i / LARGE, x = i % LARGE, at = y / 2 * SMALL + x / 2;
+        a[i] = p[at] + 0.1 * ((x + y) % 2 ? 1 : -1);
+        b[i] = q[at] + 0.2 * (x % 2 ? 1 : -1);
+    }
+    double want = ssim(PNB_SSIM_GAUSSIAN, 1, SMALL, SMALL, p, q, NULL);
+    assert_true(fabs(ssim(PNB_SSIM_PIQ, 1, LARGE, LARGE, a, b, NULL) - want) < 1e-12);
+    assert_true(fabs(ssim(PNB_SSIM_GAUSSIAN, 1, LARGE, LARGE, a, b, NULL) - want) > 0.01);
+    assert_true(ssim(PNB_SSIM_PIQ, 1, SMALL, SMALL, p, q, NULL) == want);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal_images), cmocka_unit_test(test_constant_images),
-                                       cmocka_unit_test(test_single_window)};
+                                       cmocka_unit_test(test_single_window), cmocka_unit_test(test_piq)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
