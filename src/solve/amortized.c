@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_EMA = PNB_ROW_FREE, MOST_AT_ONCE = 32 };
+enum { ROW_EMA = PNB_ROW_FREE, MOST_AT_ONCE = 32, MOST_ELEMENTS = 1 << 20 };
 
 static const char *const presets[] = {"default", "paper", NULL};
 static const char *const auxiliaries[] = {"conditional", "marginal", NULL};
@@ -239,9 +239,11 @@ static pnb_status sample_graph(pnb_solver *s, pnb_graph *g, const void *user) {
 
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
-/* Samples at once: the largest part of k that is no more than MOST_AT_ONCE. */
-static uint32_t at_once(uint32_t k) {
-    uint32_t n = k < MOST_AT_ONCE ? k : MOST_AT_ONCE;
+/* Of k samples, how many at once: the largest part of k that is no more than MOST_AT_ONCE, or MOST_ELEMENTS in all. */
+static uint32_t at_once(pnb_shape samples) {
+    uint32_t k = samples.d[0];
+    uint64_t fit = MOST_ELEMENTS / (pnb_shape_count(samples) / k), most = fit < 1 ? 1 : fit < MOST_AT_ONCE ? fit : MOST_AT_ONCE;
+    uint32_t n = k < most ? k : (uint32_t)most;
     while (k % n) n--;
     return n;
 }
@@ -283,7 +285,7 @@ static pnb_status describe(pnb_solver *s, const plan *p) {
 static pnb_status add_sampling(pnb_solver *s, plan *p, pnb_prior *network) {
     pnb_program *sample;
     p->network = network;
-    p->batch = at_once(s->particles);
+    p->batch = at_once(s->sample);
     PNB_TRY(pnb_solver_build(s, "samples of the generator", sample_graph, p, &sample));
     s->phases[s->n_phases++] = (pnb_phase){
         .name = "sampling", .steps = s->particles / p->batch, .n_items = 1, .items = {{sample, 1, 1, p->batch}}};
@@ -332,10 +334,11 @@ pnb_status pnb_amortized_create(pnb_error *err, const pnb_task *task, const char
                                 const pnb_amortized_options *o, pnb_solver **out) {
     uint32_t k = (uint32_t)o->particles;
     plan p = {.o = o, .m = matching_of(task, gradient, o), .gen = generator_of(o), .batch = (uint32_t)o->batch};
+    pnb_shape samples = pnb_samples_shape(task, k);
     pnb_solver *s;
     *out = NULL;
     PNB_TRY(pnb_amortized_check(err, task, o));
-    PNB_TRY(pnb_solver_begin(err, task, method, pnb_samples_shape(task, k), (uint32_t)o->steps + k / at_once(k), &s));
+    PNB_TRY(pnb_solver_begin(err, task, method, samples, (uint32_t)o->steps + k / at_once(samples), &s));
     pnb_solver_fingerprint(s, o, sizeof *o);
     pnb_status status = build(s, &p);
     if (status != PNB_OK)
@@ -388,11 +391,11 @@ static pnb_status read_map(pnb_error *err, const pnb_safetensors *facts, pnb_gen
 pnb_status pnb_reconstructor_create(pnb_error *err, const pnb_task *task, const pnb_safetensors *facts,
                                     uint32_t particles, pnb_solver **out) {
     plan p = {0};
+    pnb_shape samples = pnb_samples_shape(task, particles);
     pnb_solver *s;
     *out = NULL;
     PNB_TRY(read_map(err, facts, &p.gen));
-    PNB_TRY(pnb_solver_begin(err, task, "reconstruct", pnb_samples_shape(task, particles),
-                             particles / at_once(particles), &s));
+    PNB_TRY(pnb_solver_begin(err, task, "reconstruct", samples, particles / at_once(samples), &s));
     pnb_status status = pnb_solver_commit(s);
     if (status == PNB_OK) status = add_sampling(s, &p, task->prior);
     if (status != PNB_OK) pnb_solver_destroy(&s);
