@@ -63,13 +63,25 @@ fail:
 }
 
 /* A network of known shape with random weights: the same work as a trained one, for benchmarks. */
+/* Images larger than a tile, in tiles; the resolved prior says so. */
+static pnb_status read_tiles(pnb_problem *p, const pnb_json *prior) {
+    int64_t tile, overlap;
+    PNB_TRY(pnb_json_int(prior, "tile", 0, 0, 4096, &tile));
+    PNB_TRY(pnb_json_int(prior, "overlap", tile / 4, 0, 2048, &overlap));
+    if (tile == 0) return PNB_OK;
+    pnb_status status = pnb_prior_set_tiles(p->model->prior, (uint32_t)tile, (uint32_t)overlap);
+    if (status) return pnb_error_prefix(&p->ctx->error, "%s: ", p->file);
+    bool ok = cJSON_AddNumberToObject(p->model->source, "tile", (double)tile) && cJSON_AddNumberToObject(p->model->source, "overlap", (double)overlap);
+    return ok ? PNB_OK : pnb_no_memory(&p->ctx->error, "prior");
+}
+
 static pnb_status read_random(pnb_problem *p, const pnb_json *prior) {
     const char *network;
-    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "network", NULL}));
+    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "network", "tile", "overlap", NULL}));
     PNB_TRY(pnb_json_require(prior, "network"));
     PNB_TRY(pnb_json_string(prior, "network", NULL, &network));
     PNB_TRY(pnb_model_create_random(p->ctx, network, &p->model));
-    return PNB_OK;
+    return read_tiles(p, prior);
 }
 
 static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
@@ -81,12 +93,12 @@ static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
     PNB_TRY(pnb_json_string(&prior, "file", NULL, &file));
     p->owns_model = true;
     if (file) {
-        PNB_TRY(pnb_json_known_keys(&prior, (const char *const[]){"file", NULL}));
+        PNB_TRY(pnb_json_known_keys(&prior, (const char *const[]){"file", "tile", "overlap", NULL}));
         char *path = pnb_path_join(p->base_dir, file);
         if (!path) return pnb_no_memory(&p->ctx->error, "prior.file");
         pnb_status status = pnb_model_load(p->ctx, path, &p->model);
         free(path);
-        return status;
+        return status ? status : read_tiles(p, &prior);
     }
     if (!pnb_json_get(&prior, "type").value) return pnb_json_expected(&prior, "a \"file\", or \"type\": \"gmm\"");
     PNB_TRY(pnb_json_choice(&prior, "type", 0, (const char *const[]){"gmm", "random", NULL}, &type));

@@ -83,6 +83,13 @@ pnb_status pnb_complex_abs(pnb_graph *g, pnb_tensor z, pnb_tensor *y);
 /* ---- upsample.c, pool.c: x [N,C,H,W], integer factor */
 pnb_status pnb_upsample_nearest(pnb_graph *g, pnb_tensor x, uint32_t factor, pnb_tensor *y);
 pnb_status pnb_avg_pool(pnb_graph *g, pnb_tensor x, uint32_t factor, pnb_tensor *y); /* H, W multiples of factor */
+/* ---- tile.c: images in overlapping tiles. tile x tile pixels (or the image's side where that is shorter), neighbours sharing `overlap`
+ * pixels or a little more: 1 to half of a tile. pnb_tile: x [N,C,height,width] -> y [N*rows*columns,C,h,w], the tiles of one image one
+ * behind the other, by rows. pnb_tile_blend: back, where tiles overlap their mean with weights that fall towards their edges. */
+typedef struct pnb_tiling { uint32_t height, width, tile_height, tile_width, rows, columns, overlap; } pnb_tiling;
+pnb_status pnb_tiling_make(pnb_error *err, uint32_t height, uint32_t width, uint32_t tile, uint32_t overlap, pnb_tiling *out);
+pnb_status pnb_tile(pnb_graph *g, pnb_tensor x, const pnb_tiling *t, pnb_tensor *y);
+pnb_status pnb_tile_blend(pnb_graph *g, pnb_tensor y, const pnb_tiling *t, pnb_tensor *x);
 /* ---- reduce.c: fixed order, so the same bytes each time */
 typedef enum pnb_reduce { PNB_SUM, PNB_MEAN, PNB_SQNORM } pnb_reduce;
 pnb_status pnb_reduce_all(pnb_graph *g, pnb_reduce kind, pnb_tensor x, pnb_tensor *y);    /* -> [1] */

@@ -29,6 +29,7 @@ struct pnb_prior {
     pnb_mlp_config mlp;
     pnb_gmm gmm;
     pnb_precondition precondition; /* U-Nets */
+    uint32_t tile, overlap;        /* of larger images the network sees such tiles; 0: all at once */
 };
 
 struct pnb_adapter {

@@ -188,7 +188,22 @@ uint32_t pnb_prior_multiple(const pnb_prior *prior) {
 }
 uint32_t pnb_prior_padded(const pnb_prior *prior, uint32_t side) {
     uint32_t multiple = pnb_prior_multiple(prior);
+    if (prior->tile && side > prior->tile) return side;
     return (side + multiple - 1) / multiple * multiple;
+}
+pnb_status pnb_prior_set_tiles(pnb_prior *prior, uint32_t tile, uint32_t overlap) {
+    uint32_t multiple = pnb_prior_multiple(prior);
+    if (tile == 0) {
+        prior->tile = prior->overlap = 0;
+        return PNB_OK;
+    }
+    if (prior->kind != PNB_PRIOR_UNET) return pnb_fail(prior->err, PNB_ERROR_INPUT, "prior: only images are cut into tiles");
+    if (tile % multiple || overlap == 0 || overlap > tile / 2)
+        return pnb_fail(prior->err, PNB_ERROR_INPUT,
+                        "prior: tile %u and overlap %u: expected a multiple of %u and an overlap of 1 to half of it", tile, overlap, multiple);
+    prior->tile = tile;
+    prior->overlap = overlap;
+    return PNB_OK;
 }
 uint32_t pnb_prior_classes(const pnb_prior *prior) {
     return prior->unet.classes;
@@ -249,8 +264,8 @@ static pnb_status check_adapter(const pnb_prior *p, pnb_graph *g, pnb_tensor x, 
     return PNB_OK;
 }
 
-pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
-                         pnb_tensor *eps) {
+static pnb_status whole_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                            pnb_tensor *eps) {
     static const pnb_eps_params plain = {.label = PNB_NONE};
     if (!params) params = &plain;
     if (prior->kind != PNB_PRIOR_UNET) {
@@ -266,4 +281,99 @@ pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level
     if (low_rank) return pnb_unet_eps(prior, &prior->weights, g, x, level, params, eps);
     if (prior->kind == PNB_PRIOR_MLP) return pnb_mlp_eps(&prior->weights, prior->mlp, g, x, level, eps);
     return pnb_gmm_graph_eps(prior, g, x, level, eps);
+}
+
+/* One value a sample, [N], for each of its tiles, [N*tiles]. */
+static pnb_status spread_over_tiles(pnb_graph *g, uint32_t tiles, pnb_tensor *v) {
+    pnb_tensor ones, column;
+    if (*v == PNB_NONE) return PNB_OK;
+    uint32_t n = pnb_graph_shape(g, *v).d[0];
+    PNB_TRY(pnb_constant(g, pnb_shape2(1, tiles), 1, &ones));
+    PNB_TRY(pnb_graph_reshape(g, *v, pnb_shape2(n, 1), &column));
+    PNB_TRY(pnb_matmul(g, column, ones, false, false, 1, v));
+    return pnb_graph_reshape(g, *v, pnb_shape1(n * tiles), v);
+}
+
+/* So many tiles at a time that no tensor of the network is larger than the device binds: the widest are a few times as wide as its
+ * first layer, workspace of convolutions included. */
+static uint32_t tiles_at_once(const pnb_prior *prior, pnb_graph *g, const pnb_tiling *t) {
+    enum { WIDER = 8 };
+    uint32_t width = prior->unet.n_layers ? prior->unet.layers[0].out : 1;
+    uint64_t tile = (uint64_t)t->tile_height * t->tile_width * sizeof(float) * WIDER * (width ? width : 1);
+    uint64_t n = pnb_graph_caps(g)->max_binding_bytes / tile;
+    return n < 1 ? 1 : n > 4096 ? 4096 : (uint32_t)n;
+}
+
+static pnb_status slice_rows(pnb_graph *g, uint32_t begin, uint32_t count, pnb_tensor *t) {
+    return *t == PNB_NONE ? PNB_OK : pnb_slice(g, *t, 0, begin, count, t);
+}
+
+/* eps of rows [begin, begin + count) of x and of level. */
+static pnb_status chunk_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_eps_params params, uint32_t begin, uint32_t count,
+                            pnb_tensor *eps) {
+    PNB_TRY(slice_rows(g, begin, count, &x));
+    PNB_TRY(slice_rows(g, begin, count, &level.t));
+    PNB_TRY(slice_rows(g, begin, count, &level.alpha));
+    PNB_TRY(slice_rows(g, begin, count, &level.sigma));
+    PNB_TRY(slice_rows(g, begin, count, &params.label));
+    if (params.adapter_begin >= begin + count) params.adapter = NULL;
+    params.adapter_begin = params.adapter && params.adapter_begin > begin ? params.adapter_begin - begin : 0;
+    return whole_eps(prior, g, x, level, &params, eps);
+}
+
+/* parts[0] becomes all n one behind the other. */
+static pnb_status join_rows(pnb_graph *g, pnb_tensor *parts, uint32_t n) {
+    enum { AT_ONCE = 8 };
+    while (n > 1) {
+        uint32_t joined = 0;
+        for (uint32_t i = 0; i < n; i += AT_ONCE) {
+            pnb_tensor part;
+            PNB_TRY(pnb_concat(g, 0, parts + i, n - i < AT_ONCE ? n - i : AT_ONCE, &part));
+            parts[joined++] = part;
+        }
+        n = joined;
+    }
+    return PNB_OK;
+}
+
+static pnb_status eps_in_chunks(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, uint32_t most,
+                                pnb_tensor *eps) {
+    uint32_t rows = pnb_graph_shape(g, x).d[0], n = (rows + most - 1) / most;
+    if (n == 1) return whole_eps(prior, g, x, level, params, eps);
+    pnb_tensor *parts = malloc(n * sizeof *parts);
+    if (!parts) return pnb_fail(pnb_graph_error(g), PNB_ERROR_OUT_OF_MEMORY, "prior: no host memory");
+    pnb_status status = PNB_OK;
+    for (uint32_t i = 0; i < n && status == PNB_OK; i++) {
+        uint32_t begin = i * most, count = rows - begin < most ? rows - begin : most;
+        status = chunk_eps(prior, g, x, level, *params, begin, count, &parts[i]);
+    }
+    if (status == PNB_OK) status = join_rows(g, parts, n);
+    *eps = parts[0];
+    free(parts);
+    return status;
+}
+
+/* eps of each tile, blended: all tiles see the same x_t, so their noise agrees where they overlap. */
+static pnb_status tiled_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params, pnb_tensor *eps) {
+    pnb_shape s = pnb_graph_shape(g, x);
+    pnb_eps_params of_tiles = params ? *params : (pnb_eps_params){.label = PNB_NONE};
+    pnb_tiling t;
+    PNB_TRY(pnb_tiling_make(pnb_graph_error(g), s.d[2], s.d[3], prior->tile, prior->overlap, &t));
+    uint32_t tiles = t.rows * t.columns;
+    of_tiles.adapter_begin *= tiles;
+    PNB_TRY(pnb_tile(g, x, &t, &x));
+    PNB_TRY(spread_over_tiles(g, tiles, &level.t));
+    PNB_TRY(spread_over_tiles(g, tiles, &level.alpha));
+    PNB_TRY(spread_over_tiles(g, tiles, &level.sigma));
+    PNB_TRY(spread_over_tiles(g, tiles, &of_tiles.label));
+    PNB_TRY(eps_in_chunks(prior, g, x, level, &of_tiles, tiles_at_once(prior, g, &t), eps));
+    return pnb_tile_blend(g, *eps, &t, eps);
+}
+
+pnb_status pnb_prior_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, const pnb_eps_params *params,
+                         pnb_tensor *eps) {
+    PNB_TRY(pnb_graph_check(g, "prior", "x", x));
+    pnb_shape s = pnb_graph_shape(g, x);
+    bool larger = prior->tile && s.rank == 4 && (s.d[2] > prior->tile || s.d[3] > prior->tile);
+    return larger ? tiled_eps(prior, g, x, level, params, eps) : whole_eps(prior, g, x, level, params, eps);
 }

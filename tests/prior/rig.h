@@ -59,7 +59,8 @@ static inline pnb_tensor rig_normal_input(rig *r, const char *name, pnb_shape sh
 
 /* A level of n samples at indices t of a schedule. */
 static inline pnb_level rig_level(rig *r, const pnb_schedule *s, const uint32_t *t, uint32_t n) {
-    float index[64], alpha[64], sigma[64];
+    float index[2048], alpha[2048], sigma[2048];
+    assert_true(n <= 2048);
     for (uint32_t i = 0; i < n; i++) {
         index[i] = (float)pnb_schedule_time(s, t[i]);
         alpha[i] = (float)s->alpha[t[i]];
