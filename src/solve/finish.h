@@ -1,5 +1,6 @@
-/* What a method may end with (algorithms.md 2.10): samples are noised to a level and brought down from it with the prior and
- * the measurement alone. It puts right all that is narrower than that level, and leaves what is wider as it found it.
+/* What a method may end with (algorithms.md 2.10): samples are noised to a level and brought down from it with the
+ * prior and the measurement alone. It puts right all that is narrower than that level, and leaves what is wider as it
+ * found it.
  *
  * langevin: guided Langevin steps at falling levels (langevin.c). Forward passes only; any differentiable operator.
  * pigdm: the reverse process with PiGDM's exact weight (pigdm.c). Linear operators.

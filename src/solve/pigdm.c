@@ -7,10 +7,10 @@
  * data again and again. weight = exact: the ancestral step in x/alpha from rho to rho', on levels even in log rho, plus
  * (rho^2 - rho'^2)/r^2 alpha_t h: the drift of the reverse equation of the posterior. With prior N(0, I) it is exact in
  * the limit of many steps.
- * covariance = jacobian: rho^2 J in place of r^2, J = dx0/d(x_t/alpha), the covariance that Tweedie's formula gives (Boys et
- * al. 2023, Rozet et al. 2024): exact for any Gaussian prior, where r^2 is so for N(0, I) only. The equation is solved by
- * conjugate gradients, a backward pass for each.
- * noise = none: q = A^+ (y - A x0); with masks the known pixels are set, and h acts on the others.
+ * covariance = jacobian: rho^2 J in place of r^2, J = dx0/d(x_t/alpha), the covariance that Tweedie's formula gives
+ * (Boys et al. 2023, Rozet et al. 2024): exact for any Gaussian prior, where r^2 is so for N(0, I) only. The equation
+ * is solved by conjugate gradients, a backward pass for each. noise = none: q = A^+ (y - A x0); with masks the known
+ * pixels are set, and h acts on the others.
  */
 #include "solve/pigdm.h"
 #include "solve/reverse.h"
@@ -27,7 +27,8 @@ enum { OPTION_CG_STEPS = 4, OPTION_CLIP = 10 };
 #define REAL(name, def, lo, hi, help)                                                                                  \
     { #name, PNB_OPTION_REAL, offsetof(pnb_pigdm_options, name), def, lo, hi, NULL, "", help }
 static const pnb_option options[] = {
-    {"particles", PNB_OPTION_INT, offsetof(pnb_pigdm_options, particles), 8, 1, 4096, NULL, "", "independent samples (K)"},
+    {"particles", PNB_OPTION_INT, offsetof(pnb_pigdm_options, particles), 8, 1, 4096, NULL, "",
+     "independent samples (K)"},
     {"steps", PNB_OPTION_INT, offsetof(pnb_pigdm_options, steps), 100, 1, 100000, NULL, "", "noise levels"},
     {"weight", PNB_OPTION_CHOICE, offsetof(pnb_pigdm_options, weight), PNB_PIGDM_PUBLISHED, 0, 1, weights, "",
      "the correction's weight: r^2 as published, or rho^2 - rho'^2, which the reverse equation asks for"},
@@ -36,8 +37,10 @@ static const pnb_option options[] = {
     [OPTION_CG_STEPS] = {"cg_steps", PNB_OPTION_INT, offsetof(pnb_pigdm_options, cg_steps), 30, 1, 200, NULL, "",
                          "steps of conjugate gradients, for operators whose singular values are not known; covariance "
                          "jacobian: 3"},
-    {"covariance", PNB_OPTION_CHOICE, offsetof(pnb_pigdm_options, covariance), PNB_PIGDM_ISOTROPIC, 0, 1, covariances, "",
-     "of x_0 given x_t: isotropic (r^2), or rho^2 times the network's Jacobian, which knows the directions that the prior has "
+    {"covariance", PNB_OPTION_CHOICE, offsetof(pnb_pigdm_options, covariance), PNB_PIGDM_ISOTROPIC, 0, 1, covariances,
+     "",
+     "of x_0 given x_t: isotropic (r^2), or rho^2 times the network's Jacobian, which knows the directions that the "
+     "prior has "
      "settled (weight exact; cg_steps backward passes a step)"},
     REAL(eta, 1, 0, 1, "noise of the published form's DDIM steps"),
     REAL(scale, 1, 0, 100, "multiplies the correction; 1 is the method"),
@@ -59,7 +62,8 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
     pnb_pigdm_options *o = opts;
     bool exact = o->weight == PNB_PIGDM_EXACT;
     if (o->covariance == PNB_PIGDM_JACOBIAN && !given[OPTION_CG_STEPS]) o->cg_steps = 3;
-    /* Networks are wrong by more than the image's range at levels of 10 and more; the correction would multiply that. */
+    /* Networks are wrong by more than the image's range at levels of 10 and more; the correction would multiply that.
+     */
     if (exact && !given[OPTION_CLIP]) o->clip = pnb_prior_channels(task->prior) != 0;
     resolve_noise(task, o);
 }
@@ -73,10 +77,11 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
     }
     PNB_TRY(pnb_refuse_photons(err, "pigdm", task));
     if (pnb_operator_weights(task->op)) {
-        return pnb_fail(err, PNB_ERROR_INPUT,
-                        "pigdm: it takes the noise to be equal everywhere, operator %s has an error for each entry; use "
-                        "dps, ppm, reddiff or langevin",
-                        name);
+        return pnb_fail(
+            err, PNB_ERROR_INPUT,
+            "pigdm: it takes the noise to be equal everywhere, operator %s has an error for each entry; use "
+            "dps, ppm, reddiff or langevin",
+            name);
     }
     if (o->noise == PNB_PIGDM_NONE && !pnb_operator_has_pinv(task->op)) {
         return pnb_fail(
@@ -90,15 +95,17 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
                         "pigdm: \"noise\": \"gaussian\" needs a noise.sigma above 0, found 0; use \"none\"");
     }
     if (o->covariance == PNB_PIGDM_JACOBIAN && (o->weight != PNB_PIGDM_EXACT || o->noise != PNB_PIGDM_GAUSSIAN)) {
-        return pnb_fail(err, PNB_ERROR_INPUT,
-                        "pigdm: covariance jacobian belongs to weight exact and to a noise.sigma above 0, found weight %s and "
-                        "sigma %g; use covariance isotropic",
-                        weights[o->weight], task->sigma_y);
+        return pnb_fail(
+            err, PNB_ERROR_INPUT,
+            "pigdm: covariance jacobian belongs to weight exact and to a noise.sigma above 0, found weight %s and "
+            "sigma %g; use covariance isotropic",
+            weights[o->weight], task->sigma_y);
     }
     if (o->weight == PNB_PIGDM_EXACT && o->rho_min >= o->rho_max) {
         return pnb_fail(err, PNB_ERROR_INPUT, "pigdm: rho_min %g should be below rho_max %g", o->rho_min, o->rho_max);
     }
-    return o->weight == PNB_PIGDM_EXACT ? PNB_OK : pnb_reverse_check_steps(err, "pigdm", task->prior, (uint32_t)o->steps);
+    return o->weight == PNB_PIGDM_EXACT ? PNB_OK
+                                        : pnb_reverse_check_steps(err, "pigdm", task->prior, (uint32_t)o->steps);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

@@ -4,9 +4,9 @@
 
 #include "solve/spectral.h"
 
-enum { PNB_PIGDM_PUBLISHED, PNB_PIGDM_EXACT };                              /* weight */
-enum { PNB_PIGDM_ISOTROPIC, PNB_PIGDM_JACOBIAN };                           /* covariance */
-enum { PNB_PIGDM_NOISE_AUTO, PNB_PIGDM_GAUSSIAN, PNB_PIGDM_NONE };          /* noise; auto: by sigma_y */
+enum { PNB_PIGDM_PUBLISHED, PNB_PIGDM_EXACT };                     /* weight */
+enum { PNB_PIGDM_ISOTROPIC, PNB_PIGDM_JACOBIAN };                  /* covariance */
+enum { PNB_PIGDM_NOISE_AUTO, PNB_PIGDM_GAUSSIAN, PNB_PIGDM_NONE }; /* noise; auto: by sigma_y */
 
 typedef struct pnb_pigdm_options {
     int32_t particles, steps, weight, covariance, noise, cg_steps;
@@ -19,8 +19,8 @@ typedef struct pnb_pigdm {
     pnb_spectral spectral; /* pnb_spectral_finish on every path */
 } pnb_pigdm;
 
-/* Whether the steps with the exact weight can be made for a task: linear operator, one sigma_y for all entries, and where that
- * is 0 a pseudo-inverse. */
+/* Whether the steps with the exact weight can be made for a task: linear operator, one sigma_y for all entries, and
+ * where that is 0 a pseudo-inverse. */
 bool pnb_pigdm_fits(const pnb_task *task);
 /* Describes rows `first` .. first + steps - 1 and the table of singular values; before pnb_solver_commit. */
 pnb_status pnb_pigdm_describe(pnb_solver *s, const pnb_pigdm_options *o, uint32_t first, pnb_pigdm *out);

@@ -98,7 +98,8 @@ static const pnb_option options[] = {
     REAL(aux_lr, 5e-3, 0, 1, "Adam learning rate of the adapter"),
     CHOICE(finish, PNB_FINISH_LANGEVIN, finishes,
            "what follows the matching, with the prior alone: annealed guided Langevin; the reverse process with PiGDM's exact "
-           "weight, from samples noised anew (linear operators); or nothing"),
+           "weight, from samples noised anew (the default for linear operators with one sigma above 0); or nothing (the default for "
+           "vectors with 16 particles a dimension)"),
     INT(finish_steps, 300, 1, 100000, "steps of the finish; pigdm: 30, vectors 100"),
     CHOICE(finish_covariance, 0, covariances, "finish pigdm: isotropic or jacobian, as pigdm's covariance"),
     REAL(finish_rho, 0.015, 1e-3, 10, "noise level of the finish at its end; pigdm: 0.01, then none"),
@@ -188,14 +189,19 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
     }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
+    if (pnb_prior_dim(task->prior) && o->particles >= 16 * (double)pnb_prior_dim(task->prior))
+        prefer(given, o, "finish", PNB_FINISH_NONE); /* so many particles carry every direction's spread themselves */
     if (o->finish == PNB_FINISH_PIGDM) {
         prefer(given, o, "finish_steps", pnb_prior_dim(task->prior) ? 100 : 30);
         prefer(given, o, "finish_rho", 0.01);
     }
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
-    if (o->finish_rho_start == 0)
-        o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), o->rho_start);
+    if (o->finish_rho_start == 0) { /* above half of a mixture's spread it would forget what the matching found */
+        double most = pnb_prior_dim(task->prior) ? fmin(0.5 * pnb_prior_scale(task->prior), o->rho_start) : o->rho_start;
+        o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), most);
+        o->finish_rho_start = fmax(o->finish_rho_start, 1.01 * o->finish_rho);
+    }
 }
 
 static void fill_rows(pnb_solver *s, const ppm_options *o) {

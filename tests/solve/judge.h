@@ -37,12 +37,12 @@ typedef struct judge_problem {
 } judge_problem;
 
 typedef struct judge_scores {
-    double residual;      /* RMS of (y - A x)/sigma: about 1 when right */
-    double wide, narrow;  /* squared distance from the mode's mean over the posterior's variance, in directions wider and
-                             narrower than sigma apart: 1 when right, whatever K */
-    double weights;       /* total variation of the modes' weights, mean over observations */
-    double sliced_w2;     /* over that of as many exact draws */
-    double spread;        /* root of (variance over samples, all directions / the posterior's) */
+    double residual;     /* RMS of (y - A x)/sigma: about 1 when right */
+    double wide, narrow; /* squared distance from the mode's mean over the posterior's variance, in directions wider and
+                            narrower than sigma apart: 1 when right, whatever K */
+    double weights;      /* total variation of the modes' weights, mean over observations */
+    double sliced_w2;    /* over that of as many exact draws */
+    double spread;       /* root of (variance over samples, all directions / the posterior's) */
 } judge_scores;
 
 /* ---- priors ------------------------------------------------------------------------------------------------------ */
@@ -77,7 +77,8 @@ static inline void judge_normal(uint64_t seed, uint32_t stream, size_t n, double
 }
 
 /* n modes in pairs; the two of a pair lie apart in what `seen` (1: measured) hides. */
-static inline void judge_modes(uint32_t d, uint32_t n, const float *seen, double *weights, double *means, double *covariances) {
+static inline void judge_modes(uint32_t d, uint32_t n, const float *seen, double *weights, double *means,
+                               double *covariances) {
     uint32_t wide = d / 8;
     double *q = malloc(sizeof *q * d * (size_t)(d + 2)), *centre = q + (size_t)d * d, *apart = centre + d;
     assert_non_null(q);
@@ -194,14 +195,19 @@ static inline void judge_observe(pnb_error *err, judge_problem *p, const pnb_gmm
 static inline void judge_make(pnb_gpu *gpu, pnb_error *err, const char *name, uint32_t observations, uint32_t particles,
                               judge_problem *p) {
     toy t = {0};
-    bool modes2 = strcmp(name, "modes2") == 0, modes16 = strcmp(name, "modes16") == 0, box = strcmp(name, "box256") == 0;
+    bool modes2 = strcmp(name, "modes2") == 0, modes16 = strcmp(name, "modes16") == 0,
+         box = strcmp(name, "box256") == 0;
     if (modes2) assert_true(toy_make("cross4", &t));
     if (!modes2 && !modes16 && !box && strcmp(name, "modes256") != 0) fail_msg("no problem '%s'", name);
     *p = (judge_problem){.name = name,
-                         .dim = modes2 ? 2 : modes16 ? 16 : 256,
+                         .dim = modes2    ? 2
+                                : modes16 ? 16
+                                          : 256,
                          .observations = observations,
                          .particles = particles,
-                         .sigma = modes2 ? t.sigma : box ? 0.05 : 0.1};
+                         .sigma = modes2 ? t.sigma
+                                  : box  ? 0.05
+                                         : 0.1};
     uint32_t d = p->dim, n = box ? 1 : strcmp(name, "modes256") == 0 ? 2 : 4;
     double weights[4] = {1}, *means = calloc((size_t)n * d, sizeof *means), *c = malloc(sizeof *c * n * d * d);
     pnb_gmm prior;
@@ -275,10 +281,12 @@ static inline void judge_sample(const judge_problem *p, uint32_t o, const double
 }
 
 /* x [K, dim] of observation o. */
-static inline void judge_add_samples(pnb_error *err, const judge_problem *p, uint32_t o, const double *x, judge_sums *s) {
+static inline void judge_add_samples(pnb_error *err, const judge_problem *p, uint32_t o, const double *x,
+                                     judge_sums *s) {
     const pnb_gmm *q = &p->posterior[o];
     uint32_t d = p->dim, k = p->particles;
-    double found[4] = {0}, w2, *covariance = malloc(sizeof *covariance * d * (size_t)(d + 1)), *mean = covariance + (size_t)d * d;
+    double found[4] = {0}, w2, *covariance = malloc(sizeof *covariance * d * (size_t)(d + 1)),
+           *mean = covariance + (size_t)d * d;
     assert_non_null(covariance);
     for (uint32_t i = 0; i < k; i++) {
         uint32_t mode = judge_mode_of(q, x + (size_t)i * d);
@@ -321,7 +329,8 @@ static inline judge_scores judge_method(pnb_gpu *gpu, pnb_error *err, const judg
         if (!method) {
             TEST_OK(err, pnb_gmm_sample(err, &p->posterior[o], 900 + o, 0, p->particles, wide));
         } else {
-            pnb_task task = {.gpu = gpu, .prior = p->prior, .op = p->op, .y = p->y[o], .sigma_y = p->sigma, .seed = seed + o};
+            pnb_task task = {
+                .gpu = gpu, .prior = p->prior, .op = p->op, .y = p->y[o], .sigma_y = p->sigma, .seed = seed + o};
             pnb_solver *s = toy_solver(err, method, &task, options);
             assert_int_equal(pnb_solver_particles(s), p->particles);
             toy_run(err, s);

@@ -1,9 +1,10 @@
-/* Simulation-based calibration (Talts et al. 2018, arXiv 1804.06788): truths from the prior, their measurements, samples by a
- * method; the rank of a truth among its samples is uniform where these come from the posterior. Exact draws must be inside
- * binomial bounds, a method's deviation is measured and bounded as it was found.
+/* Simulation-based calibration (Talts et al. 2018, arXiv 1804.06788): truths from the prior, their measurements,
+ * samples by a method; the rank of a truth among its samples is uniform where these come from the posterior. Exact
+ * draws must be inside binomial bounds, a method's deviation is measured and bounded as it was found.
  *
- * Methods whose samples do not know of each other take all observations in one run: each particle has a measurement of its own.
- * (PPM's particles share an adapter; `penumbra compare` runs it an observation at a time and reports the same numbers.)
+ * Methods whose samples do not know of each other take all observations in one run: each particle has a measurement of
+ * its own. (PPM's particles share an adapter; `penumbra compare` runs it an observation at a time and reports the same
+ * numbers.)
  */
 #include "solve/judge.h"
 
@@ -86,7 +87,7 @@ static void rank(const calibration *c, const float *x, uint32_t q, double counts
 typedef struct deviation {
     double worst;             /* of any bin and quantity, in standard deviations of a binomial count */
     double share[QUANTITIES]; /* half the sum over bins of |share - 1/bins|: as `penumbra compare` has it */
-    double ends;              /* of the coordinates: share of first and last bin, 1/4 when calibrated; more: too narrow */
+    double ends; /* of the coordinates: share of first and last bin, 1/4 when calibrated; more: too narrow */
 } deviation;
 
 static deviation deviation_of(const calibration *c, const char *name, const float *x) {
@@ -101,8 +102,8 @@ static deviation deviation_of(const calibration *c, const char *name, const floa
         }
         if (q < D) r.ends += (counts[0] + counts[BINS - 1]) / OBSERVATIONS / D;
     }
-    print_message("%-16s worst bin %5.1f sd, deviation %.3f %.3f, of the misfit %.3f, first and last bin %.3f\n", name, r.worst,
-                  r.share[0], r.share[1], r.share[2], r.ends);
+    print_message("%-16s worst bin %5.1f sd, deviation %.3f %.3f, of the misfit %.3f, first and last bin %.3f\n", name,
+                  r.worst, r.share[0], r.share[1], r.share[2], r.ends);
     return r;
 }
 
@@ -130,7 +131,8 @@ static deviation of_method(void **state, const char *name, const char *method, c
     static float x[ALL * D], y[ALL];
     float first = 0;
     for (uint32_t i = 0; i < ALL; i++) y[i] = (float)c->y[i / K];
-    pnb_task task = {.gpu = c->device.gpu, .prior = c->prior, .op = c->op, .y = &first, .sigma_y = c->t.sigma, .seed = 4};
+    pnb_task task = {
+        .gpu = c->device.gpu, .prior = c->prior, .op = c->op, .y = &first, .sigma_y = c->t.sigma, .seed = 4};
     pnb_solver *s = toy_solver(err, method, &task, options);
     assert_int_equal(pnb_solver_particles(s), ALL);
     TEST_OK(err, pnb_storage_write(s->y, c->device.gpu, y, ALL));
@@ -140,36 +142,36 @@ static deviation of_method(void **state, const char *name, const char *method, c
     return deviation_of(c, name, x);
 }
 
-#define OPTIONS(...) {"particles", "3584", __VA_ARGS__, NULL}
+#define OPTIONS(...)                                                                                                   \
+    { "particles", "3584", __VA_ARGS__, NULL }
 _Static_assert(ALL == 3584, "OPTIONS has the number of particles");
 
-/* The bounds are what was measured, with room for another device's rounding. Right: PiGDM with the weight of the reverse
- * equation, and annealed Langevin, but for what few steps cost. Wrong: published PiGDM and DDRM fit the noise (the misfit's
- * ranks tell), RED-Diff's samples are all alike, DPS knows no sigma. */
+/* The bounds are what was measured, with room for another device's rounding. Right: PiGDM with the weight of the
+ * reverse equation, and annealed Langevin, but for what few steps cost. Wrong: published PiGDM and DDRM fit the noise
+ * (the misfit's ranks tell), RED-Diff's samples are all alike, DPS knows no sigma. */
 static void test_methods(void **state) {
     static const char *const exact[] = OPTIONS("weight", "exact", "steps", "100"),
                              *const jacobian[] = OPTIONS("weight", "exact", "steps", "100", "covariance", "jacobian"),
-                             *const annealed[] = OPTIONS("steps", "600", "rho_start", "4"), *const published[] = OPTIONS("steps", "100"),
-                             *const few[] = OPTIONS("steps", "20"), *const dps[] = OPTIONS("steps", "200");
+                             *const annealed[] = OPTIONS("steps", "600", "rho_start", "4"),
+                             *const published[] = OPTIONS("steps", "100"), *const few[] = OPTIONS("steps", "20"),
+                             *const dps[] = OPTIONS("steps", "200");
     const struct {
         const char *name, *method;
         const char *const *options;
         double least, most, misfit_least, misfit_most; /* the larger of the coordinates' deviations, and the misfit's */
-    } rows[] = {{"pigdm, exact", "pigdm", exact, 0, 0.08, 0, 0.12},
-                {"pigdm, jacobian", "pigdm", jacobian, 0, 0.08, 0, 0.12},
-                {"langevin", "langevin", annealed, 0, 0.08, 0, 0.1},
-                {"dps", "dps", dps, 0, 0.12, 0.09, 0.2},
-                {"pigdm", "pigdm", published, 0.06, 0.13, 0.2, 0.4},
-                {"ddrm", "ddrm", few, 0.15, 0.3, 0.4, 0.6},
-                {"reddiff", "reddiff", published, 0.4, 0.6, 0.6, 0.8}};
+    } rows[] = {
+        {"pigdm, exact", "pigdm", exact, 0, 0.08, 0, 0.12},   {"pigdm, jacobian", "pigdm", jacobian, 0, 0.08, 0, 0.12},
+        {"langevin", "langevin", annealed, 0, 0.08, 0, 0.1},  {"dps", "dps", dps, 0, 0.12, 0.09, 0.2},
+        {"pigdm", "pigdm", published, 0.06, 0.13, 0.2, 0.4},  {"ddrm", "ddrm", few, 0.15, 0.3, 0.4, 0.6},
+        {"reddiff", "reddiff", published, 0.4, 0.6, 0.6, 0.8}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         deviation r = of_method(state, rows[i].name, rows[i].method, rows[i].options);
         double larger = fmax(r.share[0], r.share[1]);
         if (larger < rows[i].least || larger > rows[i].most)
             fail_msg("%s: deviation %.3f, expected %.3f to %.3f", rows[i].name, larger, rows[i].least, rows[i].most);
         if (r.share[2] < rows[i].misfit_least || r.share[2] > rows[i].misfit_most)
-            fail_msg("%s: deviation of the misfit %.3f, expected %.3f to %.3f", rows[i].name, r.share[2], rows[i].misfit_least,
-                     rows[i].misfit_most);
+            fail_msg("%s: deviation of the misfit %.3f, expected %.3f to %.3f", rows[i].name, r.share[2],
+                     rows[i].misfit_least, rows[i].misfit_most);
         if (rows[i].least >= 0.06) assert_true(r.worst > WITHIN);
     }
 }
