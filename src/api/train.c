@@ -144,7 +144,7 @@ static pnb_status make_priors(pnb_training *t) {
             continue;
         }
         PNB_TRY(pnb_prior_load(t->err, p->init, both[i]));
-        PNB_TRY(pnb_prior_make_trainable(*both[i]));
+        PNB_TRY(pnb_prior_make_trainable(*both[i], p->size));
     }
     if (t->fresh) return PNB_OK;
     t->channels = p->channels ? p->channels : pnb_prior_channels(t->prior);

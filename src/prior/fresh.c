@@ -101,7 +101,7 @@ static pnb_status build(pnb_prior *p, const pnb_fresh *f, uint32_t channels, uin
     PNB_TRY(status);
     PNB_TRY(pnb_unet_tensors(&p->unet, fill, &(filler){p, seed, 0, 0}));
     pnb_adm_config_text(&c, p->describe, sizeof p->describe);
-    return pnb_prior_make_trainable(p);
+    return pnb_prior_make_trainable(p, size);
 }
 
 pnb_status pnb_prior_create_fresh(pnb_error *err, const pnb_fresh *fresh, uint32_t channels, uint32_t size,

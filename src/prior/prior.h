@@ -92,8 +92,9 @@ const pnb_fresh *pnb_fresh_find(const char *name);
 pnb_status pnb_prior_create_fresh(pnb_error *err, const pnb_fresh *fresh, uint32_t channels, uint32_t size,
                                   uint64_t seed, pnb_prior **out);
 /* Before commit: the weights become VARIABLE and lie one behind the other, in the same way for priors of one shape. A
- * prior that cannot be trained on images (a mixture, an MLP): PNB_ERROR_MODEL. */
-pnb_status pnb_prior_make_trainable(pnb_prior *prior);
+ * prior that cannot be trained on images (a mixture, an MLP): PNB_ERROR_MODEL. size: of the images it will be trained on, kept as
+ * its size_hint; 0: as the prior's. */
+pnb_status pnb_prior_make_trainable(pnb_prior *prior, uint32_t size);
 /* A network of the same kind and weights as `prior` (which is committed to gpu, or not yet), trainable, not committed. A
  * mixture: PNB_ERROR_MODEL. */
 pnb_status pnb_prior_copy(const pnb_prior *prior, pnb_gpu *gpu, pnb_prior **out);

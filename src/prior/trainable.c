@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-pnb_status pnb_prior_make_trainable(pnb_prior *p) {
+pnb_status pnb_prior_make_trainable(pnb_prior *p, uint32_t size) {
     if (p->kind != PNB_PRIOR_UNET)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "train: a prior of kind %s is none that is trained on images",
                         p->architecture);
     if (p->unet.classes)
         return pnb_fail(p->err, PNB_ERROR_MODEL, "train: the prior wants class labels, and images have none here");
+    if (size) p->size_hint = size;
     return pnb_weights_make_variable(&p->weights);
 }
 

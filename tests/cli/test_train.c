@@ -113,7 +113,10 @@ static void test_used_by_solve(void **state) {
     RUN_OK(s, "solve --explain seen.json");
     assert_non_null(strstr(s->out, "\"pixel_nm\":50"));
     RUN_OK(s, "sample --prior used.safetensors -n 2 --steps 3 --quiet -o drawn");
-    RUN_OK(s, "train --data images.npy --init used.safetensors --batch 2 --steps 2 --quiet -o further.safetensors");
+    RUN_OK(s, "train --data images.npy --init used.safetensors --size 16 --batch 2 --steps 2 --quiet -o further.safetensors");
+    assert_int_equal(pnb_safetensors_open(&err, "further.safetensors", &st), PNB_OK);
+    assert_string_equal(pnb_safetensors_metadata(st, "image_size"), "16"); /* the size that it was trained at last */
+    pnb_safetensors_close(st);
 }
 
 static void test_bad_input(void **state) {

@@ -160,7 +160,7 @@ static void test_refusals(void **state) {
     assert_null(pnb_fresh_find("enormous"));
     double one = 1, zero = 0;
     TEST_OK(err, pnb_prior_create_gmm(err, 1, 1, &one, &zero, &one, &p));
-    assert_int_equal(pnb_prior_make_trainable(p), PNB_ERROR_MODEL);
+    assert_int_equal(pnb_prior_make_trainable(p, 0), PNB_ERROR_MODEL);
     pnb_prior_destroy(&p, NULL);
 }
 
