@@ -159,6 +159,10 @@ PNB_API pnb_status pnb_model_create_gmm(pnb_context *context, uint32_t dim, uint
 /* A network of published shape ("garments", "ffhq256", "imagenet256") with random weights: the work of a trained prior
  * without its file, for benchmarks and plans of memory. Another name: PNB_ERROR_USAGE with those that there are. */
 PNB_API pnb_status pnb_model_create_random(pnb_context *context, const char *network, pnb_model **out);
+/* 1: what lives long in a network's programs is stored as 16-bit floats: weights prepared of its own, skip connections, and what the
+ * backward pass keeps. Less memory; results differ by about 1e-3 of their maximum. Arithmetic stays in 32 bits. Any device can.
+ * Exact mixtures and MLPs stay as they are. PNB_ERROR_USAGE once the model is on the device. */
+PNB_API pnb_status pnb_model_set_fp16(pnb_model *model, int fp16);
 PNB_API void pnb_model_destroy(pnb_model **model);
 
 typedef struct pnb_convert_params {
@@ -209,9 +213,10 @@ typedef struct pnb_plan_params {
     uint32_t height, width; /* image priors; 0: as it was trained, else 64 */
     uint32_t particles;     /* of a PPM step */
     int device;             /* 1: for the context's device, which is opened; 0: for the baseline device, without one */
+    int fp16;               /* pnb_inspect_plan: 1: of the prior with pnb_model_set_fp16 */
 } pnb_plan_params;
 #define PNB_PLAN_DEFAULTS                                                                                              \
-    { sizeof(pnb_plan_params), 1, 0, 0, 8, 0 }
+    { sizeof(pnb_plan_params), 1, 0, 0, 8, 0, 0 }
 typedef struct pnb_memory_plan {
     size_t struct_size;
     uint32_t batch, height, width, particles; /* as taken */
@@ -552,9 +557,10 @@ typedef struct pnb_bench_params {
     int scaling;         /* time PPM's step against image size, particles and the network's width */
     double longest_step; /* of the scaling: a series ends before a step that would take more seconds; 0: 20 */
     const char *figure;  /* of the scaling: its curves as PNG; NULL: none */
+    int fp16;            /* network, and the built-in step: with pnb_model_set_fp16 */
 } pnb_bench_params;
 #define PNB_BENCH_DEFAULTS                                                                                             \
-    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, 0, 0, NULL }
+    { sizeof(pnb_bench_params), NULL, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, 0, 0, NULL, 0 }
 /* Times what was asked for; with none of step, network, scaling, ops: each op's bench cases. json as in `penumbra bench --json`. */
 PNB_API pnb_status pnb_bench(pnb_context *context, const pnb_bench_params *params, char **json);
 

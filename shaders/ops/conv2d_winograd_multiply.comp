@@ -9,11 +9,13 @@
 // Variants, for one class of devices each. Sizes are macros and no specialisation constants, because SwiftShader unrolls
 // loops only where they are known when SPIR-V is made, and is twenty times slower with arrays in memory.
 //   plain         storage buffers and few registers (GPUs)
+//   texel_u       the same with weights through a texel buffer, where they are 16-bit floats
 //   texel         texel buffers, which lavapipe loads with straight vector loads
 //   spread        also loads weights once for a subgroup, a vec4 a lane, and shuffles them out: right for subgroups of exactly
 //                 SPREAD lanes; with others it does as texel does
 //   narrow        storage buffers and two vec4s an invocation, for software drivers of four lanes
 //   narrow_spread, narrow_spread_texel: the same with weights spread, and with V through a texel buffer
+//! variant texel_u PNB_TEXEL_U=1
 //! variant texel PNB_TEXEL_U=1 PNB_TEXEL_V=1
 //! variant spread PNB_TEXEL_U=1 PNB_TEXEL_V=1 PNB_SPREAD=8 PNB_CHAIN=8
 //! variant narrow PNB_P=2

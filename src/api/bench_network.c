@@ -99,6 +99,7 @@ pnb_status pnb_bench_network(pnb_bencher *b) {
     bool file = pnb_ends_with(b->params.network, ".safetensors");
     pnb_status status = file ? pnb_model_load(b->ctx, b->params.network, &model)
                              : pnb_model_create_random(b->ctx, b->params.network, &model);
+    if (status == PNB_OK) status = pnb_model_set_fp16(model, b->params.fp16);
     if (status == PNB_OK) status = bench_model(b, model);
     pnb_model_destroy(&model);
     return status;

@@ -76,6 +76,7 @@ pnb_status pnb_bench_step(pnb_bencher *b) {
     if (!list || !row || !cJSON_AddItemToArray(list, row)) return pnb_no_memory(&b->ctx->error, "bench");
     pnb_status status = b->params.problem ? pnb_problem_load(b->ctx, b->params.problem, &loaded)
                                           : pnb_bench_garment_create(b->ctx, 32, 1, &garment);
+    if (status == PNB_OK && b->params.fp16) status = pnb_model_set_fp16(loaded ? pnb_problem_model(loaded) : garment.model, 1);
     if (status == PNB_OK) status = pnb_bench_problem(b, loaded ? loaded : garment.problem, "", false, row);
     pnb_problem_destroy(&loaded);
     pnb_bench_garment_finish(&garment);

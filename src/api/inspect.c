@@ -137,7 +137,8 @@ static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, c
     PNB_TRY(pnb_model_load(ctx, path, &m));
     pnb_model_info info = PNB_MODEL_INFO_INIT;
     pnb_memory_plan plan = PNB_MEMORY_PLAN_INIT;
-    pnb_status status = pnb_model_get_info(m, &info);
+    pnb_status status = pnb_model_set_fp16(m, params && params->fp16);
+    if (status == PNB_OK) status = pnb_model_get_info(m, &info);
     if (status == PNB_OK) status = pnb_model_plan(m, params, &plan);
     if (status == PNB_OK && json) {
         cJSON *object = prior_object(m, &info, &plan);

@@ -104,6 +104,16 @@ pnb_status pnb_model_create_wide(pnb_context *ctx, const char *network, uint32_t
     return wrap(ctx, prior, source, out);
 }
 
+pnb_status pnb_model_set_fp16(pnb_model *model, int fp16) {
+    if (!model) return PNB_ERROR_USAGE;
+    if (model->committed)
+        return pnb_fail(&model->ctx->error, PNB_ERROR_USAGE, "pnb_model_set_fp16: the model is on the device already");
+    pnb_prior_set_half(model->prior, fp16 != 0);
+    cJSON_DeleteItemFromObjectCaseSensitive(model->source, "precision");
+    bool said = !pnb_prior_half(model->prior) || cJSON_AddStringToObject(model->source, "precision", "fp16");
+    return said ? PNB_OK : pnb_no_memory(&model->ctx->error, "prior");
+}
+
 void pnb_model_destroy(pnb_model **model) {
     if (!model || !*model) return;
     pnb_prior_destroy(&(*model)->prior, (*model)->ctx->gpu);

@@ -62,7 +62,12 @@ fail:
     return status;
 }
 
-/* A network of known shape with random weights: the same work as a trained one, for benchmarks. */
+static pnb_status read_precision(pnb_problem *p, const pnb_json *prior) {
+    int half;
+    PNB_TRY(pnb_json_choice(prior, "precision", 0, (const char *const[]){"fp32", "fp16", NULL}, &half));
+    return pnb_model_set_fp16(p->model, half);
+}
+
 /* Images larger than a tile, in tiles; the resolved prior says so. */
 static pnb_status read_tiles(pnb_problem *p, const pnb_json *prior) {
     int64_t tile, overlap;
@@ -75,13 +80,20 @@ static pnb_status read_tiles(pnb_problem *p, const pnb_json *prior) {
     return ok ? PNB_OK : pnb_no_memory(&p->ctx->error, "prior");
 }
 
+/* How a network is used. */
+static pnb_status read_use(pnb_problem *p, const pnb_json *prior) {
+    PNB_TRY(read_tiles(p, prior));
+    return read_precision(p, prior);
+}
+
+/* A network of known shape with random weights: the same work as a trained one, for benchmarks. */
 static pnb_status read_random(pnb_problem *p, const pnb_json *prior) {
     const char *network;
-    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "network", "tile", "overlap", NULL}));
+    PNB_TRY(pnb_json_known_keys(prior, (const char *const[]){"type", "network", "tile", "overlap", "precision", NULL}));
     PNB_TRY(pnb_json_require(prior, "network"));
     PNB_TRY(pnb_json_string(prior, "network", NULL, &network));
     PNB_TRY(pnb_model_create_random(p->ctx, network, &p->model));
-    return read_tiles(p, prior);
+    return read_use(p, prior);
 }
 
 static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
@@ -93,12 +105,12 @@ static pnb_status read_prior(pnb_problem *p, const pnb_json *doc) {
     PNB_TRY(pnb_json_string(&prior, "file", NULL, &file));
     p->owns_model = true;
     if (file) {
-        PNB_TRY(pnb_json_known_keys(&prior, (const char *const[]){"file", "tile", "overlap", NULL}));
+        PNB_TRY(pnb_json_known_keys(&prior, (const char *const[]){"file", "tile", "overlap", "precision", NULL}));
         char *path = pnb_path_join(p->base_dir, file);
         if (!path) return pnb_no_memory(&p->ctx->error, "prior.file");
         pnb_status status = pnb_model_load(p->ctx, path, &p->model);
         free(path);
-        return status ? status : read_tiles(p, &prior);
+        return status ? status : read_use(p, &prior);
     }
     if (!pnb_json_get(&prior, "type").value) return pnb_json_expected(&prior, "a \"file\", or \"type\": \"gmm\"");
     PNB_TRY(pnb_json_choice(&prior, "type", 0, (const char *const[]){"gmm", "random", NULL}, &type));

@@ -119,8 +119,9 @@ uint32_t cli_channels(const pnb_extent *element); /* to read an image of this sh
 /* "HEIGHTxWIDTH", each from 1 to 32768. */
 bool cli_read_size(const char *text, uint32_t *height, uint32_t *width);
 /* A prior from a safetensors file (*own) or that of a problem.json (*problem); *model is it. */
-pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,
+pnb_status cli_load_prior(pnb_context *context, const char *path, bool fp16, pnb_model **own, pnb_problem **problem,
                           pnb_model **model);
+#define CLI_FP16_HELP "what lives long of the network in memory as 16-bit floats: less memory, rounder results"
 cJSON *cli_device_object(const pnb_device_info *info);
 
 /* ---- progress and Ctrl-C

@@ -7,7 +7,7 @@ static int run(int argc, char **argv);
 
 typedef struct values {
     const char *ops, *cases, *network, *json, *csv, *markdown, *figure;
-    bool step, scaling;
+    bool step, scaling, fp16;
     cli_whole repeat, batch;
     cli_real longest;
 } values;
@@ -19,6 +19,7 @@ static const cli_option options[] = {
     {"batch", 0, CLI_WHOLE, offsetof(values, batch), "N", "images that the network sees at once (1)"},
     {"step", 0, CLI_FLAG, offsetof(values, step), NULL,
      "the step of a method, with a profile: of problem.json, or of 8 garments of 32 x 32 with random weights"},
+    {"fp16", 0, CLI_FLAG, offsetof(values, fp16), NULL, "network and step: " CLI_FP16_HELP},
     {"scaling", 0, CLI_FLAG, offsetof(values, scaling), NULL,
      "the step against image size, particles and the network's width, random weights"},
     {"longest", 0, CLI_REAL, offsetof(values, longest), "SECONDS",
@@ -82,6 +83,7 @@ static int bench(const cli_args *args, const values *v, pnb_context *ctx) {
     params.network = v->network;
     params.batch = (uint32_t)v->batch.value;
     params.step = v->step;
+    params.fp16 = v->fp16;
     params.problem = args->positional_count ? args->positional[0] : NULL;
     params.scaling = v->scaling;
     params.longest_step = v->longest.value;

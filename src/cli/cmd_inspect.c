@@ -6,12 +6,13 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    bool json;
+    bool json, fp16;
     const char *size;
     cli_whole batch, particles;
 } values;
 static const cli_option options[] = {
     {"json", 0, CLI_FLAG, offsetof(values, json), NULL, "as JSON"},
+    {"fp16", 0, CLI_FLAG, offsetof(values, fp16), NULL, "plan a prior's memory with 16-bit storage"},
     {"size", 0, CLI_TEXT, offsetof(values, size), "HxW", "of images, for a prior's memory; default: as it was trained"},
     {"batch", 'n', CLI_WHOLE, offsetof(values, batch), "N", "of one evaluation, for a prior's memory; default: 1"},
     {"particles", 0, CLI_WHOLE, offsetof(values, particles), "K", "of PPM, for a prior's memory; default: 8"},
@@ -43,6 +44,7 @@ static int read_plan(const cli_args *args, const values *v, pnb_plan_params *pla
     if (v->batch.given) plan->batch = (uint32_t)v->batch.value;
     if (v->particles.given) plan->particles = (uint32_t)v->particles.value;
     plan->device = args->common.device != NULL;
+    plan->fp16 = v->fp16;
     return CLI_GO_ON;
 }
 

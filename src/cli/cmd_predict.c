@@ -10,7 +10,7 @@ static int run(int argc, char **argv);
 typedef struct values {
     const char *prior, *x, *output, *cotangent, *grad_out, *grad_params;
     cli_reals t, sigma, label;
-    bool raw;
+    bool raw, fp16;
 } values;
 static const cli_option options[] = {
     {"prior", 0, CLI_TEXT, offsetof(values, prior), "P", "safetensors file, or a problem.json whose prior is meant"},
@@ -21,6 +21,7 @@ static const cli_option options[] = {
     {"class", 0, CLI_REALS, offsetof(values, label), "K", "class of a class-conditional prior; repeat like --t"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the noise estimate eps (.npy)"},
     {"raw", 0, CLI_FLAG, offsetof(values, raw), NULL, "all output channels as the network gives them"},
+    {"fp16", 0, CLI_FLAG, offsetof(values, fp16), NULL, CLI_FP16_HELP},
     {"cotangent", 0, CLI_TEXT, offsetof(values, cotangent), "FILE",
      "v, of the output's shape: gradients are those of <v, output>"},
     {"grad-out", 0, CLI_TEXT, offsetof(values, grad_out), "FILE", "gradient with respect to x (.npy)"},
@@ -159,7 +160,7 @@ static pnb_status evaluate(work *w) {
 
 static int predict(work *w) {
     const values *v = w->v;
-    pnb_status status = cli_load_prior(w->ctx, v->prior, &w->own, &w->problem, &w->model);
+    pnb_status status = cli_load_prior(w->ctx, v->prior, v->fp16, &w->own, &w->problem, &w->model);
     w->info = (pnb_model_info)PNB_MODEL_INFO_INIT;
     if (status == PNB_OK) status = pnb_model_get_info(w->model, &w->info);
     uint32_t channels = w->info.channels == 1 || w->info.channels == 3 ? w->info.channels : 0;

@@ -11,7 +11,7 @@ typedef struct values {
     const char *prior, *output, *sampler, *size;
     cli_whole n, steps;
     cli_real eta, checkpoint;
-    bool resume;
+    bool resume, fp16;
 } values;
 static const cli_option options[] = {
     {"prior", 0, CLI_TEXT, offsetof(values, prior), "P", "safetensors file, or a problem.json whose prior is meant"},
@@ -21,6 +21,7 @@ static const cli_option options[] = {
     {"steps", 0, CLI_WHOLE, offsetof(values, steps), "S", "steps (ddim 100, ddpm all of the schedule, heun 40)"},
     {"eta", 0, CLI_REAL, offsetof(values, eta), "E", "ddim: noise of the steps, 0 (none) to 1"},
     {"size", 0, CLI_TEXT, offsetof(values, size), "HxW", "of the images; default: as the prior was trained"},
+    {"fp16", 0, CLI_FLAG, offsetof(values, fp16), NULL, CLI_FP16_HELP},
     {"resume", 0, CLI_FLAG, offsetof(values, resume), NULL, "go on from the folder's checkpoint"},
     {"checkpoint", 0, CLI_REAL, offsetof(values, checkpoint), "SECONDS",
      "between checkpoints (30; 0: only when stopped)"},
@@ -61,7 +62,7 @@ static int sample(const cli_args *args, const values *v, pnb_context *ctx) {
     pnb_model *own = NULL, *model;
     pnb_problem *problem = NULL;
     pnb_run *run_ = NULL;
-    pnb_status status = cli_load_prior(ctx, v->prior, &own, &problem, &model);
+    pnb_status status = cli_load_prior(ctx, v->prior, v->fp16, &own, &problem, &model);
     if (status == PNB_OK) status = cli_say_device(args, ctx);
     if (status == PNB_OK) status = pnb_run_create_sampler(model, &params, &run_);
     code = status ? cli_fail(args, ctx, status) : cli_results_run(args, ctx, run_, &results);

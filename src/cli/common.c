@@ -194,13 +194,13 @@ bool cli_read_size(const char *text, uint32_t *height, uint32_t *width) {
     return *height >= 1 && *height <= 32768 && *width >= 1 && *width <= 32768;
 }
 
-pnb_status cli_load_prior(pnb_context *context, const char *path, pnb_model **own, pnb_problem **problem,
+pnb_status cli_load_prior(pnb_context *context, const char *path, bool fp16, pnb_model **own, pnb_problem **problem,
                           pnb_model **model) {
     size_t n = strlen(path);
     bool json = n > 5 && strcmp(path + n - 5, ".json") == 0;
     pnb_status status = json ? pnb_problem_load(context, path, problem) : pnb_model_load(context, path, own);
     *model = json ? pnb_problem_model(*problem) : *own;
-    return status;
+    return status == PNB_OK && fp16 ? pnb_model_set_fp16(*model, 1) : status;
 }
 
 cJSON *cli_device_object(const pnb_device_info *info) {

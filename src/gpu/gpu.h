@@ -115,6 +115,7 @@ typedef struct pnb_gpu_kernel_desc {
     size_t code_bytes;
     uint32_t bindings;           /* set 0, bindings 0..n-1 */
     uint32_t texel_mask;         /* bit i: binding i is a uniform texel buffer (RGBA32F) instead of a storage buffer */
+    uint32_t half_mask;          /* bit i: texel buffer i is one of 16-bit floats (RGBA16F), which every device reads as fp32 */
     uint32_t push_bytes;
     uint32_t spec_count;
     uint32_t spec[PNB_GPU_MAX_SPEC]; /* specialisation constants 0..n-1, 32 bits each. Number 0 is local_size_x, always */

@@ -17,15 +17,15 @@ static const pnb_shader *find_shader(const char *name) {
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
 static uint64_t desc_hash(const pnb_gpu_kernel_desc *d) {
-    uint32_t numbers[] = {d->bindings, d->texel_mask, d->push_bytes, d->spec_count};
+    uint32_t numbers[] = {d->bindings, d->texel_mask, d->half_mask, d->push_bytes, d->spec_count};
     uint64_t hash = pnb_hash(PNB_HASH_START, d->shader, strlen(d->shader));
     hash = pnb_hash(hash, numbers, sizeof numbers);
     return pnb_hash(hash, d->spec, d->spec_count * sizeof *d->spec);
 }
 
 static bool desc_equal(const pnb_gpu_kernel_desc *a, const pnb_gpu_kernel_desc *b) {
-    return a->bindings == b->bindings && a->texel_mask == b->texel_mask && a->push_bytes == b->push_bytes &&
-           a->spec_count == b->spec_count && memcmp(a->spec, b->spec, a->spec_count * sizeof *a->spec) == 0 &&
+    return a->bindings == b->bindings && a->texel_mask == b->texel_mask && a->half_mask == b->half_mask &&
+           a->push_bytes == b->push_bytes && a->spec_count == b->spec_count && memcmp(a->spec, b->spec, a->spec_count * sizeof *a->spec) == 0 &&
            strcmp(a->shader, b->shader) == 0;
 }
 

@@ -140,7 +140,7 @@ static uint64_t view_bytes(const pnb_gpu *gpu, uint64_t bytes) {
     return bytes + (again ? gpu->caps.texel_padding : 0);
 }
 
-static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_t bytes, VkBufferView *out) {
+static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_t bytes, bool half, VkBufferView *out) {
     pnb_gpu *gpu = list->gpu;
     if (list->view_count == list->view_capacity) {
         size_t capacity = list->view_capacity ? 2 * list->view_capacity : 64;
@@ -152,7 +152,7 @@ static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_
     VkBufferViewCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
         .buffer = b->buffer->handle,
-        .format = VK_FORMAT_R32G32B32A32_SFLOAT,
+        .format = half ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R32G32B32A32_SFLOAT,
         .offset = b->offset,
         .range = view_bytes(gpu, bytes),
     };
@@ -163,7 +163,7 @@ static pnb_status add_view(pnb_gpu_list *list, const pnb_gpu_binding *b, uint64_
     return PNB_OK;
 }
 
-static pnb_status check_binding(pnb_gpu_list *list, const char *what, uint32_t index, const pnb_gpu_binding *b, bool texel) {
+static pnb_status check_binding(pnb_gpu_list *list, const char *what, uint32_t index, const pnb_gpu_binding *b, bool texel, bool half) {
     const pnb_gpu_caps *caps = &list->gpu->caps;
     const char *why = NULL;
     if (!b->buffer) why = "has no buffer";
@@ -171,7 +171,7 @@ static pnb_status check_binding(pnb_gpu_list *list, const char *what, uint32_t i
     else if (b->offset % caps->binding_alignment) why = "starts at an offset that the device cannot bind";
     else if (b->offset > b->buffer->bytes || b->bytes > b->buffer->bytes - b->offset) why = "reaches past the end of its buffer";
     else if (!texel && b->bytes > caps->max_binding_bytes) why = "is larger than the device can bind";
-    else if (texel && (b->bytes + 15) / 16 > caps->max_texel_elements) why = "has more texels than the device can view";
+    else if (texel && (b->bytes + 15) / 16 * (half ? 2 : 1) > caps->max_texel_elements) why = "has more texels than the device can view";
     if (!why) return PNB_OK;
     return pnb_fail(list->gpu->err, PNB_ERROR_INTERNAL, "list '%s', %s: binding %u (buffer '%s', offset %llu, %llu bytes) %s", list->name,
                     what, index, b->buffer ? b->buffer->name : "", (unsigned long long)b->offset, (unsigned long long)b->bytes, why);
@@ -185,9 +185,9 @@ static pnb_status make_set(pnb_gpu_list *list, const pnb_gpu_kernel *kernel, con
     VkWriteDescriptorSet writes[PNB_GPU_MAX_BINDINGS];
     PNB_TRY(take_set(list, kernel, set));
     for (uint32_t i = 0; i < kernel->desc.bindings; i++) {
-        bool texel = kernel->desc.texel_mask >> i & 1;
+        bool texel = kernel->desc.texel_mask >> i & 1, half = kernel->desc.half_mask >> i & 1;
         uint64_t bytes = (bindings[i].bytes + 15) & ~15ull;
-        PNB_TRY(check_binding(list, kernel->desc.shader, i, &bindings[i], texel));
+        PNB_TRY(check_binding(list, kernel->desc.shader, i, &bindings[i], texel, half));
         writes[i] = (VkWriteDescriptorSet){
             .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
             .dstSet = *set,
@@ -196,7 +196,7 @@ static pnb_status make_set(pnb_gpu_list *list, const pnb_gpu_kernel *kernel, con
             .descriptorType = texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
         };
         if (texel) {
-            PNB_TRY(add_view(list, &bindings[i], bytes, &views[i]));
+            PNB_TRY(add_view(list, &bindings[i], bytes, half, &views[i]));
             writes[i].pTexelBufferView = &views[i];
         } else {
             buffers[i] = (VkDescriptorBufferInfo){bindings[i].buffer->handle, bindings[i].offset, bytes};

@@ -166,7 +166,7 @@ static uint64_t room_left(const pnb_gpu *gpu) {
 static pnb_status out_of_memory(pnb_gpu *gpu, const char *name, uint64_t bytes, const char *why) {
     char wanted[PNB_BYTES_TEXT_SIZE], used[PNB_BYTES_TEXT_SIZE];
     return pnb_fail(gpu->err, PNB_ERROR_OUT_OF_MEMORY,
-                    "buffer '%s': no %s of device memory (%s), %s are in use%s; use fewer particles, a smaller image or "
+                    "buffer '%s': no %s of device memory (%s), %s are in use%s; use smaller images, fewer of them at once, or "
                     "checkpointing",
                     name, pnb_bytes_text(bytes, wanted), why, pnb_bytes_text(gpu->stats.allocated_bytes, used),
                     gpu->params.memory_limit ? " under the limit that was set" : "");

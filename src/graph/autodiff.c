@@ -7,6 +7,7 @@
  */
 #include "graph/internal.h"
 
+#include "ops/half.h"
 #include "ops/ops.h"
 
 #include <stdlib.h>
@@ -176,6 +177,16 @@ static pnb_status check_gradient(pnb_graph *g, const pnb_node *n, uint32_t i, pn
                     pnb_shape_text(have, a), pnb_shape_text(want, b));
 }
 
+/* Inputs that are computed become what is kept of them. */
+static pnb_status keep_half(pnb_graph *g, pnb_node *n) {
+    for (uint32_t i = 0; i < n->n_in && g->narrow; i++) {
+        if (!(n->op->keeps_half >> i & 1) || n->in[i] == PNB_NONE) continue;
+        const pnb_tensor_info *t = &g->tensors[n->in[i]];
+        if (t->view == PNB_NOT_A_VIEW && t->node >= 0 && !t->constant) PNB_TRY(pnb_half(g, n->in[i], &n->in[i]));
+    }
+    return PNB_OK;
+}
+
 /* Carry the gradients of a node's outputs to its inputs. */
 static pnb_status visit_node(walk *w, int32_t number) {
     pnb_graph *g = w->g;
@@ -197,8 +208,12 @@ static pnb_status visit_node(walk *w, int32_t number) {
     }
     for (uint32_t i = 0; i < PNB_NODE_MAX_IN; i++) gin[i] = PNB_NONE;
     PNB_TRY(differentiable_node(w, number, &node));
+    bool narrow = pnb_graph_narrow(g, g->nodes[number].narrow);
+    pnb_status status = keep_half(g, &node);
     size_t fresh = g->node_count;
-    PNB_TRY(original.op->vjp(g, &node, gout, want, gin));
+    if (status == PNB_OK) status = original.op->vjp(g, &node, gout, want, gin);
+    pnb_graph_narrow(g, narrow);
+    PNB_TRY(status);
     for (uint32_t i = 0; i < original.n_in; i++) {
         if (!(want >> i & 1) || gin[i] == PNB_NONE) continue;
         PNB_TRY(check_gradient(g, &node, i, gin[i]));

@@ -31,7 +31,10 @@ static pnb_status clone_node(pnb_graph *g, int32_t number, pnb_tensor *map) {
     pnb_shape shapes[PNB_NODE_MAX_OUT];
     for (uint32_t i = 0; i < n.n_in; i++) in[i] = mapped(map, n.in[i]);
     for (uint32_t i = 0; i < n.n_out; i++) shapes[i] = g->tensors[n.out[i]].shape;
-    PNB_TRY(pnb_graph_add(g, n.op, in, n.n_in, 0, n.attr, sizeof n.attr, shapes, n.n_out, out, n.n_out));
+    bool narrow = pnb_graph_narrow(g, g->nodes[number].narrow);
+    pnb_status status = pnb_graph_add(g, n.op, in, n.n_in, 0, n.attr, sizeof n.attr, shapes, n.n_out, out, n.n_out);
+    pnb_graph_narrow(g, narrow);
+    PNB_TRY(status);
     g->nodes[g->node_count - 1].choice = g->nodes[number].choice;
     for (uint32_t i = 0; i < n.n_out; i++) map[n.out[i]] = out[i];
     return PNB_OK;

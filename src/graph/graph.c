@@ -83,6 +83,22 @@ const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t) {
 }
 
 bool pnb_graph_constant(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].constant; }
+bool pnb_graph_is_half(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].half; }
+bool pnb_graph_narrows(const pnb_graph *g) { return g->narrow; }
+
+bool pnb_graph_narrow(pnb_graph *g, bool narrow) {
+    bool before = g->narrow;
+    g->narrow = narrow;
+    return before;
+}
+
+pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x) {
+    for (size_t i = g->node_count; i-- > 0;) {
+        const pnb_node *n = &g->nodes[i].n;
+        if (n->op == op && n->n_in == 1 && n->in[0] == x) return n->out[0];
+    }
+    return PNB_NONE;
+}
 
 pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset) {
     *offset = g->tensors[t].offset;
@@ -112,6 +128,7 @@ void pnb_graph_set_name(pnb_graph *g, pnb_tensor t, const char *name) {
 
 pnb_status pnb_graph_output(pnb_graph *g, pnb_tensor t) {
     PNB_TRY(pnb_graph_check(g, "output", "tensor", t));
+    if (g->tensors[t].half) return pnb_fail(g->err, PNB_ERROR_INTERNAL, "output: '%s' is stored as 16-bit floats", g->tensors[t].name);
     g->tensors[t].output = true;
     return PNB_OK;
 }
@@ -180,6 +197,7 @@ pnb_status pnb_graph_add_view(pnb_graph *g, pnb_view_kind kind, pnb_tensor paren
     v->offset = p->offset + offset;
     v->begin = begin;
     v->constant = p->constant;
+    v->half = p->half;
     return PNB_OK;
 }
 
@@ -207,6 +225,7 @@ pnb_status pnb_graph_slice0(pnb_graph *g, pnb_tensor x, uint32_t begin, uint32_t
                         (unsigned long long)begin + count, g->tensors[x].name, pnb_shape_text(s, text), s.d[0]);
     }
     uint64_t offset = 4 * (pnb_shape_count(s) / s.d[0]) * begin;
+    if (g->tensors[x].half) return pnb_fail(g->err, PNB_ERROR_INTERNAL, "slice0: '%s' is stored as 16-bit floats", g->tensors[x].name);
     if ((g->tensors[x].offset + offset) % PNB_MEMORY_ALIGNMENT != 0) return pnb_slice(g, x, 0, begin, count, out);
     s.d[0] = count;
     return pnb_graph_add_view(g, PNB_VIEW_SLICE0, x, s, offset, begin, out);
@@ -241,6 +260,9 @@ static pnb_status check_inputs(pnb_graph *g, const pnb_op *op, const pnb_tensor 
         char role[32];
         snprintf(role, sizeof role, "input %u", i);
         PNB_TRY(pnb_graph_check(g, op->name, role, in[i]));
+        if (g->tensors[in[i]].half && !(op->reads_half >> i & 1))
+            return pnb_fail(g->err, PNB_ERROR_INTERNAL, "%s: input %u ('%s') is stored as 16-bit floats, which it does not read", op->name, i,
+                            g->tensors[in[i]].name);
         if (!(inout >> i & 1)) continue;
         const pnb_tensor_info *root = &g->tensors[g->tensors[in[i]].root];
         if (!root->storage || root->constant) {
@@ -259,6 +281,7 @@ static pnb_status add_outputs(pnb_graph *g, const pnb_op *op, pnb_node *n, int32
         PNB_TRY(add_tensor(g, shapes[i], name, &n->out[i]));
         g->tensors[n->out[i]].node = node;
         g->tensors[n->out[i]].constant = constant;
+        g->tensors[n->out[i]].half = i == 0 && op->makes_half;
     }
     return PNB_OK;
 }
@@ -274,7 +297,7 @@ pnb_status pnb_graph_add(pnb_graph *g, const pnb_op *op, const pnb_tensor *in, u
     for (uint32_t i = 0; i < n_out; i++) PNB_TRY(pnb_shape_check(g->err, op->name, out_shapes[i]));
     PNB_TRY(pnb_reserve(g->err, &g->nodes, &g->node_capacity, g->node_count + 1, sizeof *g->nodes));
 
-    pnb_graph_node node = {.n = {.op = op, .n_in = n_in, .n_out = n_out, .inout = inout}, .segment = g->open_segment};
+    pnb_graph_node node = {.n = {.op = op, .n_in = n_in, .n_out = n_out, .inout = inout}, .segment = g->open_segment, .narrow = g->narrow};
     node.choice = pnb_graph_choice_of(g, op);
     node.constant = !op->impure && inout == 0;
     for (uint32_t i = 0; i < PNB_NODE_MAX_IN; i++) node.n.in[i] = i < n_in ? in[i] : PNB_NONE;

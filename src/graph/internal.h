@@ -20,6 +20,7 @@ typedef struct pnb_tensor_info {
     bool output, stop;
     bool remake;           /* pnb_graph_remake */
     bool constant;         /* depends on frozen storages alone, through no impure node */
+    bool half;             /* stored as 16-bit floats; of a root, and of its views */
 } pnb_tensor_info;
 
 typedef struct pnb_graph_node {
@@ -27,6 +28,7 @@ typedef struct pnb_graph_node {
     int32_t segment; /* -1: none */
     int32_t choice;  /* of the graph's, -1: none */
     bool constant;
+    bool narrow;     /* added while the graph narrowed */
 } pnb_graph_node;
 
 typedef struct pnb_segment {
@@ -51,6 +53,7 @@ struct pnb_graph {
     pnb_choice_made *choices; /* keys owned */
     size_t choice_count, choice_capacity;
     int32_t open_choice; /* that new nodes may belong to; -1: none */
+    bool narrow;         /* what lives long may be stored as 16-bit floats */
     bool choices_failed; /* one could not be recorded */
     pnb_tables *tables;  /* NULL: none */
 };
@@ -61,6 +64,7 @@ pnb_status pnb_reserve(pnb_error *err, void *array, size_t *capacity, size_t nee
 char *pnb_copy_text(pnb_error *err, const char *text);
 /* Bytes of memory of a tensor: 4 an element, rounded up to 16 (one texel of a texel buffer). */
 uint64_t pnb_shape_bytes(pnb_shape s);
+uint64_t pnb_tensor_bytes(const pnb_graph *g, pnb_tensor t); /* the same, or half of it where its values are 16-bit floats */
 /* The group that a storage is part of, and where in it (bytes); NULL: none. */
 pnb_storage *pnb_storage_group(const pnb_storage *s, uint64_t *offset);
 pnb_status pnb_shape_check(pnb_error *err, const char *where, pnb_shape s);
@@ -163,6 +167,7 @@ typedef struct pnb_place {
     uint64_t elements;
     const pnb_storage *storage;
     bool readable;              /* an output or a storage, or a view of one */
+    bool half;                  /* 16-bit floats */
     uint32_t first, last;       /* lifetime, of arena tensors */
 } pnb_place;
 

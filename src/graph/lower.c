@@ -13,6 +13,8 @@ void pnb_caps_baseline(pnb_gpu_caps *caps) {
 }
 
 const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l) { return &l->plan->caps; }
+bool pnb_lower_half(const pnb_lower *l, pnb_tensor t) { return l->plan->places[t].half; }
+
 bool pnb_lower_same_memory(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
     const pnb_place *pa = &l->plan->places[a], *pb = &l->plan->places[b];
     return pa->kind == pb->kind && pa->block == pb->block && pa->offset == pb->offset;
@@ -51,8 +53,11 @@ static pnb_status check_bindings(pnb_lower *l, const pnb_dispatch *d) {
             return pnb_lower_fail(l, PNB_ERROR_INTERNAL, "binding %u of %s (tensor '%s') is not for this node to %s", i, d->shader,
                                   l->g->tensors[t].name, access & PNB_WRITE ? "write" : "read");
         }
+        bool half = pnb_lower_half(l, t);
+        if (half && access == PNB_READ && !d->bind[i].texel)
+            return pnb_lower_fail(l, PNB_ERROR_INTERNAL, "binding %u of %s: 16-bit floats are read as texels alone", i, d->shader);
         if (!d->bind[i].texel) continue;
-        uint64_t texels = pnb_shape_bytes(l->g->tensors[t].shape) / 16;
+        uint64_t texels = l->plan->places[t].bytes / (half ? 8 : 16);
         if (access != PNB_READ || texels > l->plan->caps.max_texel_elements) {
             return pnb_lower_fail(l, PNB_ERROR_INTERNAL, "binding %u of %s cannot be a texel buffer: %llu texels, at most %u, read only",
                                   i, d->shader, (unsigned long long)texels, l->plan->caps.max_texel_elements);

@@ -51,6 +51,7 @@ typedef struct pnb_dispatch {
 
 typedef struct pnb_lower pnb_lower;
 const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l); /* never NULL: a baseline device when planning without one */
+bool pnb_lower_half(const pnb_lower *l, pnb_tensor t); /* stored as 16-bit floats: it must be read as texels */
 bool pnb_lower_same_memory(const pnb_lower *l, pnb_tensor a, pnb_tensor b); /* an output took over the input's place */
 pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t);
 pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d);
@@ -81,7 +82,19 @@ struct pnb_op {
                           be made by the node that makes their last part */
     uint32_t inplace;  /* bit i: out[0] may share memory with in[i] if that dies here (elementwise) and their sizes are equal */
     bool impure;       /* never merged or hoisted (noise, step state) */
+    bool makes_half;   /* out[0] is stored as 16-bit floats, in a multiple of 8 elements */
+    bool early;        /* runs right behind the node that makes in[0], wherever it was added */
+    uint32_t reads_half; /* bit i: in[i] may be stored as 16-bit floats */
+    uint32_t keeps_half; /* bit i: where the graph narrows, vjp is given in[i] as 16-bit floats (all that it makes of it reads that) */
 };
+
+/* While a graph narrows, constants that new nodes prepare and activations that their derivatives keep are stored as 16-bit floats
+ * where their ops can; the nodes that derivatives append narrow as the nodes that they come from. Returns what was set before. */
+bool pnb_graph_narrow(pnb_graph *g, bool narrow);
+bool pnb_graph_narrows(const pnb_graph *g);
+bool pnb_graph_is_half(const pnb_graph *g, pnb_tensor t);
+/* The first output of the node of this op whose only input is x; PNB_NONE: there is none yet. */
+pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x);
 
 /* Append a node. out_shapes gives the shapes of all n_out outputs (workspace included); the builder has checked the inputs.
  * attr_bytes <= PNB_NODE_ATTR_BYTES. out receives the ids of the first n_wanted outputs. */

@@ -26,6 +26,7 @@ typedef struct planner {
     pnb_tensor *same;  /* by root: the tensor that stands for it (merge.c) */
     const pnb_prepared **ready; /* by root: where it lies already, prepared by another program; NULL: nowhere */
     bool *live;        /* by node */
+    int32_t *behind;   /* by node: the early node that stands behind it; -1: none */
     bool *kept;        /* by root: lives on after the program (output), or is a constant that the rest needs */
     bool *used;        /* by root: touched by a live node */
     uint32_t *first;   /* by root: position of the node that makes it */
@@ -41,6 +42,7 @@ static void planner_free(planner *p) {
     free(p->same);
     free(p->ready);
     free(p->live);
+    free(p->behind);
     free(p->kept);
     free(p->used);
     free(p->first);
@@ -58,6 +60,7 @@ static pnb_status planner_init(planner *p, pnb_graph *g, const pnb_program_memor
     p->same = malloc(t * sizeof *p->same);
     p->ready = calloc(t, sizeof *p->ready);
     p->live = calloc(n, sizeof *p->live);
+    p->behind = malloc(n * sizeof *p->behind);
     p->kept = calloc(t, sizeof *p->kept);
     p->used = calloc(t, sizeof *p->used);
     p->first = calloc(t, sizeof *p->first);
@@ -69,7 +72,7 @@ static pnb_status planner_init(planner *p, pnb_graph *g, const pnb_program_memor
     plan->places = calloc(t, sizeof *plan->places);
     plan->recipes = calloc(t, sizeof *plan->recipes);
     plan->place_count = g->tensor_count;
-    if (!p->same || !p->ready || !plan->recipes || !p->live || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
+    if (!p->same || !p->ready || !plan->recipes || !p->live || !p->behind || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
         !plan->places) {
         planner_free(p);
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
@@ -90,7 +93,7 @@ static void find_ready(planner *p) {
     for (size_t t = 0; t < g->tensor_count; t++) {
         const pnb_tensor_info *info = &g->tensors[t];
         if (!info->constant || info->storage || info->root != (pnb_tensor)t) continue;
-        p->ready[t] = pnb_memory_find(p->memory, p->plan->recipes[t], pnb_shape_bytes(info->shape));
+        p->ready[t] = pnb_memory_find(p->memory, p->plan->recipes[t], pnb_tensor_bytes(g, (pnb_tensor)t));
     }
 }
 
@@ -119,13 +122,29 @@ static void find_live(planner *p) {
     }
 }
 
-/* Step 2. */
+/* The live node behind which this live node stands, though it may have been added later; -1: none. */
+static int32_t early_maker(const planner *p, size_t node) {
+    const pnb_node *n = &p->g->nodes[node].n;
+    int32_t maker = p->live[node] && n->op->early ? p->g->tensors[n->in[0]].node : -1;
+    return maker >= 0 && p->live[maker] ? maker : -1;
+}
+
+/* Step 2. An early node stands behind the maker of its input. */
 static void make_order(planner *p) {
     const pnb_graph *g = p->g;
     pnb_plan *plan = p->plan;
+    for (size_t i = 0; i < g->node_count; i++) p->behind[i] = -1;
+    for (size_t i = 0; i < g->node_count; i++) {
+        int32_t maker = early_maker(p, i);
+        if (maker >= 0) p->behind[maker] = (int32_t)i;
+    }
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < g->node_count; i++) {
-            if (p->live[i] && g->nodes[i].constant == (pass == 0)) plan->order[plan->order_count++] = (int32_t)i;
+            if (!p->live[i] || g->nodes[i].constant != (pass == 0)) continue;
+            int32_t maker = early_maker(p, i);
+            if (maker >= 0 && p->behind[maker] == (int32_t)i) continue;
+            plan->order[plan->order_count++] = (int32_t)i;
+            if (p->behind[i] >= 0) plan->order[plan->order_count++] = p->behind[i];
         }
         if (pass == 0) plan->prologue_nodes = plan->order_count;
     }
@@ -156,11 +175,11 @@ static void find_lifetimes(planner *p) {
 static pnb_status check_sizes(planner *p) {
     const pnb_graph *g = p->g;
     for (size_t t = 0; t < g->tensor_count; t++) {
-        uint64_t bytes = pnb_shape_bytes(g->tensors[t].shape);
+        uint64_t bytes = pnb_tensor_bytes(g, (pnb_tensor)t);
         if (!p->used[t] || bytes <= p->limit) continue;
         char shape[48], need[32], have[32];
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY,
-                        "graph '%s': tensor '%s' %s takes %s, the device binds at most %s at a time; fewer particles or a smaller image would fit",
+                        "graph '%s': tensor '%s' %s takes %s, the device binds at most %s at a time; smaller images, or fewer of them at once, would fit",
                         g->name, g->tensors[t].name, pnb_shape_text(g->tensors[t].shape, shape), pnb_bytes_text(bytes, need),
                         pnb_bytes_text(p->limit, have));
     }
@@ -173,9 +192,9 @@ static int32_t inplace_slot(const planner *p, const pnb_node *n, uint32_t pos) {
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!(n->op->inplace >> i & 1) || n->in[i] == PNB_NONE) continue;
         pnb_tensor r = root_of(p, n->in[i]);
-        uint64_t bytes = pnb_shape_bytes(g->tensors[n->out[0]].shape);
-        bool fits = p->slot[r] >= 0 && p->last[r] == pos && bytes == pnb_shape_bytes(g->tensors[r].shape) &&
-                    bytes == pnb_shape_bytes(g->tensors[n->in[i]].shape);
+        uint64_t bytes = pnb_tensor_bytes(g, n->out[0]);
+        bool fits = p->slot[r] >= 0 && p->last[r] == pos && bytes == pnb_tensor_bytes(g, r) && bytes == pnb_tensor_bytes(g, n->in[i]) &&
+                    !g->tensors[r].half && !g->tensors[n->out[0]].half;
         for (uint32_t k = 0; k < n->n_in && fits; k++) { /* another input in the same memory must be read at the same places */
             if (k == i || n->in[k] == PNB_NONE || root_of(p, n->in[k]) != r) continue;
             fits = n->in[k] == n->in[i] && (n->op->inplace >> k & 1);
@@ -193,7 +212,7 @@ static void make_slots(planner *p) {
         for (uint32_t k = 0; k < gn->n.n_out; k++) {
             pnb_tensor t = root_of(p, gn->n.out[k]);
             if (p->slot[t] >= 0) continue; /* a later part of a join */
-            uint64_t bytes = pnb_shape_bytes(g->tensors[t].shape);
+            uint64_t bytes = pnb_tensor_bytes(g, (pnb_tensor)t);
             plan->report.tensors++;
             if (gn->constant && p->kept[t]) continue;
             plan->report.unshared_bytes += bytes;
@@ -223,7 +242,7 @@ static pnb_status place_constants(planner *p) {
         const pnb_node *n = &g->nodes[plan->order[pos]].n;
         for (uint32_t k = 0; k < n->n_out; k++) {
             if (!p->kept[n->out[k]]) continue;
-            uint64_t bytes = pnb_shape_bytes(g->tensors[n->out[k]].shape);
+            uint64_t bytes = pnb_tensor_bytes(g, n->out[k]);
             uint64_t offset = blocks->count ? pnb_round_up(blocks->bytes[blocks->count - 1], PNB_MEMORY_ALIGNMENT) : 0;
             if (blocks->count == 0 || offset + bytes > p->limit) {
                 PNB_TRY(pnb_reserve(g->err, &blocks->bytes, &blocks->capacity, blocks->count + 1, sizeof *blocks->bytes));
@@ -263,7 +282,8 @@ static void resolve_places(planner *p) {
             *place = plan->places[root];
             place->offset += info->offset;
         }
-        place->bytes = pnb_shape_bytes(info->shape);
+        place->bytes = pnb_tensor_bytes(g, (pnb_tensor)t);
+        place->half = info->half;
         place->elements = pnb_shape_count(info->shape);
     }
     for (size_t t = 0; t < g->tensor_count; t++) {
@@ -391,7 +411,7 @@ pnb_status pnb_plan_check_budget(const pnb_plan *plan, const char *name, uint64_
     char arenas[32], constants[32], have[32];
     return pnb_fail(plan->err, PNB_ERROR_OUT_OF_MEMORY,
                     "graph '%s' needs %s for intermediate tensors and %s for prepared constants, the budget is %s; the largest at the "
-                    "peak are %s; fewer particles, a smaller image or checkpointing need less",
+                    "peak are %s; smaller images, fewer of them at once, or checkpointing need less",
                     name, pnb_bytes_text(missing, arenas), pnb_bytes_text(r->constant_bytes, constants),
                     pnb_bytes_text(left, have), r->largest);
 }

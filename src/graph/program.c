@@ -99,9 +99,13 @@ static pnb_status enter_constants(pnb_program *p, const pnb_graph *g) {
 
 /* ---- recording -------------------------------------------------------------------------------------------------- */
 
-static pnb_status get_kernel(pnb_gpu *gpu, const pnb_dispatch *d, pnb_gpu_kernel **out) {
+static pnb_status get_kernel(pnb_gpu *gpu, const pnb_plan *plan, const pnb_dispatch *d, pnb_gpu_kernel **out) {
     pnb_gpu_kernel_desc desc = {.shader = d->shader, .code = d->code, .code_bytes = d->code_bytes, .bindings = d->n_bind, .push_bytes = d->push_bytes, .spec_count = d->n_spec};
-    for (uint32_t i = 0; i < d->n_bind; i++) desc.texel_mask |= (uint32_t)d->bind[i].texel << i;
+    for (uint32_t i = 0; i < d->n_bind; i++) {
+        uint32_t texel = d->bind[i].texel;
+        desc.texel_mask |= texel << i;
+        desc.half_mask |= (texel & plan->places[d->bind[i].tensor].half) << i;
+    }
     memcpy(desc.spec, d->spec, d->n_spec * sizeof d->spec[0]);
     return pnb_gpu_kernel_get(gpu, &desc, out);
 }
@@ -109,7 +113,7 @@ static pnb_status get_kernel(pnb_gpu *gpu, const pnb_dispatch *d, pnb_gpu_kernel
 static pnb_status record_dispatch(pnb_program *p, pnb_gpu_list *list, const pnb_planned_dispatch *pd) {
     pnb_gpu_kernel *kernel = NULL;
     pnb_gpu_binding bindings[PNB_GPU_MAX_BINDINGS];
-    PNB_TRY(get_kernel(p->gpu, &pd->d, &kernel));
+    PNB_TRY(get_kernel(p->gpu, p->plan, &pd->d, &kernel));
     for (uint32_t i = 0; i < pd->d.n_bind; i++) bindings[i] = binding_of(p, pd->d.bind[i].tensor);
     if (pd->barrier) PNB_TRY(pnb_gpu_list_barrier(list));
     return pnb_gpu_list_dispatch(list, kernel, bindings, pd->d.push, pd->d.groups, pd->d.label ? pd->d.label : pd->d.shader);
@@ -285,7 +289,7 @@ pnb_status pnb_program_compile(pnb_graph *g, pnb_gpu *gpu) {
     pnb_gpu_kernel *kernel;
     pnb_status status = pnb_plan_make(g, pnb_gpu_get_caps(gpu), NULL, &plan);
     for (size_t i = 0; status == PNB_OK && i < plan->dispatch_count; i++) {
-        status = get_kernel(gpu, &plan->dispatches[i].d, &kernel);
+        status = get_kernel(gpu, plan, &plan->dispatches[i].d, &kernel);
     }
     pnb_plan_destroy(&plan);
     return status;

@@ -37,6 +37,11 @@ const char *pnb_shape_text(pnb_shape s, char *buf) {
 
 uint64_t pnb_shape_bytes(pnb_shape s) { return pnb_round_up(4 * pnb_shape_count(s), 16); }
 
+uint64_t pnb_tensor_bytes(const pnb_graph *g, pnb_tensor t) {
+    uint64_t bytes = pnb_shape_bytes(g->tensors[t].shape);
+    return g->tensors[t].half ? bytes / 2 : bytes;
+}
+
 pnb_status pnb_shape_check(pnb_error *err, const char *where, pnb_shape s) {
     if (s.rank < 1 || s.rank > 4) {
         return pnb_fail(err, PNB_ERROR_USAGE, "%s: a tensor has 1 to 4 dimensions, not %u", where, s.rank);

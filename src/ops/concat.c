@@ -37,7 +37,7 @@ static pnb_status concat_vjp(pnb_graph *g, const pnb_node *node, const pnb_tenso
     return PNB_OK;
 }
 
-const pnb_op pnb_op_concat = {.name = "concat", .vjp = concat_vjp, .lower = concat_lower};
+const pnb_op pnb_op_concat = {.name = "concat", .vjp = concat_vjp, .lower = concat_lower, .reads_half = (1u << PNB_NODE_MAX_IN) - 1};
 
 /* Whether two shapes agree in everything but dimension dim. */
 static bool fits(pnb_shape a, pnb_shape b, uint32_t dim) {

@@ -12,6 +12,7 @@
 #include "ops/conv2d_sizes.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/emit.h"
+#include "ops/half.h"
 #include "ops/load.h"
 #include "ops/ops.h"
 #include "ops/product.h"
@@ -151,12 +152,14 @@ static pnb_status pack_lower(pnb_lower *l, const pnb_node *node) {
 
 const pnb_op pnb_op_conv2d_pack = {.name = "conv2d_pack", .lower = pack_lower};
 
-static pnb_status pack(pnb_graph *g, pnb_tensor weight, bool flip, pnb_tensor *packed) {
+/* x: the shape of what the weights will be applied to. */
+static pnb_status pack(pnb_graph *g, pnb_tensor weight, pnb_shape x, bool flip, pnb_tensor *packed) {
     pnb_shape w = pnb_graph_shape(g, weight);
     attributes at = {.stride = 1, .pad = 1, .flip = flip};
     uint32_t out = w.d[flip ? 1 : 0], in = w.d[flip ? 0 : 1];
     pnb_shape shape = pnb_shape4((out + PNB_CONV_PACK - 1) / PNB_CONV_PACK, in, 9, PNB_CONV_PACK);
-    return pnb_graph_add(g, &pnb_op_conv2d_pack, &weight, 1, 0, &at, sizeof at, &shape, 1, packed, 1);
+    PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_pack, &weight, 1, 0, &at, sizeof at, &shape, 1, packed, 1));
+    return pnb_half_fits(g, x) ? pnb_half_constant(g, *packed, packed) : PNB_OK; /* both are read as texels then */
 }
 
 /* ---- input gradient --------------------------------------------------------------------------------------------- */
@@ -190,7 +193,8 @@ static pnb_status input_grad_vjp(pnb_graph *g, const pnb_node *node, const pnb_t
     return PNB_OK;
 }
 
-const pnb_op pnb_op_conv2d_input_grad = {.name = "conv2d_input_grad", .vjp = input_grad_vjp, .lower = input_grad_lower};
+const pnb_op pnb_op_conv2d_input_grad = {
+    .name = "conv2d_input_grad", .vjp = input_grad_vjp, .lower = input_grad_lower, .reads_half = 1u << GRAD_PACKED};
 
 static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb_shape x, attributes at, pnb_tensor *gx) {
     pnb_shape w = pnb_graph_shape(g, weight);
@@ -200,7 +204,7 @@ static pnb_status input_grad(pnb_graph *g, pnb_tensor gy, pnb_tensor weight, pnb
     pnb_push_conv2d sizes = push_of(x, w, pnb_graph_shape(g, gy), at);
     pnb_shape out[3] = {x};
     bool fast = is_fast(x, w, at), columns = !fast && pnb_columns_chosen(g, "_input_grad", &sizes);
-    if (fast) PNB_TRY(pack(g, weight, true, &in[GRAD_PACKED]));
+    if (fast) PNB_TRY(pack(g, weight, pnb_graph_shape(g, gy), true, &in[GRAD_PACKED]));
     if (columns) PNB_TRY(pnb_columns_pack(g, weight, true, &in[GRAD_PACKED]));
     if (columns) pnb_columns_scratch(&sizes, true, &out[1]);
     return pnb_graph_add(g, &pnb_op_conv2d_input_grad, in, 3, 0, &at, sizeof at, out, columns ? 3 : 1, gx, 1);
@@ -236,7 +240,7 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
     return PNB_OK;
 }
 
-const pnb_op pnb_op_conv2d = {.name = "conv2d", .vjp = vjp, .lower = lower};
+const pnb_op pnb_op_conv2d = {.name = "conv2d", .vjp = vjp, .lower = lower, .reads_half = 1u << PACKED};
 
 /* ---- builder ---------------------------------------------------------------------------------------------------- */
 
@@ -284,7 +288,7 @@ static pnb_status convolve(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_te
     pnb_push_conv2d sizes = push_of(s, w, out[0], at);
     pnb_tensor in[] = {x, weight, bias, PNB_NONE};
     bool fast = is_fast(s, w, at), columns = !fast && pnb_columns_chosen(g, "", &sizes);
-    if (fast) PNB_TRY(pack(g, weight, false, &in[PACKED]));
+    if (fast) PNB_TRY(pack(g, weight, s, false, &in[PACKED]));
     if (columns) PNB_TRY(pnb_columns_pack(g, weight, false, &in[PACKED]));
     if (columns) pnb_columns_scratch(&sizes, false, &out[1]);
     return pnb_graph_add(g, &pnb_op_conv2d, in, 4, 0, &at, sizeof at, out, columns ? 3 : 1, y, 1);

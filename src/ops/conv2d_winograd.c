@@ -10,6 +10,7 @@
 #include "ops/conv2d_winograd_pack.h"
 #include "ops/conv2d_winograd_tiles.h"
 #include "ops/emit.h"
+#include "ops/half.h"
 #include "ops/load.h"
 #include "ops/ops.h"
 #include "ops/product.h"
@@ -149,6 +150,8 @@ typedef struct product {
 
 static product product_of(const pnb_lower *l, pnb_tensor u, pnb_tensor v) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    if (pnb_lower_half(l, u) && !pnb_emit_texel(l, v))
+        return (product){"ops/conv2d_winograd_multiply.texel_u", true, false, 4, PNB_WINOGRAD_BLOCK / 2};
     switch (pnb_load_choose(l, u, v)) {
     case PNB_LOAD_SPREAD: return (product){"ops/conv2d_winograd_multiply.spread", true, true, 4, PNB_WINOGRAD_BLOCK};
     case PNB_LOAD_TEXEL: return (product){"ops/conv2d_winograd_multiply.texel", true, true, 4, PNB_WINOGRAD_BLOCK};
@@ -235,7 +238,7 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
     return PNB_OK;
 }
 
-const pnb_op pnb_op_conv2d_winograd = {.name = "conv2d_winograd", .vjp = vjp, .lower = lower};
+const pnb_op pnb_op_conv2d_winograd = {.name = "conv2d_winograd", .vjp = vjp, .lower = lower, .reads_half = 1u << PACKED};
 
 pnb_status pnb_conv2d_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pnb_tensor bias, bool flip,
                                uint32_t tile, pnb_tensor *y) {
@@ -246,6 +249,7 @@ pnb_status pnb_conv2d_winograd(pnb_graph *g, pnb_tensor x, pnb_tensor weight, pn
     pnb_tensor in[] = {x, weight, bias, PNB_NONE};
     pnb_shape packed = pnb_shape4(s.places, s.blocks, s.depth, PNB_WINOGRAD_BLOCK);
     PNB_TRY(pnb_graph_add(g, &pnb_op_conv2d_winograd_pack, &weight, 1, 0, &at, sizeof at, &packed, 1, &in[PACKED], 1));
+    PNB_TRY(pnb_half_constant(g, in[PACKED], &in[PACKED]));
     uint32_t panels = chunk_of(pnb_graph_caps(g), &s);
     pnb_shape out[] = {sy, pnb_shape4(s.places, panels, s.depth, PNB_WINOGRAD_PANEL),
                        pnb_shape4(s.places, panels, s.blocks * PNB_WINOGRAD_BLOCK, PNB_WINOGRAD_PANEL)};

@@ -62,6 +62,7 @@ uint32_t pnb_emit_row_lanes(pnb_dispatch *d, const pnb_lower *l, uint64_t rows, 
 bool pnb_emit_texel(const pnb_lower *l, pnb_tensor t) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
     uint64_t count = pnb_shape_count(pnb_lower_shape(l, t));
+    if (pnb_lower_half(l, t)) return true; /* made to fit (half.c) */
     return caps->prefer_texel && count % 4 == 0 && count / 4 <= caps->max_texel_elements;
 }
 

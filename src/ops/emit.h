@@ -23,7 +23,7 @@ uint32_t pnb_emit_segments(const pnb_lower *l, uint64_t rows, uint32_t length);
  * for pnb_lanes_sum of lib/reduce.glsl). */
 uint32_t pnb_emit_row_lanes(pnb_dispatch *d, const pnb_lower *l, uint64_t rows, uint32_t length);
 
-/* Whether this tensor is better read through a texel buffer here, and may be. */
+/* Whether this tensor is better read through a texel buffer here, and may be, or must be (16-bit floats). */
 bool pnb_emit_texel(const pnb_lower *l, pnb_tensor t);
 
 /* Copies rows between two tensors (shaders/ops/slice.comp; written by slice.c, used by embed and concat too): for each row r

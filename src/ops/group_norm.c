@@ -135,7 +135,7 @@ static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
     return pnb_lower_emit(l, &d);
 }
 
-static const pnb_op op_grad = {.name = "group_norm_grad", .lower = grad_lower, .addend = 1 + IN_ADDEND,
+static const pnb_op op_grad = {.name = "group_norm_grad", .lower = grad_lower, .addend = 1 + IN_ADDEND, .reads_half = 1u << IN_X,
                                .inplace = 1u << IN_X | 1u << IN_GY | 1u << IN_ADDEND};
 
 static pnb_status weight_lower(pnb_lower *l, const pnb_node *node) {
@@ -234,7 +234,8 @@ static pnb_status group_norm_lower(pnb_lower *l, const pnb_node *node) {
     return pnb_lower_emit(l, &d);
 }
 
-const pnb_op pnb_op_group_norm = {.name = "group_norm", .vjp = group_norm_vjp, .lower = group_norm_lower, .inplace = 1u << IN_X};
+const pnb_op pnb_op_group_norm = {.name = "group_norm", .vjp = group_norm_vjp, .lower = group_norm_lower, .inplace = 1u << IN_X,
+                                  .keeps_half = 1u << IN_X};
 
 static pnb_status check_vector(pnb_graph *g, const char *role, pnb_tensor t, uint32_t channels) {
     PNB_TRY(pnb_graph_check(g, "group_norm", role, t));

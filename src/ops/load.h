@@ -10,7 +10,8 @@
 
 typedef enum pnb_load { PNB_LOAD_STORAGE, PNB_LOAD_TEXEL, PNB_LOAD_SPREAD } pnb_load;
 
-/* The variant for two operands read as vec4s: texels only where both fit a texel buffer. */
+/* The variant for two operands read as vec4s: texels only where both fit a texel buffer. One of 16-bit floats must be read so; then
+ * the other has to fit. */
 pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b);
 
 /* A workgroup's size for `count` invocations along x that are heavy each: narrow on a CPU, so that no subgroup idles. */

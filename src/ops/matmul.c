@@ -7,6 +7,7 @@
  *     B as stored [K,N]: dB = op(A)^T G;   [N,K]: dB = G^T op(A)
  * each summed over the batch where the operand was broadcast. */
 #include "ops/emit.h"
+#include "ops/half.h"
 #include "ops/load.h"
 #include "ops/matmul.h"
 #include "ops/matmul_packed.h"
@@ -284,7 +285,7 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     return emitted ? PNB_OK : lower_general(l, node, s, &at);
 }
 
-const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower};
+const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower, .reads_half = 1u << PACKED_A};
 
 /* ---- the choice --------------------------------------------------------------------------------------------------- */
 
@@ -365,6 +366,8 @@ pnb_status pnb_matmul_bias(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_
     bool pack_b = choose(g, s, a, b, &at);
     if (at.rows) PNB_TRY(pack(g, a, s, at, false, &in[PACKED_A]));
     if (at.rows && pack_b) PNB_TRY(pack(g, b, s, at, true, &in[PACKED_B]));
+    pnb_tensor read_b = in[PACKED_B] != PNB_NONE ? in[PACKED_B] : b;
+    if (at.rows && pnb_half_fits(g, pnb_graph_shape(g, read_b))) PNB_TRY(pnb_half_constant(g, in[PACKED_A], &in[PACKED_A]));
     return pnb_graph_add(g, &pnb_op_matmul, in, 5, 0, &at, sizeof at, &out, 1, c, 1);
 }
 

@@ -146,6 +146,9 @@ pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out) {
     return status;
 }
 
+void pnb_prior_set_half(pnb_prior *prior, bool half) { prior->half = half && prior->kind == PNB_PRIOR_UNET; }
+bool pnb_prior_half(const pnb_prior *prior) { return prior->half; }
+
 pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) {
     return pnb_weights_commit(&prior->weights, gpu);
 }
@@ -229,7 +232,7 @@ uint64_t pnb_prior_parameters(const pnb_prior *prior) {
 }
 
 uint64_t pnb_prior_hash(const pnb_prior *prior) {
-    return prior->weights.hash;
+    return prior->weights.hash + prior->half; /* as its programs see them */
 }
 
 /* ---- the noise prediction -----------------------------------------------------------------------------------------

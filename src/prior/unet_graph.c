@@ -1,6 +1,7 @@
 /* A U-Net as a graph: the list of layers laid one after the other (residual blocks after Dhariwal and Nichol 2021,
  * arXiv 2105.05233, and Karras et al. 2022, arXiv 2206.00364; attention after Ho et al. 2020). */
 #include "graph/op.h"
+#include "ops/half.h"
 #include "ops/pad.h"
 #include "prior/internal.h"
 
@@ -211,6 +212,12 @@ static pnb_status add_condition(const builder *b, pnb_tensor *h) {
     return pnb_add_rows(net->g, *h, seen, net->begin, 1.0f, h);
 }
 
+/* What waits for the way up. */
+static pnb_status keep_skip(pnb_graph *g, pnb_tensor h, pnb_tensor *skip) {
+    *skip = h;
+    return pnb_graph_narrows(g) ? pnb_half(g, h, skip) : PNB_OK;
+}
+
 static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tensor *skips) {
     size_t depth = 0;
     for (size_t i = 0; i < b->unet->n_layers; i++) {
@@ -224,7 +231,7 @@ static pnb_status lay(const builder *b, bool checkpoint, pnb_tensor *h, pnb_tens
         PNB_TRY(layer(b, l, *h, h));
         if (i == 0 && b->condition != PNB_NONE) PNB_TRY(add_condition(b, h));
         if (segment) PNB_TRY(pnb_graph_segment_end(b->net.g));
-        if (l->push) skips[depth++] = *h;
+        if (l->push) PNB_TRY(keep_skip(b->net.g, *h, &skips[depth++]));
     }
     PNB_TRY(norm(b, b->unet->out_norm, *h, PNB_NONE, true, h));
     return pnb_net_conv(&b->net, b->unet->out_conv, *h, 1, 1, h);
@@ -247,7 +254,9 @@ pnb_status pnb_unet_eps(pnb_prior *p, const pnb_weights *weights, pnb_graph *g, 
     PNB_TRY(embedding(&b, level.t, params->label));
     pnb_tensor *skips = malloc((u->n_skips + 1) * sizeof *skips);
     if (!skips) return pnb_fail(pnb_graph_error(g), PNB_ERROR_OUT_OF_MEMORY, "prior: no memory for its graph");
+    bool narrow = pnb_graph_narrow(g, p->half);
     pnb_status status = lay(&b, params->checkpoint, &h, skips);
+    pnb_graph_narrow(g, narrow);
     free(skips);
     PNB_TRY(status);
     PNB_TRY(crop(p, g, pnb_graph_shape(g, x), &h));

@@ -39,6 +39,7 @@ struct pnb_trainer {
     pnb_train_options o;
     pnb_store *store; /* moments, states, tables, images */
     pnb_storage *schedule;
+    pnb_program_memory *memory; /* of both programs: what they keep lies in storages */
     images train, held;
     uint32_t batches; /* of a validation */
     uint32_t done, in_flight, log_every, validate_every;
@@ -195,7 +196,7 @@ static pnb_status held_graph(pnb_trainer *t, pnb_graph *g) {
 static pnb_status make_program(pnb_trainer *t, const char *name, pnb_status (*build)(pnb_trainer *, pnb_graph *),
                                pnb_program **out) {
     pnb_graph *g;
-    pnb_program_params params = {.memory_budget = t->task.memory_budget};
+    pnb_program_params params = {.memory_budget = t->task.memory_budget, .memory = t->memory};
     PNB_TRY(pnb_graph_create(t->err, t->task.gpu, name, &g));
     pnb_status status = build(t, g);
     if (status == PNB_OK) status = pnb_program_create(g, t->task.gpu, &params, out);
@@ -269,6 +270,7 @@ static pnb_status build(pnb_trainer *t) {
     t->fingerprint = pnb_hash(t->fingerprint, &t->task.seed, sizeof t->task.seed);
     t->fingerprint = pnb_hash(t->fingerprint, &first, sizeof first);
     PNB_TRY(fill(t));
+    PNB_TRY(pnb_program_memory_create(t->err, gpu, &t->memory));
     PNB_TRY(make_program(t, "training step", step_graph, &t->train.program));
     return has_held(t) ? make_program(t, "validation", held_graph, &t->held.program) : PNB_OK;
 }
@@ -298,6 +300,7 @@ void pnb_trainer_destroy(pnb_trainer **trainer) {
     if (t->in_flight) (void)pnb_gpu_wait(t->task.gpu);
     pnb_program_destroy(&t->train.program);
     pnb_program_destroy(&t->held.program);
+    pnb_program_memory_destroy(&t->memory);
     pnb_store_destroy(&t->store, t->task.gpu);
     pnb_pool_finish(&t->train.pool);
     pnb_pool_finish(&t->held.pool);
@@ -369,14 +372,8 @@ pnb_status pnb_trainer_validate(pnb_trainer *t, double *loss) {
 }
 
 uint64_t pnb_trainer_planned_bytes(const pnb_trainer *t) {
-    const pnb_program *programs[] = {t->train.program, t->held.program};
-    uint64_t bytes = pnb_store_bytes(t->store) + pnb_store_bytes(pnb_prior_store(t->task.prior)) +
-                     pnb_store_bytes(pnb_prior_store(t->task.average));
-    for (int i = 0; i < 2; i++) {
-        const pnb_plan_report *r = programs[i] ? pnb_program_report(programs[i]) : NULL;
-        if (r) bytes += r->arena_bytes + r->constant_bytes;
-    }
-    return bytes;
+    return pnb_store_bytes(t->store) + pnb_store_bytes(pnb_prior_store(t->task.prior)) +
+           pnb_store_bytes(pnb_prior_store(t->task.average)) + pnb_program_memory_bytes(t->memory);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------- */

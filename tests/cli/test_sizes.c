@@ -3,6 +3,7 @@
 #include "cli/command.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 
 #define PRIOR PNB_SOURCE_DIR "/assets/garments.safetensors"
 
@@ -33,6 +34,38 @@ static void test_sample_and_predict(void **state) {
     write_npy("small.npy", 2, (uint64_t[]){20, 3}, x);
     expect_failure(s, NULL, "predict --prior " PRIOR " --x small.npy --t 100 -o y.npy --quiet", 3,
                    "20 x 3 is too small");
+}
+
+/* 16-bit storage by flag and by problem.json: close, not equal, and written down in the run. */
+static void test_fp16(void **state) {
+    shell *s = *state;
+    static float x[32 * 32];
+    static const char *const file[] = {"full.npy", "flag.npy", "problem.npy"};
+    pnb_array a[3];
+    static char text[1 << 16];
+    for (int i = 0; i < 32 * 32; i++) x[i] = (float)(i % 13) / 6 - 1;
+    write_npy("x32.npy", 2, (uint64_t[]){32, 32}, x);
+    write_text("half.json", "{\"prior\": {\"file\": \"" PRIOR "\", \"precision\": \"fp16\"}, \"truth\": \"x32.npy\","
+                            " \"operator\": {\"type\": \"identity\"}, \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.5},"
+                            " \"method\": {\"type\": \"dps\", \"particles\": 1, \"steps\": 2}}");
+    RUN_OK(s, "predict --prior " PRIOR " --x x32.npy --t 100 -o full.npy");
+    RUN_OK(s, "predict --prior " PRIOR " --fp16 --x x32.npy --t 100 -o flag.npy");
+    RUN_OK(s, "predict --prior half.json --x x32.npy --t 100 -o problem.npy");
+    for (int i = 0; i < 3; i++) assert_int_equal(pnb_npy_read(NULL, file[i], &a[i]), PNB_OK);
+    assert_memory_equal(a[1].data, a[2].data, sizeof x);
+    double most = 0, off = 0;
+    for (int i = 0; i < 32 * 32; i++) {
+        double p = (double)a[0].data[i], q = (double)a[1].data[i];
+        most = fmax(most, fabs(p));
+        off = fmax(off, fabs(p - q));
+    }
+    assert_true(off > 1e-6 * most && off <= 2e-2 * most);
+    for (int i = 0; i < 3; i++) pnb_array_free(&a[i]);
+    RUN_OK(s, "solve half.json -o half");
+    assert_true(read_text("half/run.json", text, sizeof text) > 0);
+    assert_non_null(strstr(text, "fp16"));
+    write_text("bad.json", "{\"prior\": {\"file\": \"" PRIOR "\", \"precision\": \"fp8\"}}");
+    expect_failure(s, NULL, "solve bad.json -o bad", 3, "fp8");
 }
 
 /* The operator and the measurement are of the true size. */
@@ -67,6 +100,7 @@ static void test_inspect(void **state) {
     shell *s = *state;
     double one = memory_at(s, "inspect " PRIOR " --json", "forward");
     assert_true(memory_at(s, "inspect " PRIOR " --json --batch 8 --size 64x32", "forward") > 1.3 * one);
+    assert_true(memory_at(s, "inspect " PRIOR " --json --fp16", "forward") < 0.9 * one);
     double step = memory_at(s, "inspect " PRIOR " --json --particles 2", "step");
     assert_true(memory_at(s, "inspect " PRIOR " --json --particles 16", "step") > 2 * step);
     assert_true(memory_at(s, "inspect " PRIOR " --json --particles 2", "step_checkpointed") < step);
@@ -80,7 +114,7 @@ static void test_inspect(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sample_and_predict),
+        cmocka_unit_test(test_sample_and_predict), cmocka_unit_test(test_fp16),
         cmocka_unit_test(test_solve),
         cmocka_unit_test(test_inspect),
     };

@@ -194,7 +194,7 @@ static void test_errors(void **state) {
     assert_contains(f->err.message, "graph 'net' needs 300.0 MiB for intermediate tensors and 0 bytes for prepared constants, "
                                     "the budget is 299.0 MiB");
     assert_contains(f->err.message, "'features' [25,1048576] 100.0 MiB");
-    assert_contains(f->err.message, "fewer particles, a smaller image or checkpointing");
+    assert_contains(f->err.message, "smaller images, fewer of them at once, or checkpointing");
     pnb_plan_destroy(&plan);
     pnb_tensor huge = fake_node(f->g, &fake_plain, big[0], PNB_NONE, pnb_shape2(33, 1 << 20));
     pnb_graph_output(f->g, huge);

@@ -96,6 +96,38 @@ static void test_checkpoint(void **state) {
     check_checkpoint(state, small_song_prior(test_gpu(state), test_err(state), "vp"));
 }
 
+/* 16-bit storage: near the same, twice the same, and without it the same as ever; less memory. */
+static void test_half(void **state) {
+    uint64_t bytes[2];
+    float *eps[2], *gx[2];
+    for (int half = 0; half < 2; half++) {
+        pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
+        pnb_prior_set_half(prior, half);
+        built b = build(state, prior, NULL), saved = build(state, prior, &(pnb_eps_params){.label = PNB_NONE, .checkpoint = true});
+        const pnb_plan_report *r = pnb_program_report(b.r.program);
+        eps[half] = rig_read(&b.r, b.eps);
+        gx[half] = rig_read(&b.r, b.gx);
+        float *again = rig_read(&saved.r, saved.eps), *ggain = rig_read(&saved.r, saved.gx);
+        assert_memory_equal(eps[half], again, COUNT * sizeof *again);
+        assert_memory_equal(gx[half], ggain, COUNT * sizeof *again);
+        bytes[half] = r->arena_bytes + r->constant_bytes;
+        free(again);
+        free(ggain);
+        unbuild(&saved);
+        unbuild(&b);
+        pnb_prior_destroy(&prior, test_gpu(state));
+    }
+    double e = relative_error(eps[1], eps[0], COUNT, 0), eg = relative_error(gx[1], gx[0], COUNT, 0);
+    print_message("fp16: eps off by %.1e, gradient by %.1e; %llu bytes instead of %llu\n", e, eg, (unsigned long long)bytes[1],
+                  (unsigned long long)bytes[0]);
+    assert_true(e > 1e-6 && e <= 2e-2 && eg > 1e-6 && eg <= 2e-2);
+    assert_true(bytes[1] < 0.75 * bytes[0]);
+    for (int i = 0; i < 2; i++) {
+        free(eps[i]);
+        free(gx[i]);
+    }
+}
+
 static void test_raw(void **state) {
     pnb_prior *prior = small_adm_prior(test_gpu(state), test_err(state));
     built b = build(state, prior, NULL);
@@ -331,6 +363,7 @@ static void test_prefix(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_derivative),   cmocka_unit_test(test_checkpoint),       cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_half),
         cmocka_unit_test(test_padding),      cmocka_unit_test(test_facts_and_shapes), cmocka_unit_test(test_classes),
         cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_prefix),           cmocka_unit_test(test_song_facts),
         cmocka_unit_test(test_precondition),
