@@ -177,12 +177,10 @@ static pnb_status check_gradient(pnb_graph *g, const pnb_node *n, uint32_t i, pn
                     pnb_shape_text(have, a), pnb_shape_text(want, b));
 }
 
-/* Inputs that are computed become what is kept of them. */
-static pnb_status keep_half(pnb_graph *g, pnb_node *n) {
-    for (uint32_t i = 0; i < n->n_in && g->narrow; i++) {
-        if (!(n->op->keeps_half >> i & 1) || n->in[i] == PNB_NONE) continue;
-        const pnb_tensor_info *t = &g->tensors[n->in[i]];
-        if (t->view == PNB_NOT_A_VIEW && t->node >= 0 && !t->constant) PNB_TRY(pnb_half(g, n->in[i], &n->in[i]));
+/* Inputs that wait for the backward pass become what is kept of them; those that are made again do not wait. */
+static pnb_status keep_half(pnb_graph *g, const pnb_node *original, pnb_node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->op->keeps_half >> i & 1 && n->in[i] == original->in[i]) PNB_TRY(pnb_half_activation(g, n->in[i], &n->in[i]));
     }
     return PNB_OK;
 }
@@ -209,7 +207,7 @@ static pnb_status visit_node(walk *w, int32_t number) {
     for (uint32_t i = 0; i < PNB_NODE_MAX_IN; i++) gin[i] = PNB_NONE;
     PNB_TRY(differentiable_node(w, number, &node));
     bool narrow = pnb_graph_narrow(g, g->nodes[number].narrow);
-    pnb_status status = keep_half(g, &node);
+    pnb_status status = keep_half(g, &original, &node);
     size_t fresh = g->node_count;
     if (status == PNB_OK) status = original.op->vjp(g, &node, gout, want, gin);
     pnb_graph_narrow(g, narrow);

@@ -83,6 +83,7 @@ const pnb_node *pnb_graph_maker(const pnb_graph *g, pnb_tensor t) {
 }
 
 bool pnb_graph_constant(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].constant; }
+bool pnb_graph_computed(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].view == PNB_NOT_A_VIEW && g->tensors[t].node >= 0; }
 bool pnb_graph_is_half(const pnb_graph *g, pnb_tensor t) { return g->tensors[t].half; }
 bool pnb_graph_narrows(const pnb_graph *g) { return g->narrow; }
 

@@ -92,6 +92,7 @@ struct pnb_op {
  * where their ops can; the nodes that derivatives append narrow as the nodes that they come from. Returns what was set before. */
 bool pnb_graph_narrow(pnb_graph *g, bool narrow);
 bool pnb_graph_narrows(const pnb_graph *g);
+bool pnb_graph_computed(const pnb_graph *g, pnb_tensor t); /* the result of a node, and no view of one */
 bool pnb_graph_is_half(const pnb_graph *g, pnb_tensor t);
 /* The first output of the node of this op whose only input is x; PNB_NONE: there is none yet. */
 pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x);

@@ -44,3 +44,9 @@ pnb_status pnb_half_constant(pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
     *y = x;
     return pnb_graph_constant(g, x) && pnb_graph_narrows(g) ? pnb_half(g, x, y) : PNB_OK;
 }
+
+pnb_status pnb_half_activation(pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
+    *y = x;
+    bool made = x != PNB_NONE && pnb_graph_computed(g, x) && !pnb_graph_constant(g, x);
+    return made && pnb_graph_narrows(g) ? pnb_half(g, x, y) : PNB_OK;
+}

@@ -10,5 +10,7 @@ bool pnb_half_fits(const pnb_graph *g, pnb_shape s);
 pnb_status pnb_half(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 /* The same for a constant x while the graph narrows (pnb_graph_narrow); else y is x. */
 pnb_status pnb_half_constant(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
+/* The same for an x that a node made and that is no view. */
+pnb_status pnb_half_activation(pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 
 #endif

@@ -262,7 +262,7 @@ static pnb_status lower_packed(pnb_lower *l, const pnb_node *node, sizes s, cons
     pnb_dispatch d = pnb_emit_begin(l, shader[load], "matmul packed");
     pnb_emit_read(&d, a, load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, b, load != PNB_LOAD_STORAGE);
-    pnb_emit_read(&d, node->in[BIAS] != PNB_NONE ? node->in[BIAS] : a, false); /* a: bound, never read */
+    pnb_emit_read(&d, node->in[node->in[BIAS] != PNB_NONE ? BIAS : A], false); /* A: bound, never read */
     pnb_emit_write(&d, node->out[0]);
     d.spec[0] = PNB_MATMUL_LANES;
     const uint32_t spec[] = {at->rows, at->vec4s, packed_b, s.n % 4 == 0};
