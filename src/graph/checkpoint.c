@@ -2,6 +2,8 @@
  * tensors too, where pnb_graph_remake says so. */
 #include "graph/internal.h"
 
+#include "ops/half.h"
+
 #include <stdlib.h>
 
 static pnb_tensor mapped(const pnb_tensor *map, pnb_tensor t) { return t != PNB_NONE && map[t] != PNB_NONE ? map[t] : t; }
@@ -25,14 +27,20 @@ static pnb_status check_unchanged(pnb_graph *g, int32_t segment, int32_t number)
                     g->segments[segment].name, root->name, g->nodes[root->last_write].n.op->name);
 }
 
-static pnb_status clone_node(pnb_graph *g, int32_t number, pnb_tensor *map) {
+/* kept: what waits for the second computation is read as the derivative keeps it, in 16 bits where the op can. */
+static pnb_status clone_node(pnb_graph *g, int32_t number, pnb_tensor *map, bool kept) {
     pnb_node n = g->nodes[number].n; /* copied: adding a node may move the array */
     pnb_tensor in[PNB_NODE_MAX_IN], out[PNB_NODE_MAX_OUT];
     pnb_shape shapes[PNB_NODE_MAX_OUT];
-    for (uint32_t i = 0; i < n.n_in; i++) in[i] = mapped(map, n.in[i]);
-    for (uint32_t i = 0; i < n.n_out; i++) shapes[i] = g->tensors[n.out[i]].shape;
+    uint32_t halves = kept ? n.op->keeps_half & n.op->reads_half : 0;
     bool narrow = pnb_graph_narrow(g, g->nodes[number].narrow);
-    pnb_status status = pnb_graph_add(g, n.op, in, n.n_in, 0, n.attr, sizeof n.attr, shapes, n.n_out, out, n.n_out);
+    pnb_status status = PNB_OK;
+    for (uint32_t i = 0; i < n.n_in && status == PNB_OK; i++) {
+        in[i] = mapped(map, n.in[i]);
+        if (halves >> i & 1 && in[i] == n.in[i]) status = pnb_half_activation(g, in[i], &in[i]);
+    }
+    for (uint32_t i = 0; i < n.n_out; i++) shapes[i] = g->tensors[n.out[i]].shape;
+    if (status == PNB_OK) status = pnb_graph_add(g, n.op, in, n.n_in, 0, n.attr, sizeof n.attr, shapes, n.n_out, out, n.n_out);
     pnb_graph_narrow(g, narrow);
     PNB_TRY(status);
     g->nodes[g->node_count - 1].choice = g->nodes[number].choice;
@@ -54,7 +62,7 @@ pnb_status pnb_segment_clone(pnb_graph *g, int32_t segment, pnb_tensor *map) {
             const pnb_node *n = &g->nodes[info.node].n;
             if (n->out[0] != t || n->op->impure || n->inout != 0) continue;
             PNB_TRY(check_unchanged(g, segment, info.node));
-            PNB_TRY(clone_node(g, info.node, map));
+            PNB_TRY(clone_node(g, info.node, map, false));
         }
     }
     return PNB_OK;
@@ -79,7 +87,7 @@ pnb_status pnb_remade(pnb_graph *g, pnb_tensor t, pnb_tensor *map, pnb_tensor *o
         uint64_t offset = info.offset - g->tensors[info.parent].offset;
         PNB_TRY(pnb_graph_add_view(g, info.view, parent, info.shape, offset, info.begin, &map[t]));
     } else if (can_be_remade(g, &info)) {
-        PNB_TRY(clone_node(g, info.node, map));
+        PNB_TRY(clone_node(g, info.node, map, true));
     }
     *out = mapped(map, t);
     return PNB_OK;

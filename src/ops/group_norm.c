@@ -235,7 +235,7 @@ static pnb_status group_norm_lower(pnb_lower *l, const pnb_node *node) {
 }
 
 const pnb_op pnb_op_group_norm = {.name = "group_norm", .vjp = group_norm_vjp, .lower = group_norm_lower, .inplace = 1u << IN_X,
-                                  .keeps_half = 1u << IN_X};
+                                  .reads_half = 1u << IN_X, .keeps_half = 1u << IN_X};
 
 static pnb_status check_vector(pnb_graph *g, const char *role, pnb_tensor t, uint32_t channels) {
     PNB_TRY(pnb_graph_check(g, "group_norm", role, t));
