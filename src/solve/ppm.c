@@ -30,7 +30,7 @@
 
 typedef struct ppm_options {
     int32_t particles, steps, order, weight, t_order, slide, draws;
-    double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, entropy, sigma_floor, init_std, mu_noise;
+    double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, widen, entropy, sigma_floor, init_std, mu_noise;
     double exchange;
     double rho_start, rho_end, rho_ratio, rho_max, anneal;
     int32_t rank, targets, hidden, depth, aux_steps, aux_draws, aux_warmup;
@@ -76,6 +76,9 @@ static const pnb_option options[] = {
     REAL(prior_weight, 1, 0, 1e6, "multiplies the prior term; 1 is the posterior"),
     REAL(data_weight, 1, 0, 1e6, "multiplies the data term 1/(2 sigma_y^2); 1 is the posterior"),
     REAL(entropy, 1, 0, 10, "multiplies the auxiliary network's force; 1 is PPM, less is a tempered posterior"),
+    REAL(widen, 0, 0, 10,
+         "while the window slides, the data term's variance is sigma_y^2 + (widen |A| rho)^2, rho the window's lower end above its "
+         "last; 0: sigma_y^2 all along (1 for nonlinear operators, else 0)"),
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
     REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
@@ -118,8 +121,8 @@ static const pnb_option options[] = {
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
-/* Free columns of a row: the exchange's rate, and the weight of this step's losses in their running mean. */
-enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT };
+/* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and that of the data term. */
+enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT, ROW_DATA };
 
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
 
@@ -183,6 +186,8 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
                    {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
                    {"exchange", 8},      {"finish_covariance", PNB_PIGDM_JACOBIAN}};
         for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
+    } else if (!pnb_operator_linear(task->op)) { /* the guess is none, and the data alone have many minima */
+        prefer(given, o, "widen", 1);
     } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
@@ -207,12 +212,15 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
 static void fill_rows(pnb_solver *s, const ppm_options *o) {
     const pnb_schedule *schedule = pnb_prior_schedule(s->task.prior);
     pnb_window w = {o->rho_start, o->rho_end, o->rho_ratio, o->rho_max, o->anneal, image_sigma(&s->task, o), o->slide != 0};
+    double wider = o->widen * pnb_operator_norm(s->task.op) / data_sigma(&s->task, o);
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
         float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
         row[PNB_ROW_LR] = (float)pnb_hold_cosine(o->lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         pnb_window_set(&w, schedule, (double)i / o->steps, row);
         double rate = pnb_hold_cosine(o->exchange / o->steps, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
+        double above = exp(-row[PNB_ROW_LAMBDA_FINE]) - o->rho_end * o->rho_end; /* of rho^2 */
+        row[ROW_DATA] = (float)(o->data_weight / (1 + wider * wider * fmax(0, above)));
         row[ROW_EXCHANGE] = (float)rate;
         row[ROW_RECENT] = (float)fmin(1, fmax(rate, 1.0 / (i + 1)));
     }
@@ -297,7 +305,7 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     pnb_matching m = matching_of(o, s->task.seed);
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
-    pnb_tensor state, x, data, loss, total;
+    pnb_tensor state, x, data, by_data, loss, total;
     pnb_force f;
     pnb_draw d;
     PNB_TRY(pnb_matching_begin(s, g, &m, flags, &state));
@@ -305,7 +313,8 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     PNB_TRY(pnb_matching_draw(s, g, &m, state, x, PNB_NONE, (uint32_t)o->draws, &d));
     PNB_TRY(pnb_matching_force(s, g, &m, state, &d, fused, &f));
     PNB_TRY(pnb_data_term(s, g, x, data_sigma(&s->task, o), &data, &loss));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, f.gradient, (float)o->data_weight, PNB_NONE, data, &total));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_DATA, &by_data));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, f.gradient, 1, by_data, data, &total));
     PNB_TRY(pnb_solver_record_losses(s, g, loss, f.prior, f.auxiliary));
     PNB_TRY(move_particles(s, g, o, state, total));
     if (o->project) PNB_TRY(pnb_project(s, g));

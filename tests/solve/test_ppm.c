@@ -44,12 +44,12 @@ static void moments(const float *x, uint32_t k, uint32_t dim, uint32_t i, double
 }
 
 /* algorithms.md section 8, test 3: mean y/(1+sigma^2), variance sigma^2/(1+sigma^2). */
-static void test_posterior_fixed_point(void **state) {
+static void expect_fixed_point(void **state, const char *widen) {
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     gaussian p;
     make(&p, gpu, err, 0.5);
-    const char *options[] = {"particles", "256", "steps", "600", "finish", "none", NULL};
+    const char *options[] = {"particles", "256", "steps", "600", "finish", "none", "widen", widen, NULL};
     pnb_solver *s = toy_solver(err, "ppm", &p.task, options);
     static float x[512];
     toy_run(err, s);
@@ -62,6 +62,15 @@ static void test_posterior_fixed_point(void **state) {
     }
     pnb_solver_destroy(&s);
     finish(&p, gpu);
+}
+
+static void test_posterior_fixed_point(void **state) {
+    expect_fixed_point(state, "0");
+}
+
+/* The way there is another, the end is the same. */
+static void test_widened_data_term_ends_at_the_posterior(void **state) {
+    expect_fixed_point(state, "1");
 }
 
 /* While the adapter's last layer is zero, theta and phi agree bitwise: the prior term is exactly zero (section 8, test
@@ -358,6 +367,7 @@ int main(void) {
         cmocka_unit_test(test_paper_preset),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_posterior_fixed_point),
+        cmocka_unit_test(test_widened_data_term_ends_at_the_posterior),
         cmocka_unit_test(test_zero_adapter_gives_zero_prior_gradient),
         cmocka_unit_test(test_orders_agree_while_adapter_is_frozen),
         cmocka_unit_test(test_same_seed_same_bytes_and_resume),
