@@ -108,7 +108,7 @@ static void test_folder(void **state) {
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 48; k++) assert_true(fabsf(im.data[48 * i + k] - want[i]) < 1e-6f);
     pnb_images_free(&im);
-    refused("set/notes.txt", (pnb_images_params){.channels = 1, .size = 4}, "PNG, JPEG, NPY or IDX");
+    refused("set/notes.txt", (pnb_images_params){.channels = 1, .size = 4}, "PNG, JPEG, TIFF, FITS, NPY or IDX");
 }
 
 static void test_fit(void **state) {
