@@ -135,12 +135,15 @@ typedef struct cli_progress {
     double next;    /* seconds of the run before which nothing is shown */
     bool line_open; /* a bar stands on the line */
     bool said_stop;
+    pnb_progress last; /* the latest state; all 0 before the first step */
 } cli_progress;
 
 /* false: a usage sentence was printed. */
 bool cli_progress_init(const cli_args *args, cli_progress *progress);
 int cli_progress_step(void *progress, const pnb_progress *state); /* a pnb_progress_fn */
 void cli_progress_end(cli_progress *progress);
+/* The closing sentence of a training that wrote `output`: steps, time, and losses where there are any. */
+void cli_progress_wrote(const cli_progress *progress, const char *output);
 /* "2:35" or "1:02:35" into buffer. */
 const char *cli_duration(double seconds, char *buffer, size_t bytes);
 

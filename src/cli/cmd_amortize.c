@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 #include "cli/overrides.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,45 +63,23 @@ static pnb_status read_problem(const cli_args *args, const values *v, pnb_contex
     return cli_apply_overrides(args, &o, *problem);
 }
 
-/* The latest state, for the closing sentence. */
-typedef struct watch {
-    cli_progress progress;
-    pnb_progress last;
-} watch;
-
-static int on_progress(void *user, const pnb_progress *state) {
-    watch *w = user;
-    w->last = *state;
-    return cli_progress_step(&w->progress, state);
-}
-
-static void say_what_came(const values *v, const watch *w) {
-    char duration[24];
-    if (w->last.step == 0) {
-        fprintf(stderr, "'%s' is complete already\n", v->output);
-        return;
-    }
-    fprintf(stderr, "wrote %s: %u of %u steps in %s\n", v->output, w->last.step, w->last.steps,
-            cli_duration(w->last.seconds, duration, sizeof duration));
-}
-
 static int amortize(const cli_args *args, const values *v, pnb_problem *problem, pnb_context *ctx) {
     pnb_amortize_params params = PNB_AMORTIZE_DEFAULTS;
-    watch w = {.last = {.struct_size = sizeof w.last}};
-    if (!cli_progress_init(args, &w.progress)) return PNB_ERROR_USAGE;
+    cli_progress progress;
+    if (!cli_progress_init(args, &progress)) return PNB_ERROR_USAGE;
     params.measurements = v->measurements;
     params.truths = v->truths;
     params.output = v->output;
     params.resume = v->resume;
     params.overwrite = args->common.overwrite;
-    params.progress = on_progress;
-    params.user = &w;
+    params.progress = cli_progress_step;
+    params.user = &progress;
     if (v->checkpoint.given) params.checkpoint_seconds = v->checkpoint.value;
     pnb_status status = cli_say_device(args, ctx);
     if (status == PNB_OK) status = pnb_amortize(problem, &params);
-    cli_progress_end(&w.progress);
+    cli_progress_end(&progress);
     if (status) cli_fail(args, ctx, status);
-    if ((status == PNB_OK || status == PNB_ERROR_CANCELLED) && !args->common.quiet) say_what_came(v, &w);
+    if ((status == PNB_OK || status == PNB_ERROR_CANCELLED) && !args->common.quiet) cli_progress_wrote(&progress, v->output);
     return (int)status;
 }
 

@@ -133,50 +133,25 @@ static int list_options(const cli_args *args, pnb_context *ctx) {
     return status ? cli_fail(args, ctx, status) : PNB_OK;
 }
 
-/* The latest losses, for the closing sentence. */
-typedef struct watch {
-    cli_progress progress;
-    pnb_progress last;
-} watch;
-
-static int on_progress(void *user, const pnb_progress *state) {
-    watch *w = user;
-    w->last = *state;
-    return cli_progress_step(&w->progress, state);
-}
-
-static void say_what_came(const values *v, const watch *w) {
-    char duration[24];
-    if (w->last.step == 0) {
-        fprintf(stderr, "'%s' is complete already\n", v->output);
-        return;
-    }
-    fprintf(stderr, "wrote %s: %u of %u steps in %s", v->output, w->last.step, w->last.steps,
-            cli_duration(w->last.seconds, duration, sizeof duration));
-    if (isfinite(w->last.loss_training)) fprintf(stderr, ", loss %.4g", w->last.loss_training);
-    if (isfinite(w->last.loss_validation)) fprintf(stderr, ", validation %.4g", w->last.loss_validation);
-    fprintf(stderr, "\n");
-}
-
 static int train(const cli_args *args, const values *v, pnb_context *ctx) {
     pnb_train_params params = PNB_TRAIN_DEFAULTS;
     settings s = {0};
-    watch w = {.last = {.struct_size = sizeof w.last}};
+    cli_progress progress;
     if (v->options) return list_options(args, ctx);
     int code = read_params(args, v, &params);
     if (code != CLI_GO_ON) return code;
-    if (!cli_progress_init(args, &w.progress)) return PNB_ERROR_USAGE;
+    if (!cli_progress_init(args, &progress)) return PNB_ERROR_USAGE;
     if (!gather(v, &s)) return PNB_ERROR_OUT_OF_MEMORY;
     params.settings = s.items;
     params.setting_count = s.count;
-    params.progress = on_progress;
-    params.user = &w;
+    params.progress = cli_progress_step;
+    params.user = &progress;
     pnb_status status = cli_say_device(args, ctx);
     if (status == PNB_OK) status = pnb_train(ctx, &params);
-    cli_progress_end(&w.progress);
+    cli_progress_end(&progress);
     free(s.items);
     if (status) cli_fail(args, ctx, status);
-    if ((status == PNB_OK || status == PNB_ERROR_CANCELLED) && !args->common.quiet) say_what_came(v, &w);
+    if ((status == PNB_OK || status == PNB_ERROR_CANCELLED) && !args->common.quiet) cli_progress_wrote(&progress, v->output);
     return (int)status;
 }
 

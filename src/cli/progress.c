@@ -132,6 +132,7 @@ static void show_json(const pnb_progress *s) {
 int cli_progress_step(void *user, const pnb_progress *s) {
     cli_progress *p = user;
     bool last = s->step == s->steps;
+    p->last = *s;
     if (p->mode != CLI_PROGRESS_NONE && (last || s->seconds >= p->next)) {
         double pause = p->mode == CLI_PROGRESS_PLAIN  ? fmax(2, 0.05 * s->seconds)
                        : p->mode == CLI_PROGRESS_JSON ? 0.5
@@ -153,4 +154,18 @@ int cli_progress_step(void *user, const pnb_progress *s) {
 void cli_progress_end(cli_progress *p) {
     if (p->line_open) fprintf(stderr, "\n");
     p->line_open = false;
+}
+
+void cli_progress_wrote(const cli_progress *p, const char *output) {
+    char duration[24];
+    const pnb_progress *last = &p->last;
+    if (last->step == 0) {
+        fprintf(stderr, "'%s' is complete already\n", output);
+        return;
+    }
+    fprintf(stderr, "wrote %s: %u of %u steps in %s", output, last->step, last->steps,
+            cli_duration(last->seconds, duration, sizeof duration));
+    if (isfinite(last->loss_training)) fprintf(stderr, ", loss %.4g", last->loss_training);
+    if (isfinite(last->loss_validation)) fprintf(stderr, ", validation %.4g", last->loss_validation);
+    fprintf(stderr, "\n");
 }
