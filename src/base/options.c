@@ -53,6 +53,13 @@ pnb_status pnb_options_set_number(pnb_error *err, const char *where, const pnb_o
     return PNB_OK;
 }
 
+void pnb_options_prefer(const pnb_option_table *table, const bool *given, void *options, const pnb_option_value *list, size_t n) {
+    for (size_t k = 0; k < n; k++) {
+        const pnb_option *o = pnb_options_find(table, list[k].name);
+        if (o && !given[o - table->options]) (void)pnb_options_set_number(NULL, o->name, o, options, list[k].value);
+    }
+}
+
 static pnb_status set_choice(pnb_error *err, const char *where, const pnb_option *o, void *options, const char *text) {
     char list[256] = "";
     for (int i = 0; o->choices[i]; i++) {

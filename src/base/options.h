@@ -36,6 +36,13 @@ const pnb_option *pnb_options_find(const pnb_option_table *table, const char *na
  * where: "method.steps" or "--steps", for the sentence. Out of range or wrong type: PNB_ERROR_INPUT. */
 pnb_status pnb_options_set_number(pnb_error *err, const char *where, const pnb_option *option, void *options, double value);
 pnb_status pnb_options_set_text(pnb_error *err, const char *where, const pnb_option *option, void *options, const char *text);
+/* Defaults that depend on the problem: sets those of list[n] that the user has not given. given[i] is that of
+ * table->options[i]. Names and values are the program's own: others are ignored. */
+typedef struct pnb_option_value {
+    const char *name;
+    double value;
+} pnb_option_value;
+void pnb_options_prefer(const pnb_option_table *table, const bool *given, void *options, const pnb_option_value *list, size_t n);
 double pnb_options_get(const pnb_option *option, const void *options); /* as a number; CHOICE: index */
 
 #endif

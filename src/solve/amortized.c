@@ -70,19 +70,13 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     REAL(alpha, 0.5, 0, 2, "SiD's family with l2: 1/2 is PPM, 1 to 1.2 what SiD takes"),
 };
 
-void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_preference *list, size_t n) {
-    for (size_t k = 0; k < n; k++) {
-        for (size_t i = 0; i < PNB_AMORTIZED_ALL; i++) {
-            const pnb_option *option = &pnb_amortized_table[i];
-            if (strcmp(option->name, list[k].name) == 0 && !given[i])
-                (void)pnb_options_set_number(NULL, option->name, option, o, list[k].value);
-        }
-    }
+void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_option_value *list, size_t n) {
+    pnb_options_prefer(&(pnb_option_table){pnb_amortized_table, PNB_AMORTIZED_ALL, sizeof *o}, given, o, list, n);
 }
 
 void pnb_amortized_scale(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
     double scale = pnb_prior_scale(task->prior);
-    const pnb_preference vectors[] = {{"batch", 64},     {"steps", 1500},          {"noise", scale},
+    const pnb_option_value vectors[] = {{"batch", 64},     {"steps", 1500},          {"noise", scale},
                                       {"lr", 2e-3},      {"aux_lr", 2e-3},         {"aux_steps", 2},
                                       {"rho_end", 0.01}, {"rho_start", 6 * scale}, {"rho_max", 15 * scale}};
     if (pnb_prior_dim(task->prior)) pnb_amortized_prefer(given, o, vectors, sizeof vectors / sizeof *vectors);

@@ -29,12 +29,8 @@ enum { PNB_AMORTIZED_COMMON = 35, PNB_AMORTIZED_ALL = PNB_AMORTIZED_COMMON + 5 }
 extern const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL];
 enum { PNB_PRESET_DEFAULT, PNB_PRESET_PAPER };
 
-typedef struct pnb_preference {
-    const char *name;
-    double value;
-} pnb_preference;
 /* Sets those options that were not given. */
-void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_preference *list, size_t n);
+void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_option_value *list, size_t n);
 /* What depends on the problem, whatever the method: first the scales of vectors; last what is still 0. */
 void pnb_amortized_scale(const pnb_task *task, const bool *given, pnb_amortized_options *o);
 void pnb_amortized_settle(const pnb_task *task, pnb_amortized_options *o);

@@ -43,7 +43,7 @@ static void resolve(const pnb_task *task, const bool *given, void *options) {
     const setting *at = setting_of(task->op);
     uint32_t last = at->t_ikl * s->steps / 1000 - 1;
     double sigma = task->sigma_y > o->sigma_floor ? task->sigma_y : o->sigma_floor;
-    const pnb_preference all[] = {{"auxiliary", PNB_AUXILIARY_MARGINAL},
+    const pnb_option_value all[] = {{"auxiliary", PNB_AUXILIARY_MARGINAL},
                                   {"weight", PNB_WEIGHT_CONSTANT},
                                   {"t_order", PNB_T_UNIFORM},
                                   {"anneal", 0},
@@ -51,7 +51,7 @@ static void resolve(const pnb_task *task, const bool *given, void *options) {
                                   {"rho_max", s->rho[last]},
                                   {"rho_ratio", 0},
                                   {"aux_warmup", 0}};
-    const pnb_preference images[] = {{"weight", PNB_WEIGHT_INV_SNR},
+    const pnb_option_value images[] = {{"weight", PNB_WEIGHT_INV_SNR},
                                      {"map", PNB_MAP_TANH},
                                      {"targets", PNB_ADAPT_COPY},
                                      {"aux_lr", 1e-4},

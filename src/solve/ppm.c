@@ -26,7 +26,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 typedef struct ppm_options {
     int32_t particles, steps, order, weight, t_order, slide, draws;
@@ -126,11 +125,12 @@ enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT, ROW_DATA };
 
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
 
+static void prefer_all(const bool *given, void *o, const pnb_option_value *list, size_t n) {
+    pnb_options_prefer(&(pnb_option_table){options, OPTION_COUNT, sizeof(ppm_options)}, given, o, list, n);
+}
+
 static void prefer(const bool *given, void *o, const char *name, double value) {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (strcmp(options[i].name, name) == 0 && !given[i])
-            (void)pnb_options_set_number(NULL, name, &options[i], o, value);
-    }
+    prefer_all(given, o, &(pnb_option_value){name, value}, 1);
 }
 
 static double data_sigma(const pnb_task *task, const ppm_options *o) {
@@ -146,26 +146,23 @@ static double image_sigma(const pnb_task *task, const ppm_options *o) {
 /* Algorithm 1 with what section 2.7 of algorithms.md reads into it: alternating, t uniform over all but the ends. */
 static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *o) {
     const pnb_schedule *sch = pnb_prior_schedule(task->prior);
-    const struct {
-        const char *name;
-        double value;
-    } paper[] = {{"steps", 1000},
-                 {"order", ORDER_ALTERNATING},
-                 {"weight", PNB_WEIGHT_CONSTANT},
-                 {"t_order", 1},
-                 {"lr", 0.02},
-                 {"lr_hold", 2.0 / 3},
-                 {"lr_end", 0.1},
-                 {"init_std", 0.1},
-                 {"rho_end", sch->rho[sch->steps / 50]},
-                 {"rho_ratio", 0},
-                 {"rho_max", sch->rho[sch->steps - 1 - sch->steps / 50]},
-                 {"anneal", 0},
-                 {"aux_steps", 1},
-                 {"aux_warmup", 50},
-                 {"aux_lr", 1e-4},
-                 {"finish", 0}};
-    for (size_t i = 0; i < sizeof paper / sizeof *paper; i++) prefer(given, o, paper[i].name, paper[i].value);
+    const pnb_option_value paper[] = {{"steps", 1000},
+                                      {"order", ORDER_ALTERNATING},
+                                      {"weight", PNB_WEIGHT_CONSTANT},
+                                      {"t_order", 1},
+                                      {"lr", 0.02},
+                                      {"lr_hold", 2.0 / 3},
+                                      {"lr_end", 0.1},
+                                      {"init_std", 0.1},
+                                      {"rho_end", sch->rho[sch->steps / 50]},
+                                      {"rho_ratio", 0},
+                                      {"rho_max", sch->rho[sch->steps - 1 - sch->steps / 50]},
+                                      {"anneal", 0},
+                                      {"aux_steps", 1},
+                                      {"aux_warmup", 50},
+                                      {"aux_lr", 1e-4},
+                                      {"finish", 0}};
+    prefer_all(given, o, paper, sizeof paper / sizeof *paper);
 }
 
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
@@ -177,15 +174,12 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
     if (task->sigma_y == 0 && pnb_operator_measured(task->op)) prefer(given, o, "project", 1);
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
         double scale = pnb_prior_scale(task->prior);
-        const struct {
-            const char *name;
-            double value;
-        } toy[] = {{"steps", 800},       {"init_std", scale}, {"rho_start", 6.2 * scale},
-                   {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
-                   {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
-                   {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                   {"exchange", 8},      {"finish_covariance", PNB_PIGDM_JACOBIAN}};
-        for (size_t i = 0; i < sizeof toy / sizeof *toy; i++) prefer(given, o, toy[i].name, toy[i].value);
+        const pnb_option_value toy[] = {{"steps", 800},       {"init_std", scale}, {"rho_start", 6.2 * scale},
+                                        {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
+                                        {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
+                                        {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
+                                        {"exchange", 8},      {"finish_covariance", PNB_PIGDM_JACOBIAN}};
+        prefer_all(given, o, toy, sizeof toy / sizeof *toy);
     } else if (!pnb_operator_linear(task->op)) { /* the guess is none, and the data alone have many minima */
         prefer(given, o, "widen", 1);
     } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */

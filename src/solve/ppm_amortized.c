@@ -5,7 +5,7 @@
 /* 2 % to 98 % of the schedule. */
 static void resolve_paper(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
     const pnb_schedule *s = pnb_prior_schedule(task->prior);
-    const pnb_preference paper[] = {{"auxiliary", PNB_AUXILIARY_MARGINAL},
+    const pnb_option_value paper[] = {{"auxiliary", PNB_AUXILIARY_MARGINAL},
                                     {"map", PNB_MAP_TANH},
                                     {"lr", 1e-5},
                                     {"aux_lr", 1e-5},
@@ -28,7 +28,7 @@ static void resolve(const pnb_task *task, const bool *given, void *options) {
     if (o->preset == PNB_PRESET_PAPER)
         resolve_paper(task, given, o);
     else if (pnb_operator_measured(task->op)) /* a hole: its coarse shape is not in the guess */
-        pnb_amortized_prefer(given, o, &(pnb_preference){"rho_start", 5}, 1);
+        pnb_amortized_prefer(given, o, &(pnb_option_value){"rho_start", 5}, 1);
     pnb_amortized_settle(task, o);
 }
 
