@@ -1,58 +1,9 @@
 /* vlbi: visibilities and closure quantities against sums in double, golden test 8, closures in minimal sets, refusals,
  * and the published operator's numbers where the shared fixtures are. The observations are made here. */
-#include "measure/rig.h"
+#include "measure/observation.h"
 
 #include "fixtures/shared.h"
-#include "io/files.h"
 #include "measure/residual.h"
-#include "measure/vlbi.h"
-
-#define PI 3.14159265358979323846
-
-enum { STATIONS = 5, TIMES = 3, SIDE = 16 };
-static const double FOV = 160; /* micro-arcseconds */
-
-static unsigned long long seed_state = 11;
-static double uniform(void) {
-    return next_random(&seed_state) / 2147483648.0 - 0.5;
-}
-
-/* Stations at random places, uv tracks that turn with time, visibilities of `jy` (NULL: random ones). */
-static void make(pnb_uvdata *d, const double *jy, double sigma) {
-    pnb_error err = {0};
-    double place[STATIONS][2];
-    *d = (pnb_uvdata){.source = "TEST", .ra = NAN, .dec = NAN, .mjd = 57848, .frequency = 230e9};
-    for (uint32_t s = 0; s < STATIONS; s++) {
-        char name[4] = {'S', (char)('A' + s), 0};
-        uint32_t index;
-        TEST_OK(&err, pnb_uvdata_station(&err, d, name, &index));
-        for (int e = 0; e < 2; e++) place[s][e] = 4e9 * uniform();
-    }
-    for (int t = 0; t < TIMES; t++) {
-        for (uint32_t a = 0; a < STATIONS; a++) {
-            for (uint32_t b = a + 1; b < STATIONS; b++) {
-                double x = place[a][0] - place[b][0], y = place[a][1] - place[b][1], turn = 0.4 * t;
-                pnb_uv_record r = {.hours = t, .seconds = 10, .station = {a, b}, .sigma = sigma};
-                r.u = cos(turn) * x - sin(turn) * y;
-                r.v = sin(turn) * x + cos(turn) * y;
-                r.re = 0.7 + 0.3 * uniform();
-                r.im = uniform();
-                TEST_OK(&err, pnb_uvdata_add(&err, d, &r));
-            }
-        }
-    }
-    pnb_sky_grid grid = {SIDE, SIDE, FOV * PNB_RADIANS_OF_UAS / SIDE};
-    if (jy) assert_true(pnb_sky_observe(&grid, jy, d));
-    pnb_uvdata_group(d, 1);
-}
-
-static const char *write_data(const pnb_uvdata *d) {
-    pnb_error err = {0};
-    static char path[256];
-    snprintf(path, sizeof path, "%s", in_folder("obs.csv"));
-    TEST_OK(&err, pnb_uvdata_write(&err, path, d));
-    return path;
-}
 
 /* An operator over what `make` wrote; more: further arguments, beginning with a comma, or "". */
 static pnb_operator *operator_of(void **state, const char *path, const char *data, const char *more) {
@@ -122,18 +73,13 @@ static void test_linear_in_jy(void **state) {
     assert_true(pnb_operator_linear(op));
     uint64_t m = pnb_operator_measurement_shape(op).d[0];
     assert_int_equal(m, 2 * d.count + 1);
-    float *x = rig_random(2 * SIDE * SIDE, 1), *u = rig_random(2 * m, 2);
-    float *ax = rig_run(state, op, APPLY, 2, x), *au = rig_run(state, op, ADJOINT, 2, u),
-          *grad = rig_run(state, op, GRADIENT, 2, u);
-    double left = rig_dot(2 * m, ax, u), right = rig_dot(2 * SIDE * SIDE, x, au);
-    assert_true(fabs(left - right) <= 1e-5 * sqrt(rig_dot(2 * m, ax, ax) * rig_dot(2 * m, u, u)));
-    for (int i = 0; i < 2 * SIDE * SIDE; i++) assert_true(fabs(grad[i] - au[i]) <= 1e-5 * (1 + fabs(au[i])));
+    float *x = rig_random(SIDE * SIDE, 1), *ax = rig_run(state, op, APPLY, 1, x);
     double sum = 0; /* the last entry is the total flux */
     for (int i = 0; i < SIDE * SIDE; i++) sum += x[i];
     assert_true(fabs(ax[m - 1] - sum) < 1e-4);
     assert_true(rig_dot(m, ax, ax) <=
                 pow(pnb_operator_norm(op), 2) * rig_dot(SIDE * SIDE, x, x) * 1.001); /* all errors are 1 */
-    free(x), free(u), free(ax), free(au), free(grad);
+    free(x), free(ax);
     pnb_operator_destroy(&op, test_gpu(state));
     pnb_uvdata_free(&d);
     remove(in_folder("obs.csv"));
