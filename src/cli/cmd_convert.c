@@ -1,4 +1,4 @@
-/* penumbra convert: a network in PyTorch's files as safetensors. */
+/* penumbra convert: a network of another file as safetensors. */
 #include "cli/cli.h"
 
 #include <stddef.h>
@@ -7,16 +7,19 @@ static int run(int argc, char **argv);
 
 typedef struct values {
     bool all;
+    const char *dtype;
     cli_texts set;
 } values;
 static const cli_option options[] = {
     {"all", 0, CLI_FLAG, offsetof(values, all), NULL, "every tensor under its full name, not the network alone"},
+    {"dtype", 0, CLI_TEXT, offsetof(values, dtype), "TYPE",
+     "f16 (half the size) or f32: what floating-point tensors are written as (as they are)"},
     {"set", 0, CLI_TEXTS, offsetof(values, set), "KEY=VALUE",
      "what the file does not say of its network, such as num_head_channels=64; may be given several times"},
 };
 const cli_command cli_convert = {
     "convert",
-    "write the network of a PyTorch file as safetensors",
+    "write the network of a file of PyTorch, or of safetensors, as safetensors",
     "IN.pt OUT.safetensors",
     "Nothing in the file is run: a reader of its own takes dictionaries, lists, plain values and tensors, and refuses "
     "all else.\n"
@@ -39,6 +42,7 @@ static int convert(const cli_args *args, const values *v, pnb_context *ctx) {
     pnb_convert_params params = PNB_CONVERT_DEFAULTS;
     char *text = NULL;
     params.all = v->all;
+    params.dtype = v->dtype;
     params.set = v->set.items;
     params.set_count = v->set.count;
     params.on_tensor = stop;

@@ -306,15 +306,16 @@ bool pnb_safetensors_metadata_at(const pnb_safetensors *st, size_t i, const char
     return true;
 }
 
-typedef enum target { TO_F32, TO_F64, TO_I64 } target;
+typedef enum target { TO_F32, TO_F64, TO_I64, TO_WRITER } target;
 
 static pnb_status read_data(pnb_safetensors *st, const pnb_safetensors_entry *e, target to, void *out) {
+    pnb_status status = PNB_OK;
     unsigned char chunk[CHUNK];
     size_t size = pnb_dtype_size(e->dtype);
     if (fseeko(st->file, (off_t)e->offset, SEEK_SET) != 0) {
         return BAD(st, "file '%s': tensor '%.200s': cannot be read: %s", st->path, e->name, strerror(errno));
     }
-    for (uint64_t done = 0; done < e->count;) {
+    for (uint64_t done = 0; status == PNB_OK && done < e->count;) {
         uint64_t left = e->count - done;
         size_t n = left < CHUNK / size ? (size_t)left : CHUNK / size;
         if (fread(chunk, size, n, st->file) != n) {
@@ -323,9 +324,10 @@ static pnb_status read_data(pnb_safetensors *st, const pnb_safetensors_entry *e,
         if (to == TO_F32) pnb_dtype_to_f32(e->dtype, chunk, n, (float *)out + done);
         if (to == TO_F64) pnb_dtype_to_f64(e->dtype, chunk, n, (double *)out + done);
         if (to == TO_I64) pnb_dtype_to_i64(e->dtype, chunk, n, (int64_t *)out + done);
+        if (to == TO_WRITER) status = pnb_writer_write(out, chunk, n * size);
         done += n;
     }
-    return PNB_OK;
+    return status;
 }
 
 pnb_status pnb_safetensors_read_f32(pnb_safetensors *st, const pnb_safetensors_entry *entry, float *out) {
@@ -342,6 +344,10 @@ pnb_status pnb_safetensors_read_i64(pnb_safetensors *st, const pnb_safetensors_e
                    pnb_dtype_name(entry->dtype));
     }
     return read_data(st, entry, TO_I64, out);
+}
+
+pnb_status pnb_safetensors_copy(pnb_safetensors *st, const pnb_safetensors_entry *entry, pnb_file_writer *w) {
+    return read_data(st, entry, TO_WRITER, w);
 }
 
 pnb_status pnb_safetensors_read_shape_f32(pnb_safetensors *st, const char *name, uint32_t rank, const uint64_t *shape,

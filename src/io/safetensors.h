@@ -54,6 +54,9 @@ pnb_status pnb_safetensors_read_f32(pnb_safetensors *st, const pnb_safetensors_e
 pnb_status pnb_safetensors_read_f64(pnb_safetensors *st, const pnb_safetensors_entry *entry, double *out);
 pnb_status pnb_safetensors_read_i64(pnb_safetensors *st, const pnb_safetensors_entry *entry, int64_t *out);
 
+/* The bytes as they are stored, to a file that is being written. */
+pnb_status pnb_safetensors_copy(pnb_safetensors *st, const pnb_safetensors_entry *entry, pnb_file_writer *w);
+
 /* find and read in one: the tensor must exist and have exactly this shape. */
 pnb_status pnb_safetensors_read_shape_f32(pnb_safetensors *st, const char *name, uint32_t rank, const uint64_t *shape,
                                           float *out);

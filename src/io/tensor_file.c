@@ -52,6 +52,7 @@ void pnb_tensor_file_close(pnb_tensor_file *f) {
 const char *pnb_tensor_file_path(const pnb_tensor_file *f) {
     return f->path;
 }
+
 pnb_torch *pnb_tensor_file_torch(const pnb_tensor_file *f) {
     return f->torch;
 }
@@ -87,6 +88,10 @@ const char *pnb_tensor_file_metadata(const pnb_tensor_file *f, const char *key) 
     return f->torch ? NULL : pnb_safetensors_metadata(f->st, key);
 }
 
+bool pnb_tensor_file_metadata_at(const pnb_tensor_file *f, size_t i, const char **key, const char **value) {
+    return !f->torch && pnb_safetensors_metadata_at(f->st, i, key, value);
+}
+
 pnb_status pnb_tensor_file_read_f32(pnb_tensor_file *f, size_t i, float *out) {
     if (!f->torch) return pnb_safetensors_read_f32(f->st, pnb_safetensors_at(f->st, i), out);
     const pnb_torch_entry *e = pnb_torch_at(f->torch, i);
@@ -94,6 +99,13 @@ pnb_status pnb_tensor_file_read_f32(pnb_tensor_file *f, size_t i, float *out) {
     PNB_TRY(pnb_torch_bytes(f->torch, i, &bytes));
     pnb_dtype_to_f32(e->dtype, bytes, (size_t)e->count, out);
     return PNB_OK;
+}
+
+pnb_status pnb_tensor_file_copy(pnb_tensor_file *f, size_t i, pnb_file_writer *w) {
+    if (!f->torch) return pnb_safetensors_copy(f->st, pnb_safetensors_at(f->st, i), w);
+    const unsigned char *bytes;
+    PNB_TRY(pnb_torch_bytes(f->torch, i, &bytes));
+    return pnb_writer_write(w, bytes, (size_t)pnb_torch_at(f->torch, i)->bytes);
 }
 
 pnb_status pnb_tensor_file_read_shape_f32(pnb_tensor_file *f, const char *name, uint32_t rank, const uint64_t *shape,

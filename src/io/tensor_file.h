@@ -27,11 +27,15 @@ pnb_torch *pnb_tensor_file_torch(const pnb_tensor_file *f); /* borrowed; NULL: s
 size_t pnb_tensor_file_count(const pnb_tensor_file *f);
 pnb_tensor_entry pnb_tensor_file_at(const pnb_tensor_file *f, size_t i); /* i < count */
 bool pnb_tensor_file_find(const pnb_tensor_file *f, const char *name, size_t *i);
-/* A string of the metadata; NULL when there is none, as in all files of PyTorch. */
+/* A string of the metadata; NULL when there is none, as in all files of PyTorch. metadata_at lists them: false when i is
+ * past the end. */
 const char *pnb_tensor_file_metadata(const pnb_tensor_file *f, const char *key);
+bool pnb_tensor_file_metadata_at(const pnb_tensor_file *f, size_t i, const char **key, const char **value);
 
 /* The elements of tensor i, widened. */
 pnb_status pnb_tensor_file_read_f32(pnb_tensor_file *f, size_t i, float *out);
+/* Tensor i as it is stored (row-major, little-endian), to a file that is being written. */
+pnb_status pnb_tensor_file_copy(pnb_tensor_file *f, size_t i, pnb_file_writer *w);
 /* find and read in one: the tensor must exist and have exactly this shape. */
 pnb_status pnb_tensor_file_read_shape_f32(pnb_tensor_file *f, const char *name, uint32_t rank, const uint64_t *shape,
                                           float *out);

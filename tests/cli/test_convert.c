@@ -115,6 +115,52 @@ static void test_same_prior(void **state) {
     adm_file_destroy(f);
 }
 
+static long bytes_of(const char *path) {
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    long n = ftell(f);
+    fclose(f);
+    return n;
+}
+
+/* Half the bytes, every value the nearest that binary16 has; metadata stay, and what it cannot hold is refused. */
+static void test_half(void **state) {
+    shell *s = *state;
+    adm_file *f = small_network();
+    pnb_error err = {0};
+    pnb_safetensors *st;
+    write_wrapped(f, "half.pt", "a.", "ema.");
+    RUN_OK(s, "convert half.pt wide.safetensors --set num_head_channels=32");
+    RUN_OK(s, "convert wide.safetensors half.safetensors --dtype f16");
+    assert_non_null(strstr(s->err, "as F16"));
+    TEST_OK(&err, pnb_safetensors_open(&err, "half.safetensors", &st));
+    assert_int_equal(pnb_safetensors_count(st), f->count);
+    assert_string_equal(pnb_safetensors_metadata(st, "num_head_channels"), "32");
+    for (size_t i = 0; i < f->count; i++) {
+        const pnb_safetensors_entry *e = pnb_safetensors_at(st, i);
+        float *values = malloc(e->count * sizeof *values);
+        assert_non_null(values);
+        assert_int_equal(e->dtype, PNB_F16);
+        TEST_OK(&err, pnb_safetensors_read_f32(st, e, values));
+        for (uint64_t k = 0; k < e->count; k++)
+            assert_true(values[k] == pnb_half_to_float(pnb_float_to_half(2 * f->items[i].data[k])));
+        free(values);
+    }
+    pnb_safetensors_close(st);
+    RUN_OK(s, "convert half.safetensors again.safetensors --dtype f32");
+    RUN_OK(s, "convert half.safetensors same.safetensors");
+    assert_int_equal(bytes_of("same.safetensors"), bytes_of("half.safetensors"));
+    assert_true(bytes_of("again.safetensors") > 3 * bytes_of("half.safetensors") / 2);
+    expect_failure(s, NULL, "convert half.safetensors x.safetensors --dtype bf16", 2, "f16 or f32");
+    float wide[] = {1, 70000};
+    pnb_safetensors_item item = {"w", 1, {2}, wide};
+    TEST_OK(&err, pnb_safetensors_write(&err, "large.safetensors", PNB_F32, &item, 1, NULL, 0));
+    expect_failure(s, NULL, "convert large.safetensors x.safetensors --dtype f16", 7, "65504");
+    assert_false(file_exists("x.safetensors"));
+    adm_file_destroy(f);
+}
+
 static void test_refused(void **state) {
     shell *s = *state;
     adm_file *f = small_network();
@@ -138,6 +184,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_same_prior),
+        cmocka_unit_test(test_half),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
