@@ -28,7 +28,8 @@ static const operator_case cases[] = {
     {"bicubic", "{\"factor\": 2}", LINEAR | INVERSE, 2, 0, "factor 2 does not divide the image of"},
     {"bicubic", "{\"factor\": 3}", LINEAR | INVERSE, 3, 0, "factor 3 does not divide the image of"},
     {"gaussian_blur", "{\"sigma\": 1}", LINEAR, 0, 0, NULL},
-    {"gaussian_blur", "{\"sigma\": 3, \"size\": 19, \"boundary\": \"zero\"}", LINEAR, 0, 10, "a kernel of 19 taps is too wide for an image of"},
+    {"gaussian_blur", "{\"sigma\": 3, \"size\": 19, \"boundary\": \"zero\"}", LINEAR, 0, 10,
+     "a kernel of 19 taps is too wide for an image of"},
     {"gaussian_blur", "{\"sigma\": 0.7, \"boundary\": \"circular\"}", LINEAR | INVERSE, 0, 0, NULL},
     {"motion_blur", "{\"size\": 11}", LINEAR, 0, 0, NULL},
     {"motion_blur", "{\"file\": \"@/line.npy\", \"boundary\": \"zero\"}", LINEAR, 0, 0, NULL},
@@ -153,7 +154,8 @@ static void check_size(void **state, const operator_case *c, const char *json, p
     snprintf(what, sizeof what, "%s of %s", c->type, pnb_shape_text(image, text));
     pnb_operator *op = rig_make(state, c->type, json, image);
     if (pnb_operator_linear(op) != ((c->traits & LINEAR) != 0)) fail_msg("%s: the table is wrong about its being linear", what);
-    if (pnb_operator_has_pinv(op) != ((c->traits & (INVERSE | WIENER)) != 0)) fail_msg("%s: the table is wrong about its pseudo-inverse", what);
+    bool pinv = c->traits & (INVERSE | WIENER);
+    if (pnb_operator_has_pinv(op) != pinv) fail_msg("%s: the table is wrong about its pseudo-inverse", what);
     if (c->traits & LINEAR) {
         rig_images r;
         rig_run_all(state, op, &r);
