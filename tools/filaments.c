@@ -1,10 +1,10 @@
-/* Training images of the cell's fine structures as structured illumination resolves them: filaments N OUT.npy [SEED]
+/* Training images of the cell's fine structures as structured illumination resolves them: filaments N OUT.npy [SEED [FAMILY]]
  *
  * Not recordings: four families that hold what such images show. Microtubules, long and bent a little, crossing,
  * brighter where several lie together; the endoplasmic reticulum, a mesh of tubules with three-way junctions and a
  * sheet here and there; clathrin-coated pits, rings and dots of a few pixels; actin, bundles that run together and a
- * fine fringe. Each image is 64 x 64 with pixels of 31 nm (2 um), blurred to about 90 nm, the brightest pixel 1, the
- * empty cell -1.
+ * fine fringe. Each image is of a family at random, or of the one that is named: microtubules, reticulum, pits, actin.
+ * 64 x 64 pixels of 31 nm (2 um), blurred to about 90 nm, the brightest pixel 1, the empty cell -1.
  */
 #include "scenes.h"
 
@@ -164,11 +164,18 @@ static void actin(canvas *c, scene_dice *d) {
               scene_uniform(d, 0.1, 0.35));
 }
 
+static const struct family {
+    const char *name;
+    void (*draw)(canvas *, scene_dice *);
+} families[] = {{"microtubules", microtubules}, {"reticulum", reticulum}, {"pits", pits}, {"actin", actin}};
+enum { FAMILIES = sizeof families / sizeof *families };
+static int only = -1; /* of the families; -1: any */
+
 static void make(scene_dice *d, float *image) {
-    static void (*const kinds[])(canvas *, scene_dice *) = {microtubules, reticulum, pits, actin};
     static canvas c;
     memset(&c, 0, sizeof c);
-    kinds[scene_whole(d, 0, 3)](&c, d);
+    int any = scene_whole(d, 0, FAMILIES - 1);
+    families[only < 0 ? any : only].draw(&c, d);
     /* out of focus light below, in focus light sharp */
     static canvas haze;
     memcpy(&haze, &c, sizeof c);
@@ -190,5 +197,7 @@ static void make(scene_dice *d, float *image) {
 }
 
 int main(int argc, char **argv) {
-    return scene_main(argc, argv, make);
+    for (int i = 0; argc == 5 && i < FAMILIES; i++)
+        if (strcmp(argv[4], families[i].name) == 0) only = i;
+    return scene_main(only < 0 ? argc : argc - 1, argv, make);
 }

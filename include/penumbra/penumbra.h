@@ -215,9 +215,10 @@ typedef struct pnb_plan_params {
     uint32_t particles;     /* of a PPM step */
     int device;             /* 1: for the context's device, which is opened; 0: for the baseline device, without one */
     int fp16;               /* pnb_inspect_plan: 1: of the prior with pnb_model_set_fp16 */
+    uint32_t tile, overlap; /* larger images in such tiles, as a problem's prior has them; 0: whole, overlap 0: a quarter */
 } pnb_plan_params;
 #define PNB_PLAN_DEFAULTS                                                                                              \
-    { sizeof(pnb_plan_params), 1, 0, 0, 8, 0, 0 }
+    { sizeof(pnb_plan_params), 1, 0, 0, 8, 0, 0, 0, 0 }
 typedef struct pnb_memory_plan {
     size_t struct_size;
     uint32_t batch, height, width, particles; /* as taken */

@@ -29,19 +29,22 @@ static uint64_t memory_of(const pnb_memory_plan *plan, int row) {
     return bytes;
 }
 
-static void add_memory(cJSON *json, const pnb_memory_plan *plan) {
+/* asked: may be NULL. */
+static void add_memory(cJSON *json, const pnb_memory_plan *plan, const pnb_plan_params *asked) {
     cJSON *memory = cJSON_AddObjectToObject(json, "memory_bytes");
     cJSON_AddNumberToObject(memory, "batch", plan->batch);
     cJSON_AddNumberToObject(memory, "height", plan->height);
     cJSON_AddNumberToObject(memory, "width", plan->width);
     cJSON_AddNumberToObject(memory, "particles", plan->particles);
+    if (asked && asked->tile) cJSON_AddNumberToObject(memory, "tile", asked->tile);
     for (int i = 0; i < MEMORY_ROWS; i++)
         if (memory_of(plan, i)) cJSON_AddNumberToObject(memory, memory_rows[i].key, (double)memory_of(plan, i));
 }
 
-static void memory_text(const pnb_memory_plan *plan, pnb_text *text) {
+static void memory_text(const pnb_memory_plan *plan, const pnb_plan_params *asked, pnb_text *text) {
     pnb_text_add(text, "device memory by plan, batch %u", plan->batch);
     if (plan->height) pnb_text_add(text, " of %u x %u", plan->height, plan->width);
+    if (asked && asked->tile) pnb_text_add(text, " in tiles of %u", asked->tile);
     pnb_text_add(text, ", %u particles:\n", plan->particles);
     for (int i = 0; i < MEMORY_ROWS; i++) {
         char bytes[PNB_BYTES_TEXT_SIZE];
@@ -50,7 +53,8 @@ static void memory_text(const pnb_memory_plan *plan, pnb_text *text) {
     }
 }
 
-static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan) {
+static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan,
+                           const pnb_plan_params *asked) {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "type", "prior");
     cJSON_AddStringToObject(json, "kind", info->kind);
@@ -66,7 +70,7 @@ static cJSON *prior_object(const pnb_model *m, const pnb_model_info *info, const
         cJSON_AddNumberToObject(json, "classes", info->classes);
     }
     cJSON_AddNumberToObject(json, "steps", info->steps);
-    add_memory(json, plan);
+    add_memory(json, plan, asked);
     cJSON *list = cJSON_AddArrayToObject(json, "tensors");
     for (uint32_t i = 0; i < info->tensors; i++) {
         const char *name;
@@ -106,7 +110,8 @@ static void add_metadata(const char *path, cJSON *json, pnb_text *text) {
     pnb_safetensors_close(file);
 }
 
-static void prior_text(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan, pnb_text *text) {
+static void prior_text(const pnb_model *m, const pnb_model_info *info, const pnb_memory_plan *plan,
+                       const pnb_plan_params *asked, pnb_text *text) {
     pnb_text_add(text, "prior: %s\n", info->description);
     pnb_text_add(text, "parameters: %llu\n", (unsigned long long)info->parameters);
     if (info->dim) {
@@ -118,7 +123,7 @@ static void prior_text(const pnb_model *m, const pnb_model_info *info, const pnb
         pnb_text_add(text, "\n");
     }
     pnb_text_add(text, "noise schedule: %u steps\n", info->steps);
-    memory_text(plan, text);
+    memory_text(plan, asked, text);
     pnb_text_add(text, "tensors: %u\n", info->tensors);
     for (uint32_t i = 0; i < info->tensors; i++) {
         const char *name;
@@ -141,12 +146,12 @@ static pnb_status inspect_prior(pnb_context *ctx, const char *path, bool json, c
     if (status == PNB_OK) status = pnb_model_get_info(m, &info);
     if (status == PNB_OK) status = pnb_model_plan(m, params, &plan);
     if (status == PNB_OK && json) {
-        cJSON *object = prior_object(m, &info, &plan);
+        cJSON *object = prior_object(m, &info, &plan, params);
         add_metadata(path, object, NULL);
         status = pnb_json_take(&ctx->error, object, out);
     } else if (status == PNB_OK) {
         pnb_text text = {0};
-        prior_text(m, &info, &plan, &text);
+        prior_text(m, &info, &plan, params, &text);
         add_metadata(path, NULL, &text);
         status = pnb_text_take(&ctx->error, &text, out);
     }

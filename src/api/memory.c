@@ -219,11 +219,16 @@ pnb_status pnb_model_plan(pnb_model *m, const pnb_plan_params *params, pnb_memor
             "plan: a batch of %u of %u x %u and %u particles: each should be 1 or more, sides at most 65536", p.batch,
             p.height, p.width, p.particles);
     if (p.device) PNB_TRY(pnb_context_gpu(m->ctx, &gpu));
+    uint32_t tile, overlap; /* the prior's own, which it gets back */
+    pnb_prior_get_tiles(m->prior, &tile, &overlap);
+    if (p.tile) PNB_TRY(pnb_prior_set_tiles(m->prior, p.tile, p.overlap ? p.overlap : p.tile / 4));
     plan.batch = p.batch;
     plan.particles = p.particles;
     plan.height = pnb_prior_dim(m->prior) ? 0 : side(m, p.height);
     plan.width = pnb_prior_dim(m->prior) ? 0 : side(m, p.width);
-    PNB_TRY(plan_all(m, gpu, &plan));
+    pnb_status status = plan_all(m, gpu, &plan);
+    PNB_TRY(pnb_prior_set_tiles(m->prior, tile, overlap));
+    PNB_TRY(status);
     pnb_struct_give(out, &plan, sizeof plan);
     return PNB_OK;
 }

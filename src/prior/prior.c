@@ -208,6 +208,10 @@ pnb_status pnb_prior_set_tiles(pnb_prior *prior, uint32_t tile, uint32_t overlap
     prior->overlap = overlap;
     return PNB_OK;
 }
+void pnb_prior_get_tiles(const pnb_prior *prior, uint32_t *tile, uint32_t *overlap) {
+    *tile = prior->tile;
+    *overlap = prior->overlap;
+}
 uint32_t pnb_prior_classes(const pnb_prior *prior) {
     return prior->unet.classes;
 }

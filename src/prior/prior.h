@@ -54,6 +54,7 @@ uint32_t pnb_prior_padded(const pnb_prior *prior, uint32_t side); /* what a side
 /* Images larger than `tile` are seen by the network in overlapping tiles of that side, whose predictions are blended; 0: whole. A side
  * that the network takes (pnb_prior_multiple), an overlap of 1 to half of it; else, and for priors of vectors: PNB_ERROR_INPUT. */
 pnb_status pnb_prior_set_tiles(pnb_prior *prior, uint32_t tile, uint32_t overlap);
+void pnb_prior_get_tiles(const pnb_prior *prior, uint32_t *tile, uint32_t *overlap);
 uint64_t pnb_prior_parameters(const pnb_prior *prior); /* exact count */
 uint64_t pnb_prior_hash(const pnb_prior *prior);       /* of the weights, after commit: tells two files of one shape apart */
 uint32_t pnb_prior_out_channels(const pnb_prior *prior);

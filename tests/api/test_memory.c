@@ -97,6 +97,36 @@ static void test_run(void **state) {
     }
 }
 
+/* In tiles: what a run takes is its plan, and the prior's plan at that size says the same. */
+static void test_tiles(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"prior\": {\"file\": \"garments.safetensors\", \"tile\": 16, \"overlap\": 4}, \"measurement\": \"garments/garment-03.png\","
+        " \"operator\": {\"type\": \"identity\"}, \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.05},"
+        " \"method\": {\"type\": \"ppm\", \"particles\": 2, \"steps\": 2}}";
+    pnb_context *ctx = open_context(0);
+    pnb_problem *problem;
+    pnb_run *run;
+    pnb_model *m;
+    pnb_memory_plan plan = PNB_MEMORY_PLAN_INIT;
+    pnb_plan_params params = PNB_PLAN_DEFAULTS;
+    OK(ctx, pnb_problem_parse(ctx, text, PNB_SOURCE_DIR "/assets", &problem));
+    OK(ctx, pnb_run_create(problem, &run));
+    OK(ctx, pnb_run_advance(run, 0, NULL, NULL));
+    agree("PPM in tiles", pnb_solver_planned_bytes(run->solver), ctx);
+    OK(ctx, pnb_model_create_random(ctx, "garments", &m));
+    params.device = 1;
+    params.particles = 2;
+    params.height = params.width = 32;
+    params.tile = 16;
+    OK(ctx, pnb_model_plan(m, &params, &plan));
+    agree("PPM in tiles, by the prior's plan", plan.step, ctx);
+    pnb_model_destroy(&m);
+    pnb_run_destroy(&run);
+    pnb_problem_destroy(&problem);
+    pnb_context_destroy(&ctx);
+}
+
 /* Nothing is allocated, and what is named fits. */
 static void test_over_budget(void **state) {
     (void)state;
@@ -163,6 +193,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_evaluations),
         cmocka_unit_test(test_run),
+        cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_over_budget),
         cmocka_unit_test(test_ffhq),
     };

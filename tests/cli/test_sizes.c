@@ -106,6 +106,15 @@ static void test_inspect(void **state) {
     assert_true(memory_at(s, "inspect " PRIOR " --json --particles 2", "step_checkpointed") < step);
     RUN_OK(s, "inspect " PRIOR " --particles 3");
     assert_non_null(strstr(s->out, "32 x 32, 3 particles"));
+    double whole = memory_at(s, "inspect " PRIOR " --json --size 96x64 --particles 2", "step");
+    double tiled = memory_at(s, "inspect " PRIOR " --json --size 96x64 --particles 2 --tile 32", "step");
+    assert_true(tiled > 1.2 * whole); /* 4 x 3 tiles, a third of whose pixels are seen twice */
+    assert_true(memory_at(s, "inspect " PRIOR " --json --size 96x64 --particles 2 --tile 32 --overlap 16", "step") > tiled);
+    RUN_OK(s, "inspect " PRIOR " --size 96x64 --tile 32");
+    assert_non_null(strstr(s->out, "96 x 64 in tiles of 32, 8 particles"));
+    expect_failure(s, NULL, "inspect " PRIOR " --tile 20", 3, "expected a multiple of 8");
+    expect_failure(s, NULL, "inspect " PRIOR " --overlap 4", 2, "--overlap");
+    expect_failure(s, NULL, "inspect " PRIOR " --tile 32 --overlap 17", 2, "1 to half of a --tile");
     expect_failure(s, NULL, "inspect " PRIOR " --size 64", 2, "HEIGHTxWIDTH");
     expect_failure(s, NULL, "inspect " PRIOR " --batch 0", 2, "--batch");
     expect_failure(s, NULL, "inspect " PRIOR " --particles 5000", 2, "5000");

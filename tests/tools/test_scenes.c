@@ -64,7 +64,29 @@ static void test_filaments(void **state) {
     check_maker("filaments");
 }
 
+/* One family by name: those images of a mixed file that are of it are the same there. */
+static void test_family(void **state) {
+    static const char *const families[] = {"microtubules", "reticulum", "pits", "actin"};
+    (void)state;
+    assert_int_equal(run_maker("filaments", "5 more.npy 7"), 0);
+    pnb_array mixed = made("more.npy", MORE);
+    int found = 0;
+    for (int f = 0; f < 4; f++) {
+        char words[64];
+        snprintf(words, sizeof words, "5 one.npy 7 %s", families[f]);
+        assert_int_equal(run_maker("filaments", words), 0);
+        pnb_array one = made("one.npy", MORE);
+        for (int k = 0; k < MORE; k++) found += memcmp(one.data + k * PIXELS, mixed.data + k * PIXELS, PIXELS * sizeof(float)) == 0;
+        pnb_array_free(&one);
+    }
+    assert_int_equal(found, MORE);
+    pnb_array_free(&mixed);
+    assert_int_equal(run_maker("filaments", "5 one.npy 7 mitochondria"), 2);
+    assert_int_equal(run_maker("blackhole", "5 one.npy 7 pits"), 2);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blackhole), cmocka_unit_test(test_filaments)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blackhole), cmocka_unit_test(test_filaments),
+                                       cmocka_unit_test(test_family)};
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
 }
