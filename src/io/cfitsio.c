@@ -49,7 +49,7 @@ static bool whole(const char *card) {
     memcpy(value, card + VALUE, CARD - VALUE);
     value[CARD - VALUE] = 0;
     long n = strtol(value, &end, 10);
-    return end != value && n >= 0 && (*end == ' ' || *end == '/' || (*end == 0 && end == value + CARD - VALUE));
+    return end != value && n >= 0 && (*end == ' ' || *end == '/' || (*end == 0 && end == value + (CARD - VALUE)));
 }
 
 /* The cards that a table's header must begin with, in this order; where one is missing, cfitsio goes on without its
