@@ -14,7 +14,7 @@ static pnb_prior *network_of(const pnb_run *r) {
     return r->generator ? r->generator : r->model->prior;
 }
 
-pnb_status pnb_run_reconstructor(pnb_run *r, pnb_solver **out) {
+static pnb_status create(const pnb_run *r, bool plan_only, pnb_solver **out) {
     const pnb_problem *p = r->problem;
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(r->sampling, "n");
     pnb_task task = {.gpu = r->ctx->gpu,
@@ -23,8 +23,27 @@ pnb_status pnb_run_reconstructor(pnb_run *r, pnb_solver **out) {
                      .y = p->y,
                      .sigma_y = p->sigma,
                      .seed = r->seed,
-                     .memory_budget = r->ctx->memory_limit};
+                     .memory_budget = r->ctx->memory_limit,
+                     .plan_only = plan_only};
     return pnb_reconstructor_create(&r->ctx->error, &task, r->facts, (uint32_t)n->valuedouble, out);
+}
+
+pnb_status pnb_run_reconstructor(pnb_run *r, pnb_solver **out) {
+    return create(r, false, out);
+}
+
+static pnb_status check_memory(const pnb_run *r, const pnb_gpu *gpu) {
+    char need[PNB_BYTES_TEXT_SIZE], have[PNB_BYTES_TEXT_SIZE];
+    uint64_t budget = pnb_context_budget(r->ctx, gpu);
+    pnb_solver *planned;
+    PNB_TRY(create(r, true, &planned));
+    uint64_t bytes = pnb_solver_planned_bytes(planned);
+    pnb_solver_destroy(&planned);
+    if (budget == 0 || bytes <= budget) return PNB_OK;
+    return pnb_fail(&r->ctx->error, PNB_ERROR_OUT_OF_MEMORY,
+                    "reconstruct: by its plan this run needs %s, %s may be used, so nothing was allocated; fewer samples "
+                    "need less",
+                    pnb_bytes_text(bytes, need), pnb_bytes_text(budget, have));
 }
 
 /* The problem that the file carries, with this measurement, and with the file itself where it needs a network. */
@@ -87,13 +106,13 @@ static pnb_status start(pnb_run *r, const pnb_reconstruct_params *q) {
     r->model = r->problem->model;
     r->image = r->problem->image;
     r->seed = q->seed;
+    PNB_TRY(pnb_problem_ready(r->problem));
+    PNB_TRY(pnb_context_gpu(r->ctx, &gpu));
+    if (pnb_prior_dim(r->model->prior)) PNB_TRY(pnb_prior_load(&r->ctx->error, q->model, &r->generator));
+    PNB_TRY(check_memory(r, gpu));
     PNB_TRY(pnb_model_ready(r->model, &gpu));
     PNB_TRY(pnb_forward_ready(r->problem->forward, &gpu));
-    PNB_TRY(pnb_problem_ready(r->problem));
-    if (pnb_prior_dim(r->model->prior)) {
-        PNB_TRY(pnb_prior_load(&r->ctx->error, q->model, &r->generator));
-        PNB_TRY(pnb_prior_commit(r->generator, gpu));
-    }
+    if (r->generator) PNB_TRY(pnb_prior_commit(r->generator, gpu));
     return pnb_run_reconstructor(r, &r->solver);
 }
 

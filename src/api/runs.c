@@ -16,6 +16,16 @@ pnb_run *pnb_run_new(pnb_context *ctx) {
     return r;
 }
 
+/* A generator's file has a prior's tensors, and none of its meaning. */
+static pnb_status check_prior(const pnb_run *r) {
+    if (!pnb_prior_is_generator(r->model->prior)) return PNB_OK;
+    const cJSON *file = cJSON_GetObjectItemCaseSensitive(r->model->source, "file");
+    return pnb_fail(&r->ctx->error, PNB_ERROR_MODEL,
+                    "'%s' is a generator of `penumbra amortize`, where a prior was expected: `penumbra reconstruct "
+                    "--model` draws from it",
+                    cJSON_IsString(file) ? file->valuestring : "prior");
+}
+
 static pnb_status start(pnb_run *r, pnb_problem *p) {
     r->problem = p;
     r->model = p->model;
@@ -27,6 +37,7 @@ static pnb_status start(pnb_run *r, pnb_problem *p) {
                         "almost without noise)",
                         p->file);
     }
+    PNB_TRY(check_prior(r));
     pnb_say_padding(r->model, r->image);
     return pnb_problem_solver(p, false, &r->options, &r->solver);
 }
@@ -74,6 +85,7 @@ static pnb_status start_sampler(pnb_run *r, const pnb_sample_params *given) {
     pnb_prior *prior = r->model->prior;
     uint32_t side = pnb_prior_size_hint(prior), dim = pnb_prior_dim(prior);
     pnb_sampler_params p = {.steps = given->steps, .eta = given->eta, .n = given->n, .seed = given->seed};
+    PNB_TRY(check_prior(r));
     PNB_TRY(choose_sampler(err, given, &p));
     uint32_t most = pnb_prior_schedule(prior)->steps;
     if (p.steps > most)

@@ -30,6 +30,7 @@ struct pnb_prior {
     pnb_gmm gmm;
     pnb_precondition precondition; /* U-Nets */
     uint32_t tile, overlap;        /* of larger images the network sees such tiles; 0: all at once */
+    bool generator;                /* a trained generator's network: it makes samples, it predicts no noise */
     bool half;                     /* narrow storage in its graphs */
 };
 

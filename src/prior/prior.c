@@ -114,6 +114,7 @@ static pnb_status load(pnb_error *err, pnb_tensor_file *file, pnb_prior **out) {
                    (uint32_t)(steps > 0 ? steps : 0), out));
     (*out)->fov_uas = fmax(0, pnb_load_number(file, NULL, "fov_uas", 0));
     (*out)->pixel_nm = fmax(0, pnb_load_number(file, NULL, "pixel_nm", 0));
+    (*out)->generator = pnb_tensor_file_metadata(file, "generator") != NULL;
     return reader ? pnb_unet_load(*out, reader, prefix, file) : pnb_mlp_load(*out, file);
 }
 
@@ -155,6 +156,8 @@ pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu) {
 
 /* ---- facts --------------------------------------------------------------------------------------------------------
  */
+
+bool pnb_prior_is_generator(const pnb_prior *prior) { return prior->generator; }
 
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior) {
     return prior->kind;

@@ -37,6 +37,9 @@ pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the d
 void pnb_prior_set_half(pnb_prior *prior, bool half);
 bool pnb_prior_half(const pnb_prior *prior);
 
+/* Whether the file is a generator of amortised matching, by its metadata "generator": no score comes of such a network. */
+bool pnb_prior_is_generator(const pnb_prior *prior);
+
 pnb_prior_kind pnb_prior_get_kind(const pnb_prior *prior);
 const char *pnb_prior_architecture(const pnb_prior *prior); /* "gmm", "mlp", "adm", "songunet", ...; static */
 const pnb_schedule *pnb_prior_schedule(const pnb_prior *prior);

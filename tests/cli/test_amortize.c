@@ -111,6 +111,13 @@ static void test_images(void **state) {
     RUN_OK(
         s,
         "reconstruct --model lora.safetensors --measurement folder/b.npy --truth folder/b.npy -n 3 --quiet -o boxes");
+    expect_failure(s, NULL, "reconstruct --model lora.safetensors --measurement folder/b.npy -n 3 --memory 1M --quiet -o x",
+                   6, "nothing was allocated");
+    expect_failure(s, NULL, "sample --prior lora.safetensors -n 1 --quiet -o x", 4, "penumbra reconstruct");
+    write_text("lora.json",
+               "{\"prior\": {\"file\": \"lora.safetensors\"}, \"operator\": {\"type\": \"identity\"}, \"noise\": "
+               "{\"type\": \"gaussian\", \"sigma\": 0.1}, \"measurement\": \"folder/b.npy\"}");
+    expect_failure(s, NULL, "solve lora.json --quiet -o x", 4, "penumbra reconstruct");
     assert_true(file_exists("boxes/samples.png") && file_exists("boxes/mean.png"));
 }
 
