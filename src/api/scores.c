@@ -2,6 +2,7 @@
 #include "api/files.h"
 #include "api/outcome.h"
 #include "api/runs.h"
+#include "api/sky.h"
 #include "io/json.h"
 
 #include <math.h>
@@ -73,8 +74,30 @@ static pnb_status load(pnb_context *ctx, const char *folder, const char *truth_p
                     folder);
 }
 
+/* What an interferometer's run says of its pixels, and of its data. */
+static pnb_status add_sky(pnb_context *ctx, const cJSON *run, pnb_shape image, const float *samples, uint32_t k, const float *truth,
+                          cJSON *to) {
+    const cJSON *op = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(run, "problem"), "operator");
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(op, "type"), *pixels = cJSON_GetObjectItemCaseSensitive(op, "pixels"),
+                *fov = cJSON_GetObjectItemCaseSensitive(op, "fov_uas");
+    if (!cJSON_IsString(type) || strcmp(type->valuestring, "vlbi") != 0 || image.rank != 3 || image.d[0] != 1) return PNB_OK;
+    pnb_sky_agreement(cJSON_GetObjectItemCaseSensitive(run, "chi2_terms"), to);
+    if (!cJSON_IsString(pixels) || strcmp(pixels->valuestring, "unit") != 0 || !cJSON_IsNumber(fov) || !(fov->valuedouble > 0)) {
+        return PNB_OK;
+    }
+    uint64_t n = pnb_shape_count(image);
+    float *moments = malloc(2 * n * sizeof *moments);
+    if (!moments) return pnb_no_memory(&ctx->error, "scores");
+    pnb_moments(k, n, samples, moments, moments + n);
+    pnb_sky_images i = {image.d[1], image.d[2], k, fov->valuedouble / image.d[2], samples, moments, truth};
+    pnb_status status = pnb_sky_likeness(&ctx->error, &i, to);
+    free(moments);
+    return status;
+}
+
 /* Keys of run.json that an evaluation passes on. A folder without one is fine. */
-static pnb_status add_from_run(pnb_context *ctx, const char *folder, cJSON *to) {
+static pnb_status add_from_run(pnb_context *ctx, const char *folder, const pnb_array *samples, pnb_shape image, const pnb_array *truth,
+                               cJSON *to) {
     char *path = pnb_path_join(folder, "run.json");
     if (!path) return pnb_no_memory(&ctx->error, folder);
     cJSON *run = NULL;
@@ -86,8 +109,9 @@ static pnb_status add_from_run(pnb_context *ctx, const char *folder, cJSON *to) 
     cJSON *posterior =
         cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(run, "scores"), "posterior");
     if (posterior) cJSON_AddItemToObject(to, "posterior", posterior);
+    status = add_sky(ctx, run, image, samples->data, (uint32_t)samples->shape[0], truth->data, to);
     cJSON_Delete(run);
-    return PNB_OK;
+    return status;
 }
 
 pnb_status pnb_evaluate_folder(pnb_context *ctx, const char *folder, const char *truth_path, char **json) {
@@ -104,7 +128,7 @@ pnb_status pnb_evaluate_folder(pnb_context *ctx, const char *folder, const char 
     PNB_TRY_GOTO(load(ctx, folder, truth_path, &samples, &truth, &image));
     PNB_TRY_GOTO(compute(&ctx->error, (uint32_t)samples.shape[0], image, samples.data, truth.data, &m));
     scores = pnb_scores_object(&m, true);
-    PNB_TRY_GOTO(add_from_run(ctx, folder, scores));
+    PNB_TRY_GOTO(add_from_run(ctx, folder, &samples, image, &truth, scores));
     status = pnb_json_take(&ctx->error, scores, json);
     scores = NULL;
 fail:

@@ -252,42 +252,17 @@ static void add_ring(const pnb_run *r, const pnb_outcome *o, cJSON *json, double
         add_quantity(ring, names[q], values + (size_t)q * o->k, o->k, q == ORIENTATION);
 }
 
-/* Best over samples, as InverseBench has it, and of the mean; images in [0,1]. */
-static pnb_status add_likeness(pnb_run *r, const pnb_outcome *o, cJSON *scores, double *work) {
-    static const struct {
-        const char *best, *mean;
-        double fwhm;
-    } kinds[] = {{"psnr_aligned_best", "psnr_aligned_mean", 0},
-                 {"psnr_blurred_10uas_best", "psnr_blurred_10uas_mean", 10},
-                 {"psnr_blurred_15uas_best", "psnr_blurred_15uas_mean", 15},
-                 {"psnr_blurred_20uas_best", "psnr_blurred_20uas_mean", 20}};
-    const pnb_vlbi *v = sky_of(r);
-    uint32_t h = r->image.d[1], w = r->image.d[2];
-    double *truth = work, *one = work + o->count, pixel = v->pixel / PNB_RADIANS_OF_UAS;
-    if (!r->problem->truth || v->jy) return PNB_OK;
-    pnb_unit_range(o->count, r->problem->truth, truth);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        double best = -INFINITY, psnr = 0, sigma = kinds[i].fwhm / 2.354820045 / pixel;
-        for (uint32_t k = 0; k <= o->k; k++) {
-            pnb_unit_range(o->count, k < o->k ? o->samples + k * o->count : o->mean, one);
-            PNB_TRY(pnb_psnr_aligned(&r->ctx->error, h, w, one, truth, sigma, &psnr));
-            if (k < o->k) best = fmax(best, psnr);
-        }
-        pnb_json_number(scores, kinds[i].best, best);
-        pnb_json_number(scores, kinds[i].mean, psnr);
-    }
-    return PNB_OK;
-}
-
 pnb_status pnb_sky_json(pnb_run *r, const pnb_outcome *o, cJSON *json, cJSON *scores) {
     const pnb_vlbi *v = sky_of(r);
     if (!v) return PNB_OK;
-    size_t room = 2 * o->count > QUANTITIES * (size_t)o->k ? 2 * o->count : QUANTITIES * (size_t)o->k;
+    size_t room = QUANTITIES * (size_t)o->k;
     double *work = malloc((room + o->count) * sizeof *work);
     if (!work) return no_memory(r);
     add_observation(json, v);
     add_ring(r, o, json, work + room, work);
-    pnb_status status = add_likeness(r, o, scores, work);
     free(work);
-    return status;
+    pnb_sky_agreement(cJSON_GetObjectItemCaseSensitive(json, "chi2_terms"), scores);
+    if (!r->problem->truth || v->jy) return PNB_OK;
+    pnb_sky_images i = {r->image.d[1], r->image.d[2], o->k, v->pixel / PNB_RADIANS_OF_UAS, o->samples, o->mean, r->problem->truth};
+    return pnb_sky_likeness(&r->ctx->error, &i, scores);
 }

@@ -90,6 +90,28 @@ static void check_coordinates(void) {
     assert_int_equal(system(command), 0);
 }
 
+/* Scores against the truth: of the closures as the run has them, of images as the problem with a truth would have them. */
+static void check_scores(shell *s) {
+    RUN_OK(s, "eval out --truth truth.npy --json scores.json");
+    cJSON *scores = read_json("scores.json"), *run = read_json("out/run.json");
+    const cJSON *chi2 = cJSON_GetObjectItem(cJSON_GetObjectItem(run, "chi2_terms"), "closure_phase"), *one;
+    double best = INFINITY, sum = 0;
+    cJSON_ArrayForEach(one, chi2) {
+        double normalised = one->valuedouble < 1 ? 1 / one->valuedouble : one->valuedouble;
+        best = normalised < best ? normalised : best;
+        sum += normalised / 2;
+    }
+    assert_true(fabs(number(scores, "chi2_closure_phase_best", NULL) - best) < 1e-6 * best);
+    assert_true(fabs(number(scores, "chi2_closure_phase_samples", NULL) - sum) < 1e-6 * sum);
+    assert_true(fabs(number(run, "scores", "chi2_closure_phase_best") - best) < 1e-6 * best);
+    assert_true(number(scores, "chi2_log_closure_amplitude_best", NULL) >= 1);
+    assert_true(number(scores, "psnr_aligned_mean", NULL) >= number(scores, "psnr_mean", NULL) - 0.5); /* the grid of shifts misses 0 */
+    assert_true(number(scores, "psnr_blurred_20uas_best", NULL) > number(scores, "psnr_aligned_best", NULL));
+    assert_true(number(scores, "psnr_blurred_10uas_mean", NULL) < number(scores, "psnr_blurred_20uas_mean", NULL));
+    cJSON_Delete(scores);
+    cJSON_Delete(run);
+}
+
 static void test_from_truth_to_fits(void **state) {
     shell *s = *state;
     write_truth("truth.npy");
@@ -104,6 +126,7 @@ static void test_from_truth_to_fits(void **state) {
         "\"particles\": 2, \"init_std\": 0.1}, \"seed\": 3}");
     RUN_OK(s, "solve problem.json -o out --quiet");
     check_run("out/run.json");
+    check_scores(s);
     static const char *const files[] = {"out/dirty.png", "out/uv.png", "out/residuals.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) assert_true(file_exists(files[i]));
 #ifdef PNB_CFITSIO
