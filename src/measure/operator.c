@@ -143,7 +143,7 @@ static pnb_status create_from(pnb_error *err, const char *type, const cJSON *arg
     op->err = err;
     op->image = op->measurement = image;
     op->norm = 1;
-    op->weights = op->start = -1;
+    op->weights = op->spreads = op->start = -1;
     op->linear = found->linear;
     op->has_pinv = found->pinv != NULL;
     pnb_status status;
@@ -298,6 +298,14 @@ const pnb_operator *pnb_operator_last(const pnb_operator *op) {
 const float *pnb_operator_weights(const pnb_operator *op) {
     const pnb_operator *last = pnb_operator_last(op);
     return last->weights < 0 ? NULL : last->constants[last->weights].values;
+}
+const float *pnb_operator_spreads(const pnb_operator *op) {
+    const pnb_operator *last = pnb_operator_last(op);
+    return last->spreads < 0 ? NULL : last->constants[last->spreads].values;
+}
+pnb_status pnb_operator_bind_spreads(const pnb_operator *op, pnb_graph *g, pnb_tensor *out) {
+    const pnb_operator *last = pnb_operator_last(op);
+    return pnb_graph_bind(g, last->constants[last->spreads].storage, out);
 }
 const float *pnb_operator_given(const pnb_operator *op) {
     return pnb_operator_last(op)->given;

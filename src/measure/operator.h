@@ -39,6 +39,12 @@ double pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spect
  * whole turns do not matter. The problem's sigma then multiplies them all. NULL: the problem's sigma is that of every entry.
  * Borrowed. residual.h makes use of it. */
 const float *pnb_operator_weights(const pnb_operator *op);
+/* How much of the image's uncertainty reaches each entry of y: [m] floats d_i such that norm^2 diag(d) - J J^T is nowhere
+ * negative, J the derivative of the whitened residual. Where the image is known to rho in each pixel, an entry's variance of
+ * sigma^2 (1 + (norm rho/sigma)^2 d_i) takes no combination of entries for better known than it is; with the norm alone
+ * (d = 1) entries that see little of the image lose what they know. NULL: 1 for all. Borrowed. */
+const float *pnb_operator_spreads(const pnb_operator *op);
+pnb_status pnb_operator_bind_spreads(const pnb_operator *op, pnb_graph *g, pnb_tensor *out); /* where there are any: [m] */
 /* The measurement that came with the operator's file (a telescope's visibilities); NULL: none. Borrowed. */
 const float *pnb_operator_given(const pnb_operator *op);
 /* The kinds of data that y holds one behind the other, for reports; *count 0: one kind. Borrowed. */

@@ -41,6 +41,7 @@ struct pnb_operator {
     const float *measured;    /* NULL: everything; else one of the constants' values */
     uint64_t measured_count;
     int32_t weights;          /* which constant: pnb_operator_weights; -1: none */
+    int32_t spreads;          /* which constant: pnb_operator_spreads; -1: none */
     int32_t start;            /* which constant: an image [1,D] that particles start from; -1: none */
     float *given;             /* owned: a measurement that came with the operator's file; NULL: none */
     pnb_operator_term terms[PNB_OPERATOR_MAX_TERMS];

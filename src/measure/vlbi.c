@@ -12,6 +12,7 @@
 #include "measure/operator_type.h"
 #include "measure/sparse.h"
 #include "measure/vlbi_push.h"
+#include "measure/vlbi_slopes.h"
 #include "ops/emit.h"
 #include "ops/ops.h"
 
@@ -177,17 +178,6 @@ static void set_scale(pnb_operator *op) {
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
 
-static pnb_sky_grid grid_of(const pnb_operator *op) {
-    return (pnb_sky_grid){op->image.d[1], op->image.d[2], op->vlbi->pixel};
-}
-
-/* Visibility k's row of the Fourier sum; the last one is V(0,0). */
-static void fourier_row(const pnb_operator *op, uint32_t k, double *re, double *im) {
-    const pnb_uvdata *d = &op->vlbi->data;
-    pnb_sky_grid grid = grid_of(op);
-    pnb_sky_row(&grid, k < d->count ? d->records[k].u : 0, k < d->count ? d->records[k].v : 0, re, im);
-}
-
 /* Rows of real parts of all visibilities and of V(0,0), then of imaginary parts. */
 static pnb_status add_matrix(pnb_operator *op) {
     size_t n = pnb_shape_count(op->image), rows = op->vlbi->data.count + 1;
@@ -201,7 +191,7 @@ static pnb_status add_matrix(pnb_operator *op) {
     float *matrix = malloc(2 * rows * n * sizeof *matrix);
     double *row = malloc(2 * n * sizeof *row);
     for (size_t k = 0; matrix && row && k < rows; k++) {
-        fourier_row(op, (uint32_t)k, row, row + n);
+        pnb_vlbi_row(op, (uint32_t)k, row, row + n);
         for (size_t i = 0; i < n; i++) matrix[k * n + i] = (float)row[i];
         for (size_t i = 0; i < n; i++) matrix[(rows + k) * n + i] = (float)row[n + i];
     }
@@ -216,7 +206,7 @@ static pnb_status add_matrix(pnb_operator *op) {
 
 static pnb_status add_nufft(pnb_operator *op) {
     pnb_vlbi *v = op->vlbi;
-    pnb_sky_grid grid = grid_of(op);
+    pnb_sky_grid grid = {op->image.d[1], op->image.d[2], v->pixel};
     double(*uv)[2] = calloc(v->data.count + 1, sizeof *uv); /* the last one stays 0 */
     v->nufft = calloc(1, sizeof *v->nufft);
     pnb_status status =
@@ -379,110 +369,6 @@ static pnb_status add_start(pnb_operator *op) {
     return pnb_operator_add_constant(op, "start", pnb_shape2(1, h * w), start);
 }
 
-/* ---- the size of the derivative ---------------------------------------------------------------------------------- */
-
-/* d(features of visibility k) for dV, or its transpose, at the measured visibilities. */
-static void slope(const pnb_vlbi *v, uint32_t k, uint32_t count, bool transposed, double *dv, double *df) {
-    double re = 1, im = 0;
-    if (k < v->data.count) {
-        const pnb_uv_record *r = &v->data.records[k];
-        double floor = fmax(1, r->sigma / fmax(hypot(r->re, r->im), 1e-12)); /* below the noise: as at the noise */
-        re = r->re * floor;
-        im = r->im * floor;
-    }
-    double square = re * re + im * im, size = sqrt(square);
-    const double a[VLBI_BLOCKS][2] = {
-        {1, 0}, {0, 1}, {re / size, im / size}, {re / square, im / square}, {-im / square, re / square}};
-    for (uint32_t b = 0; b < VLBI_BLOCKS; b++) {
-        for (int part = 0; part < 2; part++) {
-            if (transposed)
-                dv[part * count + k] += a[b][part] * df[b * count + k];
-            else
-                df[b * count + k] += a[b][part] * dv[part * count + k];
-        }
-    }
-}
-
-/* f <- pick^T W^2 pick f, the rows of pick one at a time; back is scratch. */
-static void weigh(const pnb_operator *op, double *f, double *back, size_t features) {
-    const float *start = op->constants[op->vlbi->pick].values, *entries = op->constants[op->vlbi->pick + 1].values;
-    const float *w = op->constants[op->weights].values;
-    memset(back, 0, features * sizeof *back);
-    for (uint32_t i = 0; i < op->measurement.d[0]; i++) {
-        uint32_t begin, end, column;
-        double sum = 0;
-        memcpy(&begin, start + i, sizeof begin);
-        memcpy(&end, start + i + 1, sizeof end);
-        for (int pass = 0; pass < 2; pass++) {
-            for (uint32_t k = begin; k < end; k++) {
-                memcpy(&column, entries + 2 * k, sizeof column);
-                if (pass == 0)
-                    sum += entries[2 * k + 1] * f[column];
-                else
-                    back[column] += (double)w[i] * w[i] * entries[2 * k + 1] * sum;
-            }
-        }
-    }
-    memcpy(f, back, features * sizeof *f);
-}
-
-/* One application of J^T J to x [n]; row [2n], v [2 count] and f [2 * blocks * count] are scratch. */
-static void apply_square(const pnb_operator *op, double scale, double *x, double *row, double *v, double *f) {
-    uint32_t count = op->vlbi->data.count + 1;
-    size_t n = pnb_shape_count(op->image), features = VLBI_BLOCKS * (size_t)count;
-    memset(v, 0, 2 * count * sizeof *v);
-    memset(f, 0, features * sizeof *f);
-    for (uint32_t k = 0; k < count; k++) {
-        fourier_row(op, k, row, row + n);
-        for (size_t i = 0; i < n; i++) {
-            v[k] += scale * row[i] * x[i];
-            v[count + k] += scale * row[n + i] * x[i];
-        }
-    }
-    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, false, v, f);
-    weigh(op, f, f + features, features);
-    memset(v, 0, 2 * count * sizeof *v);
-    for (uint32_t k = 0; k < count; k++) slope(op->vlbi, k, count, true, v, f);
-    for (size_t i = 0; i < n; i++) x[i] = 0;
-    for (uint32_t k = 0; k < count; k++) {
-        fourier_row(op, k, row, row + n);
-        for (size_t i = 0; i < n; i++) x[i] += scale * (row[i] * v[k] + row[n + i] * v[count + k]);
-    }
-}
-
-/* The norm of the residual's derivative, by the power method: where V is as measured, which is where a solution ends.
- */
-static pnb_status estimate_norm(pnb_operator *op) {
-    enum { ROUNDS = 12 };
-    const pnb_vlbi *v = op->vlbi;
-    uint32_t count = v->data.count + 1;
-    size_t n = pnb_shape_count(op->image);
-    const float *start = op->constants[op->start].values;
-    double *x = malloc(3 * n * sizeof *x), *dv = malloc(2 * count * sizeof *dv),
-           *df = malloc(2 * VLBI_BLOCKS * count * sizeof *df);
-    double scale = v->peak, sum = 0, norm2 = 0;
-    for (size_t i = 0; i < n; i++) sum += 0.5 * (start[i] + 1);
-    if (v->flux > 0) scale = v->flux / sum;
-    if (!v->jy) scale *= 0.5;
-    for (size_t i = 0; x && i < n; i++) x[i] = 1 + 0.5 * sin(1.7 * (double)i);
-    for (int round = 0; x && dv && df && round < ROUNDS; round++) {
-        double before = 0, after = 0;
-        for (size_t i = 0; i < n; i++) before += x[i] * x[i];
-        for (size_t i = 0; i < n; i++) x[i] /= sqrt(before);
-        apply_square(op, scale, x, x + n, dv, df);
-        for (size_t i = 0; i < n; i++) after += x[i] * x[i];
-        norm2 = sqrt(after);
-        if (after == 0) break;
-    }
-    bool ok = x && dv && df;
-    free(x);
-    free(dv);
-    free(df);
-    if (!ok) return pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator vlbi: no host memory");
-    op->norm = norm2 > 0 ? 1.05 * sqrt(norm2) : 1;
-    return PNB_OK;
-}
-
 static pnb_status create(pnb_operator *op, const cJSON *args, const char *base_dir) {
     double factors[TERMS];
     PNB_TRY(pnb_operator_need_image(op));
@@ -498,7 +384,7 @@ static pnb_status create(pnb_operator *op, const cJSON *args, const char *base_d
     PNB_TRY(((const vlbi_options *)op->options)->transform == TRANSFORM_FFT ? add_nufft(op) : add_matrix(op));
     PNB_TRY(add_data(op, factors));
     PNB_TRY(add_start(op));
-    return estimate_norm(op);
+    return pnb_vlbi_slopes(op);
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * 2021).
  *
  *     x += (h + d) g(x) + sqrt(2 h + d rho'^2/rho^2) xi,   g = s_theta(x) + A^T (y - A x)/v,
- *     s_theta(x) = -eps_theta(alpha x, t)/rho,   v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant),
+ *     s_theta(x) = -eps_theta(alpha x, t)/rho,   v = sigma_y^2 + ||A||^2 rho^2 (sigma_y^2 where the level is constant; where
+ *     entries have spreads, each its own v: pnb_operator_spreads),
  *     h = c / (||A||^2/v + 1/rho^2),   d = rho^2 - rho'^2, rho' the next level
  *
  * With photon noise each entry has a v of its own: its variance and ||A||^2 rho^2.
@@ -34,11 +35,9 @@ static double least_noise_of(const pnb_task *task) {
     return task->photons.gain > 0 ? fmax(fmin(task->photons.sigma, task->sigma_y), 1e-3) : noise_of(task);
 }
 
-static pnb_status data_term(pnb_solver *s, pnb_graph *g, pnb_tensor state, pnb_tensor x, pnb_tensor *gradient, pnb_tensor *loss) {
-    pnb_tensor wider;
-    if (!(s->task.photons.gain > 0)) return pnb_data_term(s, g, x, noise_of(&s->task), gradient, loss);
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_WIDER, &wider));
-    return pnb_photons_term(s, g, x, s->task.sigma_y, wider, gradient, loss);
+/* What the data term is computed with. */
+static double sigma_of(const pnb_task *task) {
+    return task->photons.gain > 0 ? task->sigma_y : noise_of(task);
 }
 
 /* Level i of a run; level `steps`: none. */
@@ -50,19 +49,18 @@ static double level(const pnb_langevin *f, uint32_t i) {
 
 void pnb_langevin_rows(pnb_solver *s, const pnb_langevin *f, uint32_t first) {
     const pnb_schedule *sch = pnb_prior_schedule(s->task.prior);
-    double norm = pnb_operator_norm(s->task.op), norm2 = norm * norm;
-    double sigma2 = least_noise_of(&s->task) * least_noise_of(&s->task);
+    double norm = pnb_operator_norm(s->task.op), least = least_noise_of(&s->task), sigma = sigma_of(&s->task);
     bool anneals = f->rho_start > f->rho;
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
-        double rho = level(f, i), next = level(f, i + 1), v = sigma2 + (anneals ? norm2 * rho * rho : 0);
-        double h = f->step_size / (norm2 / v + 1 / (rho * rho)), d = rho * rho - next * next;
+        double rho = level(f, i), next = level(f, i + 1), wide = anneals ? pow(norm * rho, 2) : 0;
+        double h = f->step_size / (pnb_data_curvature(&s->task, least, wide / (least * least)) + 1 / (rho * rho)), d = rho * rho - next * next;
         bool last = next == 0;
         double drift = last ? 0.5 * rho * rho : h + d;
         pnb_row_set_rho(row, ROW_T, sch, rho);
         row[ROW_EPS] = (float)(-drift / rho);
-        row[ROW_DATA] = (float)(last && !anneals ? 0 : s->task.photons.gain > 0 ? -drift : -drift * sigma2 / v);
-        row[ROW_WIDER] = (float)(v - sigma2);
+        row[ROW_DATA] = (float)(last && !anneals ? 0 : -drift);
+        row[ROW_WIDER] = (float)(wide / (sigma * sigma));
         row[ROW_NOISE] = (float)(last ? 0 : sqrt(2 * h + d * next * next / (rho * rho)));
     }
 }
@@ -70,7 +68,8 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_langevin *f, uint32_t first) {
 static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     const pnb_langevin *f = user;
     const pnb_task *task = &s->task;
-    pnb_tensor state, table, x, scaled, eps, data, loss, by_eps, by_data, by_noise, drift, xi, moved, next;
+    pnb_tensor state, table, x, scaled, eps, wider, by_eps, by_data, by_noise, drift, xi, moved, next;
+    pnb_wide_term data;
     pnb_level level;
     PNB_TRY(pnb_graph_bind(g, s->state, &state));
     PNB_TRY(pnb_graph_bind(g, s->table, &table));
@@ -82,14 +81,15 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     PNB_TRY(pnb_solver_column(s, g, state, ROW_NOISE, &by_noise));
     PNB_TRY(pnb_mul(g, x, level.alpha, &scaled));
     PNB_TRY(pnb_prior_eps(task->prior, g, scaled, level, NULL, &eps));
-    PNB_TRY(data_term(s, g, state, x, &data, &loss));
-    PNB_TRY(pnb_axpby(g, 1, by_eps, eps, 1, by_data, data, &drift));
+    PNB_TRY(pnb_solver_column(s, g, state, ROW_WIDER, &wider));
+    PNB_TRY(pnb_data_term_wide(s, g, x, sigma_of(task), f->rho_start > f->rho || task->photons.gain > 0 ? wider : PNB_NONE, &data));
+    PNB_TRY(pnb_axpby(g, 1, by_eps, eps, 1, by_data, data.gradient, &drift));
     PNB_TRY(pnb_noise_normal(g, s->sample, task->seed, PNB_STREAM_FINISH, state, PNB_STATE_DRAW, &xi));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, drift, 1, by_noise, xi, &moved));
     PNB_TRY(pnb_add(g, x, moved, &next));
     PNB_TRY(pnb_assign(g, x, next));
     if (f->project) PNB_TRY(pnb_project(s, g));
-    return pnb_solver_record_losses(s, g, loss, PNB_NONE, PNB_NONE);
+    return pnb_solver_record_losses(s, g, data.misfit, PNB_NONE, PNB_NONE);
 }
 
 pnb_status pnb_langevin_program(pnb_solver *s, const pnb_langevin *f, pnb_program **step) {

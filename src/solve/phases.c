@@ -2,7 +2,6 @@
 #include "solve/phases.h"
 
 #include "base/hash.h"
-#include "measure/residual.h"
 #include "ops/ops.h"
 #include "solve/state_file.h"
 
@@ -245,53 +244,6 @@ pnb_status pnb_solver_record_losses(pnb_solver *s, pnb_graph *g, pnb_tensor data
     PNB_TRY(pnb_concat(g, 0, parts, 4, &all));
     PNB_TRY(pnb_graph_bind(g, s->losses, &target));
     return pnb_assign(g, target, all);
-}
-
-pnb_status pnb_photons_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor extra, pnb_tensor *gradient,
-                            pnb_tensor *loss) {
-    const pnb_task *task = &s->task;
-    pnb_tensor y, ax, each, half;
-    float scale = (float)(0.5 * task->sigma_y * task->sigma_y / (sigma * sigma));
-    uint64_t hidden = pnb_shape_count(pnb_operator_measurement_shape(task->op)) - pnb_operator_measured_count(task->op);
-    PNB_TRY(pnb_graph_bind(g, s->y, &y));
-    PNB_TRY(pnb_operator_apply(task->op, g, x, &ax));
-    PNB_TRY(pnb_photons_loss(g, &task->photons, ax, y, extra, &each));
-    PNB_TRY(pnb_constant(g, pnb_graph_shape(g, each), scale, &half));
-    PNB_TRY(pnb_graph_grad(g, &each, &half, 1, &x, 1, gradient));
-    PNB_TRY(pnb_reduce_rows(g, PNB_SUM, each, loss));
-    return pnb_affine(g, *loss, scale, -scale * (float)((double)hidden * pnb_photons_hidden(&task->photons)), loss);
-}
-
-pnb_status pnb_refuse_photons(pnb_error *err, const char *method, const pnb_task *task) {
-    if (!(task->photons.gain > 0)) return PNB_OK;
-    return pnb_fail(err, PNB_ERROR_INPUT,
-                    "%s: it takes the noise to be equal everywhere, photon noise (poisson_gaussian) is not; use ppm, dps, reddiff, "
-                    "rlsd or langevin",
-                    method);
-}
-
-pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
-                         pnb_tensor *loss) {
-    pnb_tensor y;
-    if (s->task.photons.gain > 0) return pnb_photons_term(s, g, x, sigma, PNB_NONE, gradient, loss);
-    PNB_TRY(pnb_graph_bind(g, s->y, &y));
-    return pnb_data_term_of(s, g, x, y, sigma, gradient, loss);
-}
-
-pnb_status pnb_data_term_of(pnb_solver *s, pnb_graph *g, pnb_tensor x, pnb_tensor y, double sigma, pnb_tensor *gradient,
-                            pnb_tensor *loss) {
-    pnb_tensor ax, r, back, squares;
-    float inverse = (float)(1 / (sigma * sigma));
-    PNB_TRY(pnb_operator_apply(s->task.op, g, x, &ax));
-    PNB_TRY(pnb_operator_residual(s->task.op, g, ax, y, &r));
-    if (pnb_operator_linear(s->task.op) && !pnb_operator_weights(s->task.op)) {
-        PNB_TRY(pnb_operator_adjoint(s->task.op, g, r, &back));
-    } else {
-        PNB_TRY(pnb_graph_grad(g, &r, &r, 1, &x, 1, &back));
-    }
-    PNB_TRY(pnb_affine(g, back, inverse, 0, gradient));
-    PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &squares));
-    return pnb_affine(g, squares, 0.5f * inverse, 0, loss);
 }
 
 pnb_status pnb_project(pnb_solver *s, pnb_graph *g) {

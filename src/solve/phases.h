@@ -122,6 +122,18 @@ double pnb_hold_cosine(double lr, uint32_t i, uint32_t n, double hold, double en
 pnb_status pnb_data_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor *gradient,
                          pnb_tensor *loss);
 
+/* The same where the image is known to some level only: each entry's variance is sigma^2 (1 + wider d_i), wider [K] =
+ * (|A| level/sigma)^2, d_i its spread (pnb_operator_spreads). misfit is the loss as pnb_data_term has it. wider PNB_NONE: 0. */
+typedef struct pnb_wide_term {
+    pnb_tensor gradient, loss, misfit;
+} pnb_wide_term;
+pnb_status pnb_data_term_wide(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor wider, pnb_wide_term *out);
+/* What level rho leaves unknown in a pixel, as a variance: rho^2; for nonlinear operators, whose data should count while
+ * shapes form, no more than the prior's own spread, 1/(1/rho^2 + 1/s^2) (PiGDM's r_t^2 with EDM's s = 0.5 of images). */
+double pnb_level_variance(const pnb_task *task, double rho);
+/* Largest eigenvalue that the loss's second derivative has, wider as there. */
+double pnb_data_curvature(const pnb_task *task, double sigma, double wider);
+
 /* The same for photon noise alone, each entry's variance larger by extra [K] (PNB_NONE: as it is). */
 pnb_status pnb_photons_term(pnb_solver *s, pnb_graph *g, pnb_tensor x, double sigma, pnb_tensor extra, pnb_tensor *gradient,
                             pnb_tensor *loss);

@@ -76,8 +76,8 @@ static const pnb_option options[] = {
     REAL(data_weight, 1, 0, 1e6, "multiplies the data term 1/(2 sigma_y^2); 1 is the posterior"),
     REAL(entropy, 1, 0, 10, "multiplies the auxiliary network's force; 1 is PPM, less is a tempered posterior"),
     REAL(widen, 0, 0, 10,
-         "while the window slides, the data term's variance is sigma_y^2 + (widen |A| rho)^2, rho the window's lower end above its "
-         "last; 0: sigma_y^2 all along (1 for nonlinear operators, else 0)"),
+         "while the window slides, the data term's variance is sigma_y^2 + (widen |A| r)^2, r what the window's lower end leaves "
+         "unknown of a pixel (of vlbi's data each has its part of |A|); 0: sigma_y^2 all along (1 for nonlinear operators, else 0)"),
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
     REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
@@ -120,8 +120,8 @@ static const pnb_option options[] = {
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
-/* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and that of the data term. */
-enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT, ROW_DATA };
+/* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and how much wider its data term is. */
+enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT, ROW_WIDER };
 
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
 
@@ -213,10 +213,12 @@ static void fill_rows(pnb_solver *s, const ppm_options *o) {
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         pnb_window_set(&w, schedule, (double)i / o->steps, row);
         double rate = pnb_hold_cosine(o->exchange / o->steps, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
-        double above = exp(-row[PNB_ROW_LAMBDA_FINE]) - o->rho_end * o->rho_end; /* of rho^2 */
-        row[ROW_DATA] = (float)(o->data_weight / (1 + wider * wider * fmax(0, above)));
+        double above = pnb_level_variance(&s->task, exp(-0.5 * row[PNB_ROW_LAMBDA_FINE])) - pnb_level_variance(&s->task, o->rho_end);
+        row[ROW_WIDER] = (float)(wider * wider * fmax(0, above));
         row[ROW_EXCHANGE] = (float)rate;
-        row[ROW_RECENT] = (float)fmin(1, fmax(rate, 1.0 / (i + 1)));
+        /* a widened loss changes with the window: only the last tenth of the run's says what it is */
+        double recent = o->widen > 0 ? fmax(rate, 10.0 / o->steps) : rate;
+        row[ROW_RECENT] = (float)fmin(1, fmax(recent, 1.0 / (i + 1)));
     }
 }
 
@@ -263,7 +265,8 @@ static pnb_status take_rows(pnb_graph *g, pnb_storage *storage, pnb_tensor sourc
     return pnb_assign(g, all, taken);
 }
 
-/* The running mean of each particle's loss (one step's is noise: its draws differ), then the exchange by it. */
+/* The running mean of each particle's loss (one step's is noise: its draws differ), then the exchange by it. The data
+ * term counts as it does in the step. */
 static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
                                      pnb_tensor prior, pnb_tensor data) {
     pnb_tensor loss, mean, change, recent, source;
@@ -299,20 +302,21 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     pnb_matching m = matching_of(o, s->task.seed);
     bool fused = o->order == ORDER_FUSED;
     uint32_t flags = PNB_ADVANCE_STEP | PNB_ADVANCE_ADAM | (fused ? PNB_ADVANCE_DRAW | PNB_ADVANCE_AUX_ADAM : 0);
-    pnb_tensor state, x, data, by_data, loss, total;
+    pnb_tensor state, x, wider = PNB_NONE, total;
+    pnb_wide_term data;
     pnb_force f;
     pnb_draw d;
     PNB_TRY(pnb_matching_begin(s, g, &m, flags, &state));
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_matching_draw(s, g, &m, state, x, PNB_NONE, (uint32_t)o->draws, &d));
     PNB_TRY(pnb_matching_force(s, g, &m, state, &d, fused, &f));
-    PNB_TRY(pnb_data_term(s, g, x, data_sigma(&s->task, o), &data, &loss));
-    PNB_TRY(pnb_solver_column(s, g, state, ROW_DATA, &by_data));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, f.gradient, 1, by_data, data, &total));
-    PNB_TRY(pnb_solver_record_losses(s, g, loss, f.prior, f.auxiliary));
+    if (o->widen > 0) PNB_TRY(pnb_solver_column(s, g, state, ROW_WIDER, &wider));
+    PNB_TRY(pnb_data_term_wide(s, g, x, data_sigma(&s->task, o), wider, &data));
+    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, f.gradient, (float)o->data_weight, PNB_NONE, data.gradient, &total));
+    PNB_TRY(pnb_solver_record_losses(s, g, data.misfit, f.prior, f.auxiliary));
     PNB_TRY(move_particles(s, g, o, state, total));
     if (o->project) PNB_TRY(pnb_project(s, g));
-    return o->exchange > 0 ? exchange_particles(s, g, o, state, f.prior, loss) : PNB_OK;
+    return o->exchange > 0 ? exchange_particles(s, g, o, state, f.prior, data.loss) : PNB_OK;
 }
 
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
