@@ -103,7 +103,7 @@ static double weight_of(uint32_t a, uint32_t n, uint32_t side, uint32_t tile, ui
     for (uint32_t b = 0; b < n; b++) {
         uint32_t begin = begin_of(b, n, side, tile);
         if (r < begin || r >= begin + tile) continue;
-        double inside = fmin(fmin(r - begin, begin + tile - 1 - r), ramp) + 1;
+        double u = fmin((fmin(r - begin, begin + tile - 1 - r) + 0.5) / ramp, 1), inside = u * u * (3 - 2 * u);
         sum += inside;
         if (b == a) own = inside;
     }

@@ -102,9 +102,7 @@ static void fill_rows(pnb_solver *s, const ddrm_options *o, pnb_spectral *t) {
 /* sum += numbers of this kind times c; sum PNB_NONE: nothing yet. */
 static pnb_status add_part(pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
                            pnb_tensor c, pnb_tensor *sum) {
-    pnb_tensor by;
-    PNB_TRY(pnb_spectral_at(s, g, t, state, kind, &by));
-    PNB_TRY(pnb_mul(g, c, by, &c));
+    PNB_TRY(pnb_spectral_times(s, g, t, state, kind, c, &c));
     if (*sum != PNB_NONE) return pnb_add(g, *sum, c, sum);
     *sum = c;
     return PNB_OK;

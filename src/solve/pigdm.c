@@ -197,12 +197,11 @@ static pnb_status conjugate_gradients(pnb_solver *s, pnb_graph *g, const pnb_pig
 static pnb_status direction(pnb_solver *s, pnb_graph *g, const pnb_pigdm_options *o, const pnb_spectral *t,
                             const step_parts *at, pnb_tensor r, pnb_tensor *q) {
     pnb_operator *op = s->task.op;
-    pnb_tensor c, by;
+    pnb_tensor c;
     if (o->noise == PNB_PIGDM_NONE) return pnb_operator_pinv(op, g, r, q);
     if (t->singular) {
         PNB_TRY(pnb_operator_to_left(op, g, r, &c));
-        PNB_TRY(pnb_spectral_at(s, g, t, at->state, 0, &by));
-        PNB_TRY(pnb_mul(g, c, by, &c));
+        PNB_TRY(pnb_spectral_times(s, g, t, at->state, 0, c, &c));
         return pnb_operator_from_right(op, g, c, q);
     }
     PNB_TRY(conjugate_gradients(s, g, o, at, r, &c));

@@ -29,13 +29,14 @@ void pnb_spectral_finish(pnb_spectral *t) {
     t->values = NULL;
 }
 
-pnb_status pnb_spectral_at(const pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
-                           pnb_tensor *out) {
-    pnb_tensor table, step;
+pnb_status pnb_spectral_times(const pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
+                              pnb_tensor c, pnb_tensor *out) {
+    pnb_tensor table, step, by;
     PNB_TRY(pnb_graph_bind(g, t->table, &table));
     PNB_TRY(pnb_solver_column(s, g, state, PNB_ROW_STEP, &step));
     if (t->first) PNB_TRY(pnb_affine(g, step, 1, -(float)t->first, &step));
-    PNB_TRY(pnb_lookup(g, table, step, out));
-    if (t->kinds > 1) PNB_TRY(pnb_slice(g, *out, 1, kind * t->count, t->count, out));
-    return t->count > 1 ? PNB_OK : pnb_graph_reshape(g, *out, pnb_shape1(s->particles), out);
+    PNB_TRY(pnb_lookup(g, table, step, &by));
+    if (t->kinds > 1) PNB_TRY(pnb_slice(g, by, 1, kind * t->count, t->count, &by));
+    PNB_TRY(pnb_graph_reshape(g, by, t->count > 1 ? pnb_graph_shape(g, c) : pnb_shape1(s->particles), &by));
+    return pnb_mul(g, c, by, out);
 }

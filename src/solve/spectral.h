@@ -18,8 +18,9 @@ typedef struct pnb_spectral {
 pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, uint32_t first, uint32_t steps, pnb_spectral *out);
 pnb_status pnb_spectral_write(pnb_solver *s, pnb_spectral *t);
 void pnb_spectral_finish(pnb_spectral *t);
-/* The numbers of one kind at this step, one row a particle: [K, count], or [K] where count is 1. */
-pnb_status pnb_spectral_at(const pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
-                           pnb_tensor *out);
+/* Coefficients c, [K, ...] of `count` elements (of any shape: those of pictures are pictures) or of any number where count is 1, times
+ * the numbers of one kind at this step. */
+pnb_status pnb_spectral_times(const pnb_solver *s, pnb_graph *g, const pnb_spectral *t, pnb_tensor state, uint32_t kind,
+                              pnb_tensor c, pnb_tensor *out);
 
 #endif

@@ -14,7 +14,8 @@ static uint32_t begin_of(uint32_t a, uint32_t n, uint32_t side) {
 static double ramp(uint32_t a, uint32_t n, uint32_t side, uint32_t size, uint32_t r) {
     uint32_t begin = begin_of(a, n, side);
     if (r < begin || r >= begin + size) return 0;
-    return fmin(fmin(r - begin, begin + size - 1 - r), OVERLAP) + 1;
+    double u = fmin((fmin(r - begin, begin + size - 1 - r) + 0.5) / OVERLAP, 1);
+    return u * u * (3 - 2 * u);
 }
 
 static double weight(uint32_t a, uint32_t n, uint32_t side, uint32_t size, uint32_t r) {

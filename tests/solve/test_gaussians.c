@@ -265,8 +265,37 @@ static void test_refusals(void **state) {
     refuse(state, "ppm", finish, "phase_retrieval", "{}", 0.1, "finish pigdm needs a linear operator");
 }
 
+/* Operators whose coefficients are pictures, not vectors: the methods that use them can be made. */
+static void test_coefficients_of_pictures(void **state) {
+    static const char *const operators[][2] = {{"bicubic", "{\"factor\":4}"},
+                                               {"average_pool", "{\"factor\":4}"},
+                                               {"mask_random", "{}"},
+                                               {"gaussian_blur", "{\"sigma\":1,\"boundary\":\"circular\"}"},
+                                               {"motion_blur", "{\"size\":9,\"boundary\":\"circular\"}"},
+                                               {"psf", "{\"size\":9,\"boundary\":\"circular\"}"}};
+    static const char *const methods[] = {"pigdm", "ddrm", "ppm"}; /* ppm: for its finish, once */
+    pnb_error *err = test_err(state);
+    pnb_prior *prior;
+    TEST_OK(err, pnb_prior_create_preset(err, "garments", 1, 1, &prior));
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+        pnb_operator *op = toy_operator(test_gpu(state), err, operators[i][0], operators[i][1], pnb_shape3(1, 32, 32));
+        float y[32 * 32] = {0};
+        pnb_task task = {.prior = prior, .op = op, .y = y, .sigma_y = 0.1, .plan_only = true};
+        for (int k = 0; k < (i ? 2 : 3); k++) {
+            const pnb_method *m = pnb_method_find(methods[k]);
+            void *o = toy_options(err, m, &task, (const char *const[]){"particles", "2", NULL});
+            pnb_solver *s;
+            if (m->create(err, &task, o, &s)) fail_msg("%s with %s: %s", methods[k], operators[i][0], err->message);
+            pnb_solver_destroy(&s);
+            free(o);
+        }
+        pnb_operator_destroy(&op, test_gpu(state));
+    }
+    pnb_prior_destroy(&prior, NULL);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pigdm_published),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_coefficients_of_pictures), cmocka_unit_test(test_pigdm_published),
                                        cmocka_unit_test(test_pigdm_exact),
                                        cmocka_unit_test(test_pigdm_by_conjugate_gradients),
                                        cmocka_unit_test(test_pigdm_by_the_jacobian),
