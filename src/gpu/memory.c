@@ -172,10 +172,16 @@ static pnb_status out_of_memory(pnb_gpu *gpu, const char *name, uint64_t bytes, 
                     gpu->params.memory_limit ? " under the limit that was set" : "");
 }
 
+/* A block that buffers share. Under a limit it is small, so that what a block keeps free is little of the limit. */
+static uint64_t shared_block(const pnb_gpu *gpu) {
+    uint64_t bytes = BLOCK_BYTES, device = gpu->caps.memory_bytes / 16, limit = gpu->params.memory_limit / 64;
+    if (device && device < bytes) bytes = device;
+    return limit && limit < bytes ? limit : bytes;
+}
+
 /* A block that can hold the requirement: small ones share, large ones stand alone. */
 static pnb_status new_block(pnb_gpu *gpu, const char *name, const VkMemoryRequirements *need, uint32_t type, pnb_block **out) {
-    uint64_t room = room_left(gpu), standard = gpu->caps.memory_bytes / 16;
-    if (standard > BLOCK_BYTES || standard == 0) standard = BLOCK_BYTES;
+    uint64_t room = room_left(gpu), standard = shared_block(gpu);
     if (need->size > room) {
         char why[96], left[PNB_BYTES_TEXT_SIZE], limit[PNB_BYTES_TEXT_SIZE];
         snprintf(why, sizeof why, "%s of the limit of %s are left", pnb_bytes_text(room, left),

@@ -114,7 +114,7 @@ static void test_tiles(void **state) {
     OK(ctx, pnb_run_create(problem, &run));
     OK(ctx, pnb_run_advance(run, 0, NULL, NULL));
     agree("PPM in tiles", pnb_solver_planned_bytes(run->solver), ctx);
-    OK(ctx, pnb_model_create_random(ctx, "garments", &m));
+    OK(ctx, pnb_model_load(ctx, PNB_SOURCE_DIR "/assets/garments.safetensors", &m));
     params.device = 1;
     params.particles = 2;
     params.height = params.width = 32;
@@ -130,7 +130,7 @@ static void test_tiles(void **state) {
 /* Nothing is allocated, and what is named fits. */
 static void test_over_budget(void **state) {
     (void)state;
-    pnb_context *ctx = open_context(122ull << 20); /* 8 particles fit checkpointed, else 4 */
+    pnb_context *ctx = open_context(100ull << 20); /* 8 particles fit checkpointed, else 4 */
     pnb_problem *problem;
     pnb_run *run;
     pnb_model *m;
