@@ -5,7 +5,8 @@
 // One invocation makes R rows of 4 neighbouring pixels (a vec4) in 4*G output channels; the accumulators stay in registers
 // while it walks over the input channels. For each it reads R+2 rows of x, makes the two shifted vec4s of each row from its
 // neighbours, and multiplies by weights that are the same for the whole workgroup (layout: conv2d.h). Lanes run over x, then
-// row blocks, then the batch; workgroup y is the block of output channels. So an activation is read 3/TN times and no border
+// row blocks, then the batch, then workgroups y; workgroup x is the block of output channels, so that those that follow each
+// other read the same activations. So an activation is read 3/TN times and no border
 // is stored. R divides the height, so only the first and last row of a window can lie outside the image.
 //
 // Numerics: fp32, input channels in order, within one the taps row by row: the same sum for every position in the batch.
@@ -55,13 +56,13 @@ void main() {
     const int plane = height * width4;
 #ifdef PNB_SPREAD
     const int lane = int(gl_SubgroupInvocationID);
-    const int id = int(gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_SubgroupID * gl_SubgroupSize) + lane;
+    const int id = int(gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_SubgroupID * gl_SubgroupSize) + lane;
 #else
-    const int id = int(gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x);
+    const int id = int(gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_LocalInvocationID.x);
 #endif
     const int inside = min(id, int(p.count) - 1); // lanes past the end repeat the last one and store nothing
     const int x4 = inside % width4, block = (inside / width4) % int(p.row_blocks), n = inside / (width4 * int(p.row_blocks));
-    const int y0 = block * R, o0 = int(gl_WorkGroupID.y) * 4 * G;
+    const int y0 = block * R, o0 = int(gl_WorkGroupID.x) * 4 * G;
     const bool first = x4 == 0, last = x4 == width4 - 1;
     const bool top = y0 == 0, bottom = y0 + R == height;
 

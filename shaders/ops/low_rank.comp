@@ -7,7 +7,7 @@
 // One invocation makes R rows of one vec4 of pixels in T neighbouring made channels; the sums stay in registers while it walks
 // over the summed channels (four at a time where TAPS = 1). Weights are read as they are, no packing: they change in every step.
 // Lanes run over x, then row blocks, then the batch; workgroup z is the block of T channels. R divides the height, T divides
-// made; with TAPS = 1 or without MADE_FAST four divides summed. UPDATE adds to y, which starts at vec4 begin4.
+// made; with TAPS = 1 or without MADE_FAST four divides summed. With update it adds to y, which starts at vec4 begin4.
 //
 // Numerics: fp32, summed channels in order, within one the taps row by row.
 //
@@ -30,9 +30,8 @@ layout(constant_id = 1) const int TAPS = 9;
 layout(constant_id = 2) const int T = 8; // 4 or 8
 layout(constant_id = 3) const int R = 2;
 layout(constant_id = 4) const int MADE_FAST = 0;
-layout(constant_id = 5) const int UPDATE = 0;
-layout(constant_id = 6) const int SPREAD = 8;
-layout(constant_id = 7) const int EDGE = 1; // 0: every row starts and ends at a subgroup's border
+layout(constant_id = 5) const int SPREAD = 8;
+layout(constant_id = 6) const int EDGE = 1; // 0: every row starts and ends at a subgroup's border
 
 #ifdef PNB_TEXEL
 layout(set = 0, binding = 0) uniform samplerBuffer x_texels;
@@ -182,7 +181,7 @@ void main() {
     [[unroll]] for (int m = 0; m < T; m++)[[unroll]] for (int r = 0; r < R; r++) {
         const int place = to + m * plane + r * width4;
         vec4 sum = p.scale * acc[r][m];
-        if (UPDATE != 0) sum += OLD(place);
+        if (p.update != 0u) sum += OLD(place);
         y[place] = sum;
     }
 }

@@ -7,6 +7,7 @@ PNB_PUSH_BEGIN(low_rank)
     u32 height, width4;       /* of the plane, in vec4s */
     u32 row_blocks, count;    /* product: blocks of rows of a plane; invocations */
     u32 begin4;               /* product: where the first made plane lies in y, in vec4s */
+    u32 update;               /* product: added to what is there */
     u32 splits;               /* weights: partial sums */
     f32 scale;
 PNB_PUSH_END(low_rank)

@@ -2,7 +2,8 @@
 //
 // Needs k % 4 = 0. One invocation makes TM rows of TN neighbouring columns as dot products of vec4s over k. A is read at
 // addresses that are the same for the whole subgroup. Lanes run over columns, with a broadcast A (a_batch = 0) over (b, n);
-// otherwise workgroup z is b. Workgroup y is the block of rows. Columns past n are computed from the last one and not stored.
+// otherwise workgroup z is b. Workgroup x is the block of rows, y the columns. Columns past n are computed from the last one and
+// not stored.
 //
 // Numerics: fp32, k in order, four at a time; the same sum at every place in the batch.
 //
@@ -34,11 +35,11 @@ layout(set = 0, binding = 3) writeonly buffer CBlock { float c[]; };
 
 void main() {
     const int k4 = int(p.k) / 4, columns = (int(p.n) + TN - 1) / TN;
-    const int id = int(gl_GlobalInvocationID.x), inside = min(id, int(p.count) - 1);
+    const int id = int(gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_LocalInvocationID.x), inside = min(id, int(p.count) - 1);
     const bool flat_batch = p.a_batch == 0u;
     const int batch = flat_batch ? inside / columns : int(gl_WorkGroupID.z);
     const int column = (flat_batch ? inside % columns : inside) * TN;
-    const int m0 = int(gl_WorkGroupID.y) * TM, rows_left = int(p.m) - m0;
+    const int m0 = int(gl_WorkGroupID.x) * TM, rows_left = int(p.m) - m0;
     const int at_a = batch * int(p.a_batch) / 4 + m0 * k4, at_b = batch * int(p.b_batch) / 4;
 
     float acc[TM][TN];
@@ -53,10 +54,15 @@ void main() {
     }
 
     if (id >= int(p.count)) return;
-    [[unroll]] for (int i = 0; i < TM; i++)[[unroll]] for (int t = 0; t < TN; t++) if (i < rows_left && column + t < int(p.n)) {
-        float sum = p.scale * acc[i][t];
-        if (p.bias_kind == PNB_BIAS_ROW) sum += bias[m0 + i];
-        if (p.bias_kind == PNB_BIAS_COLUMN) sum += bias[column + t];
-        c[(batch * int(p.m) + m0 + i) * int(p.n) + column + t] = sum;
+    float of_column[TN];
+    [[unroll]] for (int t = 0; t < TN; t++) {
+        of_column[t] = 0.0;
+        if (p.bias_kind == PNB_BIAS_COLUMN) of_column[t] = bias[min(column + t, int(p.n) - 1)];
+    }
+    [[unroll]] for (int i = 0; i < TM; i++) if (i < rows_left) {
+        float of_row = 0.0;
+        if (p.bias_kind == PNB_BIAS_ROW) of_row = bias[m0 + i];
+        [[unroll]] for (int t = 0; t < TN; t++) if (column + t < int(p.n))
+            c[(batch * int(p.m) + m0 + i) * int(p.n) + column + t] = p.scale * acc[i][t] + (of_column[t] + of_row);
     }
 }

@@ -43,12 +43,7 @@ layout(set = 0, binding = 3) writeonly buffer CBlock1 { float c1[]; };
 const int LANES = PNB_MATMUL_LANES;
 
 void store(int batch, int row, int column4, vec4 sum) {
-    const int n = int(p.n), column = column4 * 4;
-    if (p.bias_kind == 1u) sum += bias[row];
-    if (p.bias_kind == 2u) {
-        [[unroll]] for (int e = 0; e < 4; e++) sum[e] += bias[min(column + e, n - 1)];
-    }
-    const int at = (batch * int(p.m) + row) * n + column;
+    const int n = int(p.n), column = column4 * 4, at = (batch * int(p.m) + row) * n + column;
     if (VEC != 0) c4[at / 4] = sum;
     else {
         [[unroll]] for (int e = 0; e < 4; e++) if (column + e < n) c1[at + e] = sum[e];
@@ -101,8 +96,17 @@ void main() {
         at_a += TM;
     }
 
+    vec4 of_column[T4];
+    [[unroll]] for (int t = 0; t < T4; t++) {
+        of_column[t] = vec4(0.0);
+        if (p.bias_kind == 2u) {
+            [[unroll]] for (int e = 0; e < 4; e++) of_column[t][e] = bias[min(column[t] % n4 * 4 + e, int(p.n) - 1)];
+        }
+    }
     [[unroll]] for (int i = 0; i < TM; i++) if (block * TM + i < int(p.m)) {
+        float of_row = 0.0;
+        if (p.bias_kind == 1u) of_row = bias[block * TM + i];
         [[unroll]] for (int t = 0; t < T4; t++) if (column[t] < int(p.columns4))
-            store(z + column[t] / n4, block * TM + i, column[t] % n4, p.scale * acc[i][t]);
+            store(z + column[t] / n4, block * TM + i, column[t] % n4, p.scale * acc[i][t] + (of_column[t] + of_row));
     }
 }

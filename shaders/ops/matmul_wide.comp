@@ -3,7 +3,8 @@
 // Needs n % 4 = 0, and k % 4 = 0 for A [M,K] or m % 4 = 0 for A [K,M] (TRANS_A = 1). One invocation makes TM rows of T4 vec4s
 // of neighbouring columns. A is read at addresses that are the same for the whole subgroup, as vec4s over k (or over m).
 // Lanes run over columns; with a broadcast A (a_batch = 0) over (b, n), so that small matrices of a large batch fill a
-// workgroup; otherwise workgroup z is b. Workgroup y is the block of rows. T4 divides n / 4.
+// workgroup; otherwise workgroup z is b. Workgroup x is the block of rows, so that those that follow each other read the same columns,
+// y the columns. T4 divides n / 4.
 //
 // Numerics: fp32, k in order; the same sum at every place in the batch.
 //
@@ -42,11 +43,11 @@ layout(set = 0, binding = 3) writeonly buffer CBlock { vec4 c[]; };
 
 void main() {
     const int n4 = int(p.n) / 4, columns = n4 / T4;
-    const int id = int(gl_GlobalInvocationID.x), inside = min(id, int(p.count) - 1);
+    const int id = int(gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_LocalInvocationID.x), inside = min(id, int(p.count) - 1);
     const bool flat_batch = p.a_batch == 0u;
     const int batch = flat_batch ? inside / columns : int(gl_WorkGroupID.z);
     const int column = (flat_batch ? inside % columns : inside) * T4;
-    const int m0 = int(gl_WorkGroupID.y) * TM, rows_left = int(p.m) - m0;
+    const int m0 = int(gl_WorkGroupID.x) * TM, rows_left = int(p.m) - m0;
     const int at_a = batch * int(p.a_batch) / 4;
     int at_b = batch * int(p.b_batch) / 4 + column;
     const int a_step = int(TRANS_A != 0 ? p.a_k : p.a_m) / 4; // vec4s between the rows of A as it lies in memory
@@ -108,13 +109,16 @@ void main() {
     }
 
     if (id >= int(p.count)) return;
+    vec4 of_column[T4];
+    [[unroll]] for (int t = 0; t < T4; t++) {
+        const int n = (column + t) * 4;
+        of_column[t] = vec4(0.0);
+        if (p.bias_kind == PNB_BIAS_COLUMN) of_column[t] = vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
+    }
     [[unroll]] for (int i = 0; i < TM; i++) if (i < rows_left) {
-        [[unroll]] for (int t = 0; t < T4; t++) {
-            vec4 sum = p.scale * acc[i][t];
-            const int n = (column + t) * 4;
-            if (p.bias_kind == PNB_BIAS_ROW) sum += bias[m0 + i];
-            if (p.bias_kind == PNB_BIAS_COLUMN) sum += vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
-            c[(batch * int(p.m) + m0 + i) * n4 + column + t] = sum;
-        }
+        float of_row = 0.0;
+        if (p.bias_kind == PNB_BIAS_ROW) of_row = bias[m0 + i];
+        [[unroll]] for (int t = 0; t < T4; t++) c[(batch * int(p.m) + m0 + i) * n4 + column + t] =
+            p.scale * acc[i][t] + (of_column[t] + of_row);
     }
 }

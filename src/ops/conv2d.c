@@ -100,7 +100,7 @@ static pnb_status lower_fast(pnb_lower *l, pnb_tensor x, pnb_tensor packed, pnb_
     uint32_t rows = fast_rows(pnb_lower_caps(l), load, sx.d[2]), width4 = sx.d[3] / 4;
     uint64_t count = (uint64_t)width4 * (sx.d[2] / rows) * sx.d[0];
     uint32_t local = pnb_load_local(l, count);
-    uint64_t groups[3] = {(count + local - 1) / local, (sy.d[1] + 4 * VEC4S - 1) / (4 * VEC4S), 1};
+    uint64_t groups[3] = {(sy.d[1] + 4 * VEC4S - 1) / (4 * VEC4S), (count + local - 1) / local, 1};
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
 

@@ -3,7 +3,7 @@
 
 #include "ops/emit.h"
 
-enum { CPU_LOCAL = 32, GPU_LOCAL = 64, SPREAD_LANES = 8 };
+enum { CPU_LOCAL = 8, CPU_LOCAL_MANY = 32, CPU_MANY = 1 << 18, GPU_LOCAL = 64, SPREAD_LANES = 8 };
 
 pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
@@ -15,9 +15,7 @@ pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
 
 uint32_t pnb_load_local(const pnb_lower *l, uint64_t count) {
     if (!pnb_lower_caps(l)->is_cpu) return GPU_LOCAL;
-    uint32_t local = CPU_LOCAL;
-    while (local > SPREAD_LANES && (count + local - 1) / local * local - count >= SPREAD_LANES) local /= 2;
-    return local;
+    return count > CPU_MANY ? CPU_LOCAL_MANY : CPU_LOCAL;
 }
 
 bool pnb_load_groups_fit(const pnb_lower *l, const uint64_t groups[3]) {

@@ -14,7 +14,8 @@ typedef enum pnb_load { PNB_LOAD_STORAGE, PNB_LOAD_TEXEL, PNB_LOAD_SPREAD } pnb_
  * the other has to fit. */
 pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b);
 
-/* A workgroup's size for `count` invocations along x that are heavy each: narrow on a CPU, so that no subgroup idles. */
+/* A workgroup's size for `count` invocations that are heavy each. On a CPU one subgroup, whatever the count, for each size is compiled
+ * anew there; larger only where there would be more workgroups than devices take. */
 uint32_t pnb_load_local(const pnb_lower *l, uint64_t count);
 
 /* Whether the device allows this many workgroups in each dimension. */

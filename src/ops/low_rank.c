@@ -58,12 +58,6 @@ static grid grid_of(pnb_shape s, uint32_t taps, uint32_t wanted) {
 /* Channels that an invocation makes: 8, or 4 where they are no multiple of 8. */
 static uint32_t made_together(uint32_t channels) { return channels % MOST_T == 0 ? MOST_T : 4; }
 
-static uint32_t local_for(const pnb_lower *l, uint64_t invocations) {
-    uint32_t local = pnb_load_local(l, invocations);
-    while (pnb_lower_caps(l)->is_cpu && local > 8 && invocations / local < 16) local /= 2; /* work for all cores */
-    return local;
-}
-
 static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tensor c) {
     pnb_load load = pnb_load_choose(l, a, b);
     return load == PNB_LOAD_STORAGE || pnb_emit_texel(l, c) ? load : PNB_LOAD_STORAGE;
@@ -71,13 +65,14 @@ static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tens
 
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
-/* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. */
+/* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. A driver compiles each
+ * number anew, so on a CPU, where that is slow, it is four or one. */
 static uint32_t product_rows(const pnb_lower *l, const attributes *at, pnb_shape x) {
-    enum { ENOUGH = 256 };
-    uint32_t rows = 4;
+    enum { MOST_ROWS = 4, ENOUGH_CPU = 128, ENOUGH_GPU = 4096 };
+    bool cpu = pnb_lower_caps(l)->is_cpu;
+    uint32_t rows = MOST_ROWS, enough = cpu ? ENOUGH_CPU : ENOUGH_GPU;
     uint64_t vec4s = (uint64_t)x.d[0] * x.d[2] * x.d[3] / 4;
-    while (rows > 1 && (vec4s / rows < (pnb_lower_caps(l)->is_cpu ? ENOUGH : 16 * ENOUGH) || (at->taps == 9 && x.d[2] % rows)))
-        rows /= 2;
+    while (rows > 1 && (vec4s / rows < enough || (at->taps == 9 && x.d[2] % rows))) rows = cpu ? 1 : rows / 2;
     return rows;
 }
 
@@ -109,6 +104,7 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
         .row_blocks = plane.height / rows,
         .count = sx.d[0] * (plane.height / rows) * plane.width4,
         .begin4 = update ? at.begin * made * plane.height * plane.width4 : 0,
+        .update = update,
         .scale = at.scale,
     };
     pnb_dispatch d = pnb_emit_begin(l, shader[load], at.expand ? "low_rank up" : "low_rank down");
@@ -116,9 +112,9 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[WEIGHT], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, update ? y : x, load != PNB_LOAD_STORAGE); /* x: bound, never read */
     pnb_emit_write(&d, y);
-    uint32_t lanes = pnb_lower_caps(l)->subgroup_size, local = local_for(l, push.count);
+    uint32_t lanes = pnb_lower_caps(l)->subgroup_size, local = pnb_load_local(l, push.count);
     d.spec[0] = local;
-    const uint32_t spec[] = {at.taps, t, rows, made_fast(&at), update, lanes, lanes % plane.width4 != 0};
+    const uint32_t spec[] = {at.taps, t, rows, made_fast(&at), lanes, at.taps == 9 && lanes % plane.width4 != 0};
     for (size_t i = 0; i < sizeof spec / sizeof *spec; i++) pnb_emit_spec(&d, spec[i]);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_groups_1d(pnb_lower_caps(l), push.count, local, d.groups);

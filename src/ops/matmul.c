@@ -148,7 +148,7 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     bool flat = s.batch_a == 1;
     uint64_t count = flat ? (uint64_t)s.batch * columns : columns;
     uint32_t local = pnb_load_local(l, count);
-    uint64_t groups[3] = {(count + local - 1) / local, (s.m + t.rows - 1) / t.rows, flat ? 1 : s.batch};
+    uint64_t groups[3] = {(s.m + t.rows - 1) / t.rows, (count + local - 1) / local, flat ? 1 : s.batch};
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
 
