@@ -65,14 +65,14 @@ static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tens
 
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
-/* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. A driver compiles each
- * number anew, so on a CPU, where that is slow, it is four or one. */
+/* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. On a CPU it does not depend
+ * on the size, for a driver compiles each number anew, which is slow there: four pay where many channels are summed. */
 static uint32_t product_rows(const pnb_lower *l, const attributes *at, pnb_shape x) {
-    enum { MOST_ROWS = 4, ENOUGH_CPU = 128, ENOUGH_GPU = 4096 };
+    enum { ENOUGH = 4096 };
     bool cpu = pnb_lower_caps(l)->is_cpu;
-    uint32_t rows = MOST_ROWS, enough = cpu ? ENOUGH_CPU : ENOUGH_GPU;
+    uint32_t rows = cpu && (at->expand || at->taps == 1) ? 2 : 4;
     uint64_t vec4s = (uint64_t)x.d[0] * x.d[2] * x.d[3] / 4;
-    while (rows > 1 && (vec4s / rows < enough || (at->taps == 9 && x.d[2] % rows))) rows = cpu ? 1 : rows / 2;
+    while (rows > 1 && ((!cpu && vec4s / rows < ENOUGH) || (at->taps == 9 && x.d[2] % rows))) rows /= 2;
     return rows;
 }
 
