@@ -89,7 +89,7 @@ static pnb_status add_sky(pnb_context *ctx, const cJSON *run, pnb_shape image, c
     float *moments = malloc(2 * n * sizeof *moments);
     if (!moments) return pnb_no_memory(&ctx->error, "scores");
     pnb_moments(k, n, samples, moments, moments + n);
-    pnb_sky_images i = {image.d[1], image.d[2], k, fov->valuedouble / image.d[2], samples, moments, truth};
+    pnb_sky_images i = {image.d[1], image.d[2], k, fov->valuedouble / image.d[2], samples, moments, truth, NULL};
     pnb_status status = pnb_sky_likeness(&ctx->error, &i, to);
     free(moments);
     return status;

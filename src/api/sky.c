@@ -263,6 +263,12 @@ pnb_status pnb_sky_json(pnb_run *r, const pnb_outcome *o, cJSON *json, cJSON *sc
     free(work);
     pnb_sky_agreement(cJSON_GetObjectItemCaseSensitive(json, "chi2_terms"), scores);
     if (!r->problem->truth || v->jy) return PNB_OK;
-    pnb_sky_images i = {r->image.d[1], r->image.d[2], o->k, v->pixel / PNB_RADIANS_OF_UAS, o->samples, o->mean, r->problem->truth};
-    return pnb_sky_likeness(&r->ctx->error, &i, scores);
+    pnb_sky_grid grid = {r->image.d[1], r->image.d[2], v->pixel};
+    double *dirty = malloc(2 * o->count * sizeof *dirty);
+    pnb_status status = dirty && pnb_sky_dirty(&grid, &v->data, dirty, dirty + o->count) ? PNB_OK : no_memory(r);
+    pnb_sky_images i = {grid.height, grid.width, o->k,  v->pixel / PNB_RADIANS_OF_UAS, o->samples, o->mean, r->problem->truth,
+                        dirty};
+    if (status == PNB_OK) status = pnb_sky_likeness(&r->ctx->error, &i, scores);
+    free(dirty);
+    return status;
 }

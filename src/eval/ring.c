@@ -193,8 +193,11 @@ static void shift(uint32_t h, uint32_t w, const double *image, double x, double 
     }
 }
 
-pnb_status pnb_psnr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth,
-                            double sigma, double *psnr) {
+typedef double likeness(size_t n, const double *a, const double *b);
+
+/* The largest likeness over shifts. */
+static pnb_status best_shift(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth, double sigma,
+                             likeness *how, double *best) {
     enum { SHIFTS = 30 };
     size_t n = (size_t)h * w;
     double *work = malloc(3 * n * sizeof *work);
@@ -205,13 +208,38 @@ pnb_status pnb_psnr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double
         image = work;
         truth = work + n;
     }
-    *psnr = -INFINITY;
+    *best = -INFINITY;
     for (int i = 0; ok && i < SHIFTS * SHIFTS; i++) {
         double x = ((i % SHIFTS) / (SHIFTS - 1.0) - 0.5) * 0.5 * (w - 1.0),
                y = ((i / SHIFTS) / (SHIFTS - 1.0) - 0.5) * 0.5 * (h - 1.0);
         shift(h, w, image, x, y, work + 2 * n);
-        *psnr = fmax(*psnr, pnb_psnr(n, work + 2 * n, truth));
+        *best = fmax(*best, how(n, work + 2 * n, truth));
     }
     free(work);
     return ok ? PNB_OK : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "scores: no host memory");
+}
+
+static double correlation(size_t n, const double *a, const double *b) {
+    double mean[2] = {0, 0}, products[3] = {0, 0, 0};
+    for (size_t i = 0; i < n; i++) {
+        mean[0] += a[i] / (double)n;
+        mean[1] += b[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double x = a[i] - mean[0], y = b[i] - mean[1];
+        products[0] += x * y;
+        products[1] += x * x;
+        products[2] += y * y;
+    }
+    return products[1] > 0 && products[2] > 0 ? products[0] / sqrt(products[1] * products[2]) : 0;
+}
+
+pnb_status pnb_psnr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth,
+                            double sigma, double *psnr) {
+    return best_shift(err, h, w, image, truth, sigma, pnb_psnr, psnr);
+}
+
+pnb_status pnb_nxcorr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth, double sigma,
+                              double *nxcorr) {
+    return best_shift(err, h, w, image, truth, sigma, correlation, nxcorr);
 }

@@ -36,4 +36,9 @@ bool pnb_sky_blur(uint32_t h, uint32_t w, const double *image, double sigma, dou
 pnb_status pnb_psnr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth,
                             double sigma, double *psnr);
 
+/* The same of the normalised cross-correlation, 1 for images that are alike but for a factor and a constant: so it serves
+ * for dirty images, too (EHT Collaboration 2019, ApJL 875, L4, section 5). Flat images: 0. */
+pnb_status pnb_nxcorr_aligned(pnb_error *err, uint32_t h, uint32_t w, const double *image, const double *truth, double sigma,
+                              double *nxcorr);
+
 #endif

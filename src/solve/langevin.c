@@ -54,7 +54,8 @@ void pnb_langevin_rows(pnb_solver *s, const pnb_langevin *f, uint32_t first) {
     for (uint32_t i = 0; i < f->steps; i++) {
         float *row = s->rows + (size_t)(first + i) * PNB_ROW_SIZE;
         double rho = level(f, i), next = level(f, i + 1), wide = anneals ? pow(norm * rho, 2) : 0;
-        double h = f->step_size / (pnb_data_curvature(&s->task, least, wide / (least * least)) + 1 / (rho * rho)), d = rho * rho - next * next;
+        double curvature = pnb_data_curvature(&s->task, least, wide / (least * least)) + 1 / (rho * rho);
+        double h = f->step_size / curvature, d = rho * rho - next * next;
         bool last = next == 0;
         double drift = last ? 0.5 * rho * rho : h + d;
         pnb_row_set_rho(row, ROW_T, sch, rho);

@@ -12,7 +12,8 @@
  * works.
  *
  * exchange > 0 (not in the paper): particles of larger loss may go on as copies of others (exchange.c). Gradients carry
- * no mass between modes that the window has resolved; this does.
+ * no mass between modes that the window has resolved; this does. Where the data term is widened, so is the loss: at each
+ * level particles are weighed by that level's posterior.
  *
  * distance, alpha and the weights beyond the exact KL's are the family around it (section 2.2, 2.4); preset = paper is
  * Algorithm 1 as its text has it, with nothing of what section 2.10 added.
@@ -82,7 +83,8 @@ static const pnb_option options[] = {
     REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
     REAL(exchange, 0, 0, 1000,
-         "rate, over the run, at which particles of larger loss become copies of others: it settles modes' weights"),
+         "rate, over the run, at which particles of larger loss become copies of others: it settles modes' weights (0.3 for nonlinear "
+         "operators, 8 for vectors)"),
     REAL(rho_start, 5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
     REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5"),
     REAL(rho_ratio, 10, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
@@ -120,7 +122,8 @@ static const pnb_option options[] = {
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
-/* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and how much wider its data term is. */
+/* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and how much wider
+ * its data term is. */
 enum { ROW_EXCHANGE = PNB_ROW_FREE, ROW_RECENT, ROW_WIDER };
 
 /* ---- defaults that depend on the problem ------------------------------------------------------------------------ */
@@ -182,6 +185,7 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         prefer_all(given, o, toy, sizeof toy / sizeof *toy);
     } else if (!pnb_operator_linear(task->op)) { /* the guess is none, and the data alone have many minima */
         prefer(given, o, "widen", 1);
+        prefer(given, o, "exchange", 0.3); /* losses differ by hundreds between basins, and by tens from draw to draw */
     } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);

@@ -69,6 +69,15 @@ static void test_alignment(void **state) {
     assert_int_equal(pnb_psnr_aligned(&err, N, N, moved, truth, 15 / 2.3548 / PIXEL, &smooth), PNB_OK);
     print_message("PSNR %.2f, aligned %.2f, aligned and blurred %.2f dB\n", plain, aligned, smooth);
     assert_true(aligned > plain + 10 && smooth > aligned);
+    static double flat[N * N];
+    double alike;
+    assert_int_equal(pnb_nxcorr_aligned(&err, N, N, moved, truth, 0, &alike), PNB_OK);
+    assert_true(alike > 0.97 && alike <= 1);
+    for (int i = 0; i < N * N; i++) moved[i] = 3 + 2 * truth[i];
+    assert_int_equal(pnb_nxcorr_aligned(&err, N, N, truth, moved, 0, &alike), PNB_OK);
+    assert_true(alike > 0.95 && alike <= 1);
+    assert_int_equal(pnb_nxcorr_aligned(&err, N, N, flat, truth, 0, &alike), PNB_OK);
+    assert_true(alike == 0);
     assert_true(pnb_sky_blur(N, N, truth, 3, blurred));
     for (int i = 0; i < N * N; i++) {
         sum[0] += truth[i];
