@@ -162,11 +162,18 @@ static inline adm_file *adm_file_create(pnb_adm_config *c) {
     return f;
 }
 
-static inline void adm_file_write(const adm_file *f, const char *path) {
+/* side: that it was trained at. */
+static inline void adm_file_write_of(const adm_file *f, const char *path, uint32_t side) {
+    char size[16];
+    snprintf(size, sizeof size, "%u", side);
     pnb_safetensors_pair meta[] = {
-        {"architecture", "adm"}, {"schedule", "linear"}, {"image_size", "16"}, {"num_head_channels", "32"}};
+        {"architecture", "adm"}, {"schedule", "linear"}, {"image_size", size}, {"num_head_channels", "32"}};
     pnb_error err = {0};
     TEST_OK(&err, pnb_safetensors_write(&err, path, PNB_F32, f->items, f->count, meta, 4));
+}
+
+static inline void adm_file_write(const adm_file *f, const char *path) {
+    adm_file_write_of(f, path, 16);
 }
 
 static inline void adm_file_destroy(adm_file *f) {
