@@ -108,9 +108,10 @@ pnb_tensor pnb_graph_root(const pnb_graph *g, pnb_tensor t, uint64_t *offset) {
 
 bool pnb_graph_joinable(const pnb_graph *g, pnb_tensor t) {
     const pnb_tensor_info *info = &g->tensors[t];
-    if (info->output || info->constant || !pnb_graph_maker(g, t)) return false;
+    if (info->output || info->constant) return false;
+    while (g->tensors[t].view == PNB_VIEW_RESHAPE) t = g->tensors[t].parent;
     const pnb_tensor_info *made = &g->tensors[info->root];
-    return made->node >= 0 && !made->output; /* a joined tensor's root is made by no node */
+    return pnb_graph_computed(g, t) && made->node >= 0 && !made->output; /* a joined tensor's root is made by no node */
 }
 
 pnb_shape pnb_graph_shape(const pnb_graph *g, pnb_tensor t) {

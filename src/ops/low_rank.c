@@ -5,12 +5,14 @@
  * what is there: the forward to the layer's output, the input gradient to the layer's input gradient (add_to, used by add_rows).
  * All of it is one trilinear form, sum w[r,c,t] z[n,r,p] x[n,c,p+t], and its derivatives by z, x and w are each other's.
  * Weight gradients are partial sums over a few runs of rows (more on a GPU, to fill it), the last dimension of their tensor, so that an optimiser can add them
- * up itself; reduce_rows does it for all others. Shapes that the thin kernels do not serve are made of conv2d and linear. */
+ * up itself; reduce_rows does it for all others. The low-rank part of a linear layer is one dispatch, and its weight gradients
+ * another. Shapes that none of these serves are made of conv2d and linear. */
 #include "ops/low_rank.h"
 
 #include "graph/op.h"
 #include "ops/emit.h"
 #include "ops/load.h"
+#include "ops/low_rank_linear.h"
 #include "ops/ops.h"
 #include "ops/suite.h"
 
@@ -212,6 +214,92 @@ static pnb_status weight_grad(pnb_graph *g, pnb_tensor x, pnb_tensor z, pnb_shap
     return pnb_graph_reshape(g, parts, weight, out);
 }
 
+/* ---- linear layers ------------------------------------------------------------------------------------------------ */
+
+enum { LINEAR_X, LINEAR_DOWN, LINEAR_UP, LINEAR_BASE }; /* inputs; outputs: y, and z for the gradient of Up */
+enum { GRAD_Y, GRAD_X, GRAD_UP, GRAD_Z };               /* of the gradient; outputs: of Down, of Up, of z */
+
+/* x [N,C] beside y [N,O] from row begin on. */
+static bool linear_fits(pnb_shape x, pnb_shape down, pnb_shape up, uint32_t begin) {
+    uint32_t rows = x.d[0] - begin, ranks = down.d[0];
+    return x.rank == 2 && (ranks | down.d[1] | up.d[0]) % 4 == 0 && ranks <= PNB_LOW_RANK_RANKS && rows <= PNB_LOW_RANK_SHARED / ranks;
+}
+
+static pnb_push_low_rank_linear linear_push(const pnb_lower *l, pnb_tensor x, pnb_tensor up, attributes at) {
+    pnb_shape sx = pnb_lower_shape(l, x), su = pnb_lower_shape(l, up);
+    return (pnb_push_low_rank_linear){.rows = sx.d[0],
+                                      .channels = sx.d[1],
+                                      .ranks = su.d[1],
+                                      .outputs = su.d[0],
+                                      .begin4 = at.begin * su.d[0] / 4,
+                                      .scale = at.scale};
+}
+
+static bool all_texels(const pnb_lower *l, const pnb_tensor *t, uint32_t n) {
+    bool texel = true;
+    for (uint32_t i = 0; i < n; i++) texel = texel && pnb_emit_texel(l, t[i]);
+    return texel;
+}
+
+static pnb_status linear_lower(pnb_lower *l, const pnb_node *node) {
+    pnb_tensor y = node->out[0], in[] = {node->in[LINEAR_X], node->in[LINEAR_DOWN], node->in[LINEAR_UP], y};
+    if (!pnb_lower_same_memory(l, node->in[LINEAR_BASE], y)) PNB_TRY(copy_base(l, node->in[LINEAR_BASE], y));
+    pnb_push_low_rank_linear push = linear_push(l, in[LINEAR_X], in[LINEAR_UP], attributes_of(node));
+    bool texel = all_texels(l, in, 4);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/low_rank_linear.texel" : "ops/low_rank_linear", "low_rank linear");
+    for (int i = 0; i < 4; i++) pnb_emit_read(&d, in[i], texel);
+    pnb_emit_write(&d, y);
+    pnb_emit_write(&d, node->out[1]);
+    pnb_emit_push(&d, &push, sizeof push);
+    d.groups[0] = pnb_divide_up(push.rows, PNB_LOW_RANK_ROWS);
+    d.groups[1] = d.groups[2] = 1;
+    d.gflop = 2e-9 * push.rows * push.ranks * (push.channels + (double)push.outputs);
+    return pnb_lower_emit(l, &d);
+}
+
+static pnb_status linear_grad_lower(pnb_lower *l, const pnb_node *node) {
+    enum { ITEMS = 512, MOST_GROUPS = 16 }; /* vec4s of weights that a workgroup takes */
+    pnb_push_low_rank_linear push = linear_push(l, node->in[GRAD_X], node->in[GRAD_UP], attributes_of(node));
+    bool texel = all_texels(l, node->in, 4);
+    uint32_t groups = pnb_divide_up((push.outputs + push.channels) * (push.ranks / 4), ITEMS);
+    pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/low_rank_linear_grad.texel" : "ops/low_rank_linear_grad", "low_rank linear grad");
+    for (int i = 0; i < 4; i++) pnb_emit_read(&d, node->in[i], texel);
+    for (int i = 0; i < 3; i++) pnb_emit_write(&d, node->out[i]);
+    pnb_emit_push(&d, &push, sizeof push);
+    d.groups[0] = groups < MOST_GROUPS ? groups : MOST_GROUPS;
+    d.groups[1] = d.groups[2] = 1;
+    d.gflop = 2e-9 * push.rows * push.ranks * (push.channels + 2.0 * push.outputs);
+    return pnb_lower_emit(l, &d);
+}
+
+const pnb_op pnb_op_low_rank_linear_grad = {.name = "low_rank_linear_grad", .lower = linear_grad_lower};
+
+static pnb_status linear_vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
+    attributes at = attributes_of(node);
+    pnb_tensor x = node->in[LINEAR_X], down = node->in[LINEAR_DOWN], up = node->in[LINEAR_UP], z = node->out[1], made[3];
+    if (want & 1u << LINEAR_BASE) gin[LINEAR_BASE] = gout[0];
+    if (!(want & (1u << LINEAR_X | 1u << LINEAR_DOWN | 1u << LINEAR_UP))) return PNB_OK;
+    pnb_tensor in[] = {gout[0], x, up, z};
+    pnb_shape shapes[] = {pnb_graph_shape(g, down), pnb_graph_shape(g, up), pnb_graph_shape(g, z)};
+    PNB_TRY(pnb_graph_slice0(g, gout[0], at.begin, shapes[2].d[0], &in[GRAD_Y]));
+    PNB_TRY(pnb_graph_add(g, &pnb_op_low_rank_linear_grad, in, 4, 0, &at, sizeof at, shapes, 3, made, 3));
+    if (want & 1u << LINEAR_X) PNB_TRY(pnb_matmul(g, made[2], down, false, false, 1, &gin[LINEAR_X]));
+    if (want & 1u << LINEAR_DOWN) gin[LINEAR_DOWN] = made[0];
+    if (want & 1u << LINEAR_UP) gin[LINEAR_UP] = made[1];
+    return PNB_OK;
+}
+
+const pnb_op pnb_op_low_rank_linear = {
+    .name = "low_rank_linear", .vjp = linear_vjp, .lower = linear_lower, .inplace = 1u << LINEAR_BASE};
+
+static pnb_status linear_part(pnb_graph *g, pnb_tensor y, pnb_tensor rows, pnb_tensor down, pnb_tensor up, uint32_t begin, float scale,
+                              pnb_tensor *out) {
+    attributes at = {.begin = begin, .scale = scale};
+    pnb_tensor in[] = {rows, down, up, y};
+    pnb_shape shapes[] = {pnb_graph_shape(g, y), pnb_shape2(pnb_graph_shape(g, rows).d[0], pnb_graph_shape(g, down).d[0])};
+    return pnb_graph_add(g, &pnb_op_low_rank_linear, in, 4, 0, &at, sizeof at, shapes, 2, out, 1);
+}
+
 /* ---- builder ---------------------------------------------------------------------------------------------------- */
 
 /* Whether the thin kernels serve this layer: everything is read as vec4s. */
@@ -240,6 +328,7 @@ pnb_status pnb_low_rank(pnb_graph *g, pnb_tensor y, pnb_tensor x, pnb_tensor dow
     if (begin >= sx.d[0])
         return pnb_fail(pnb_graph_error(g), PNB_ERROR_INPUT, "low_rank: begins at row %u, x has %u", begin, sx.d[0]);
     PNB_TRY(pnb_graph_slice0(g, x, begin, sx.d[0] - begin, &rows));
+    if (linear_fits(sx, sd, su, begin)) return linear_part(g, y, rows, down, up, begin, scale, out);
     if (fits(sx, sd, su, stride, pad)) {
         attributes at = {.taps = sd.d[2] * sd.d[3], .scale = 1}, of_up = {.taps = 1, .expand = true, .rank_fast = true, .scale = 1};
         PNB_TRY(product(g, rows, down, PNB_NONE, at, &rows));
@@ -311,8 +400,12 @@ static const pnb_op_case cases[] = {
     {.name = "3x3 stride 2", .n_in = 4, .in = {{4, {2, 8, 4, 4}}, {4, {2, 4, 8, 8}}, {4, {4, 4, 3, 3}}, {4, {8, 4, 1, 1}}}, .arg = {2, 1, 1}, .farg = {1}},
     {.name = "linear n6 16 to 12 r4", VECTOR(6, 16, 12, 4, 3), .farg = {0.5f}},
     {.name = "linear n3 7 to 5 r2", VECTOR(3, 7, 5, 2, 1), .farg = {1}},
+    {.name = "linear n1 4 to 4 r4", VECTOR(1, 4, 4, 4, 0), .farg = {1}},
+    {.name = "linear n13 60 to 132 r12", VECTOR(13, 60, 132, 12, 2), .farg = {-1.5f}},
+    {.name = "linear n1100 8 to 4 r4, many rows", VECTOR(1100, 8, 4, 4, 3), .farg = {1}},
     {.name = "bench 3x3 32 to 32 r8, 32x32, b16", IMAGE(16, 32, 32, 8, 32, 32, 3, 8), .farg = {1}, .bench = true},
     {.name = "bench 1x1 128 to 384 r8, 8x8, b16", IMAGE(16, 128, 384, 8, 8, 8, 1, 8), .farg = {1}, .bench = true},
+    {.name = "bench linear 128 to 256 r8, b16", VECTOR(16, 128, 256, 8, 8), .farg = {1}, .bench = true},
 };
 
 const pnb_op_suite pnb_suite_low_rank = {
