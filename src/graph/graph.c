@@ -93,10 +93,11 @@ bool pnb_graph_narrow(pnb_graph *g, bool narrow) {
     return before;
 }
 
-pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x) {
+pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x, const void *attr, size_t attr_bytes) {
     for (size_t i = g->node_count; i-- > 0;) {
         const pnb_node *n = &g->nodes[i].n;
-        if (n->op == op && n->n_in == 1 && n->in[0] == x) return n->out[0];
+        if (n->op != op || n->n_in != 1 || n->in[0] != x) continue;
+        if (attr_bytes == 0 || memcmp(n->attr, attr, attr_bytes) == 0) return n->out[0];
     }
     return PNB_NONE;
 }

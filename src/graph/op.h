@@ -94,8 +94,9 @@ bool pnb_graph_narrow(pnb_graph *g, bool narrow);
 bool pnb_graph_narrows(const pnb_graph *g);
 bool pnb_graph_computed(const pnb_graph *g, pnb_tensor t); /* the result of a node, and no view of one */
 bool pnb_graph_is_half(const pnb_graph *g, pnb_tensor t);
-/* The first output of the node of this op whose only input is x; PNB_NONE: there is none yet. */
-pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x);
+/* The first output of the node of this op and these attributes whose only input is x; PNB_NONE: there is none yet. It still holds what
+ * such a node would make if x is computed. */
+pnb_tensor pnb_graph_user(const pnb_graph *g, const pnb_op *op, pnb_tensor x, const void *attr, size_t attr_bytes);
 
 /* Append a node. out_shapes gives the shapes of all n_out outputs (workspace included); the builder has checked the inputs.
  * attr_bytes <= PNB_NODE_ATTR_BYTES. out receives the ids of the first n_wanted outputs. */

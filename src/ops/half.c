@@ -36,7 +36,7 @@ pnb_status pnb_half(pnb_graph *g, pnb_tensor x, pnb_tensor *y) {
     pnb_shape s = pnb_graph_shape(g, x);
     *y = x;
     if (!pnb_half_fits(g, s) || pnb_graph_is_half(g, x)) return PNB_OK;
-    *y = pnb_graph_user(g, &pnb_op_half, x);
+    *y = pnb_graph_user(g, &pnb_op_half, x, NULL, 0);
     return *y != PNB_NONE ? PNB_OK : pnb_graph_add(g, &pnb_op_half, &x, 1, 0, NULL, 0, &s, 1, y, 1);
 }
 

@@ -238,12 +238,20 @@ static pnb_status pack_lower(pnb_lower *l, const pnb_node *node) {
 
 const pnb_op pnb_op_matmul_pack = {.name = "matmul_pack", .lower = pack_lower};
 
+/* What is made of the same activations for several products is packed once. */
 static pnb_status pack(pnb_graph *g, pnb_tensor x, sizes s, attributes at, bool side_b, pnb_tensor *out) {
     pack_attributes pa;
     memset(&pa, 0, sizeof pa);
     pa.at = at;
     pa.s = s;
     pa.side_b = side_b;
+    pa.at.scale = 1;
+    pa.at.bias_kind = 0;
+    if (!side_b) pa.s.n = 4; /* any number of columns does */
+    if (pnb_graph_computed(g, x)) {
+        *out = pnb_graph_user(g, &pnb_op_matmul_pack, x, &pa, sizeof pa);
+        if (*out != PNB_NONE) return PNB_OK;
+    }
     pnb_shape shape = pnb_shape2((uint32_t)packed_count(s, &at, side_b), 4);
     return pnb_graph_add(g, &pnb_op_matmul_pack, &x, 1, 0, &pa, sizeof pa, &shape, 1, out, 1);
 }
