@@ -247,7 +247,7 @@ static pnb_status pack(pnb_graph *g, pnb_tensor x, sizes s, attributes at, bool 
     pa.side_b = side_b;
     pa.at.scale = 1;
     pa.at.bias_kind = 0;
-    if (!side_b) pa.s.n = 4; /* any number of columns does */
+    if (!side_b) pa.s.n = pa.at.vec4s = 4; /* any number of columns, and tile of them, does */
     if (pnb_graph_computed(g, x)) {
         *out = pnb_graph_user(g, &pnb_op_matmul_pack, x, &pa, sizeof pa);
         if (*out != PNB_NONE) return PNB_OK;
