@@ -8,6 +8,11 @@ const char *__lsan_default_suppressions(void) {
     return "leak:libvulkan_\nleak:libVkLayer\nleak:libvk_swiftshader\nleak:libLLVM\nleak:libvulkan.so\nleak:libstdc++\n";
 }
 
+EXPORTED const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "quarantine_size_mb=16"; /* a software driver's compiler frees so much that more of it fills a machine */
+}
+
 EXPORTED int dlclose(void *module);
 int dlclose(void *module) {
     (void)module;
