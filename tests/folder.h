@@ -16,4 +16,14 @@ static inline int folder_remove(void) {
     return system(command) ? -1 : 0;
 }
 
+/* The same as a group of tests takes them. */
+static inline int folder_setup(void **state) {
+    (void)state;
+    return folder_make();
+}
+static inline int folder_teardown(void **state) {
+    (void)state;
+    return folder_remove();
+}
+
 #endif

@@ -178,11 +178,12 @@ typedef struct pnb_convert_params {
 #define PNB_CONVERT_DEFAULTS                                                                                           \
     { sizeof(pnb_convert_params), 0, NULL, 0, NULL, NULL, NULL }
 
-/* A file of torch.save (zip, where the library was built with libzip, or the older stream), or a safetensors file, to safetensors. The file is data from a stranger: its pickle is read by a machine of the opcodes and globals that a state
+/* A file of torch.save (zip, where the library was built with libzip, or the older stream), or a safetensors file, to
+ * safetensors. The file is data from a stranger: its pickle is read by a machine of the opcodes and globals that a state
  * dict needs; nothing is run, and memory stays in proportion to the file. Nested dictionaries become names with dots. Where
  * a network known here is in it, that alone is written, without the prefix of wrappers ("state_dict.", "model.",
- * "module."), averaged weights ("ema") before others; else everything. The metadata of a safetensors file go along. A value that F16 cannot
- * hold: PNB_ERROR_NUMERIC. out is written under another name and renamed.
+ * "module."), averaged weights ("ema") before others; else everything. The metadata of a safetensors file go along. A value
+ * that F16 cannot hold: PNB_ERROR_NUMERIC. out is written under another name and renamed.
  * *text, unless text is NULL: a sentence on what was taken. What cannot be read: PNB_ERROR_MODEL. */
 PNB_API pnb_status pnb_convert(pnb_context *context, const char *in, const char *out, const pnb_convert_params *params,
                                char **text);

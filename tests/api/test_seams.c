@@ -143,16 +143,7 @@ static void test_oblong(void **state) {
     free(whole);
 }
 
-static int setup(void **state) {
-    (void)state;
-    return folder_make();
-}
-static int teardown(void **state) {
-    (void)state;
-    return folder_remove();
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_oblong), cmocka_unit_test(test_large)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

@@ -14,16 +14,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int setup(void **state) {
-    (void)state;
-    return folder_make();
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return folder_remove();
-}
-
 static int count_files(void) {
     int n = 0;
     DIR *dir = opendir(folder);
@@ -160,5 +150,5 @@ int main(void) {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_atomic), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_pipe), cmocka_unit_test(test_paths),      cmocka_unit_test(test_folders),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

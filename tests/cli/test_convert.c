@@ -53,6 +53,29 @@ static adm_file *small_network(void) {
     return adm_file_create(&c);
 }
 
+/* The file holds the network that write_wrapped doubled, under its own names, and the setting; as dtype has its values. */
+static void check_network(const char *path, const adm_file *f, pnb_dtype dtype) {
+    pnb_error err = {0};
+    pnb_safetensors *st;
+    TEST_OK(&err, pnb_safetensors_open(&err, path, &st));
+    assert_int_equal(pnb_safetensors_count(st), f->count);
+    assert_string_equal(pnb_safetensors_metadata(st, "num_head_channels"), "32");
+    for (size_t i = 0; i < f->count; i++) {
+        const pnb_safetensors_entry *e = pnb_safetensors_at(st, i);
+        float *values = malloc(e->count * sizeof *values);
+        assert_non_null(values);
+        assert_string_equal(e->name, f->items[i].name);
+        assert_int_equal(e->dtype, dtype);
+        TEST_OK(&err, pnb_safetensors_read_f32(st, e, values));
+        for (uint64_t k = 0; k < e->count; k++) {
+            float doubled = 2 * f->items[i].data[k];
+            assert_true(values[k] == (dtype == PNB_F16 ? pnb_half_to_float(pnb_float_to_half(doubled)) : doubled));
+        }
+        free(values);
+    }
+    pnb_safetensors_close(st);
+}
+
 /* Only the averaged network, under its own names and in its own values; config.json and a setting go along. */
 static void test_network(void **state) {
     shell *s = *state;
@@ -63,19 +86,7 @@ static void test_network(void **state) {
     write_text("config.json", "{\"image_size\": 16, \"num_heads\": 1}");
     RUN_OK(s, "convert run.pt run.safetensors --set num_head_channels=32");
     assert_non_null(strstr(s->err, "those of 'ema.model.'"));
-    TEST_OK(&err, pnb_safetensors_open(&err, "run.safetensors", &st));
-    assert_int_equal(pnb_safetensors_count(st), f->count);
-    assert_string_equal(pnb_safetensors_metadata(st, "num_head_channels"), "32");
-    for (size_t i = 0; i < f->count; i++) {
-        const pnb_safetensors_entry *e = pnb_safetensors_at(st, i);
-        float *values = malloc(e->count * sizeof *values);
-        assert_non_null(values);
-        assert_string_equal(e->name, f->items[i].name);
-        TEST_OK(&err, pnb_safetensors_read_f32(st, e, values));
-        for (uint64_t k = 0; k < e->count; k++) assert_true(values[k] == 2 * f->items[i].data[k]);
-        free(values);
-    }
-    pnb_safetensors_close(st);
+    check_network("run.safetensors", f, PNB_F32);
     unlink("config.json");
     RUN_OK(s, "inspect run.safetensors");
     assert_non_null(strstr(s->out, "32 channels a head,"));
@@ -129,25 +140,11 @@ static void test_half(void **state) {
     shell *s = *state;
     adm_file *f = small_network();
     pnb_error err = {0};
-    pnb_safetensors *st;
     write_wrapped(f, "half.pt", "a.", "ema.");
     RUN_OK(s, "convert half.pt wide.safetensors --set num_head_channels=32");
     RUN_OK(s, "convert wide.safetensors half.safetensors --dtype f16");
     assert_non_null(strstr(s->err, "as F16"));
-    TEST_OK(&err, pnb_safetensors_open(&err, "half.safetensors", &st));
-    assert_int_equal(pnb_safetensors_count(st), f->count);
-    assert_string_equal(pnb_safetensors_metadata(st, "num_head_channels"), "32");
-    for (size_t i = 0; i < f->count; i++) {
-        const pnb_safetensors_entry *e = pnb_safetensors_at(st, i);
-        float *values = malloc(e->count * sizeof *values);
-        assert_non_null(values);
-        assert_int_equal(e->dtype, PNB_F16);
-        TEST_OK(&err, pnb_safetensors_read_f32(st, e, values));
-        for (uint64_t k = 0; k < e->count; k++)
-            assert_true(values[k] == pnb_half_to_float(pnb_float_to_half(2 * f->items[i].data[k])));
-        free(values);
-    }
-    pnb_safetensors_close(st);
+    check_network("half.safetensors", f, PNB_F16);
     RUN_OK(s, "convert half.safetensors again.safetensors --dtype f32");
     RUN_OK(s, "convert half.safetensors same.safetensors");
     assert_int_equal(bytes_of("same.safetensors"), bytes_of("half.safetensors"));

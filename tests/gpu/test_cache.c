@@ -7,16 +7,6 @@
 #include <dirent.h>
 #include <string.h>
 
-static int setup(void **state) {
-    (void)state;
-    return folder_make();
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return folder_remove();
-}
-
 static void count_warnings(void *user, int level, const char *line) {
     (void)line;
     if (level <= 1) ++*(int *)user;
@@ -90,5 +80,5 @@ static void test_unwritable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cache), cmocka_unit_test(test_unwritable)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

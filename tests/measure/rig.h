@@ -120,6 +120,18 @@ static inline float *rig_run(void **state, pnb_operator *op, direction d, uint32
     return rig_run_at(state, op, d, n, in, NULL);
 }
 
+/* The kernel of a blur: its answer to a point in the middle of side x side pixels. To be freed. */
+static inline float *rig_answer(void **state, const char *type, const char *json, int side) {
+    pnb_operator *op = rig_make(state, type, json, pnb_shape3(1, (uint32_t)side, (uint32_t)side));
+    float *x = calloc((size_t)side * (size_t)side, sizeof *x);
+    assert_non_null(x);
+    x[side / 2 * side + side / 2] = 1;
+    float *y = rig_run(state, op, APPLY, 1, x);
+    free(x);
+    pnb_operator_destroy(&op, test_gpu(state));
+    return y;
+}
+
 static inline void rig_near(uint64_t n, const float *got, const double *want, double tolerance, const char *what) {
     double top = 1e-30, worst = 0;
     for (uint64_t i = 0; i < n; i++) {

@@ -39,27 +39,15 @@ static void test_files(void **state) {
     remove(in_folder("dense.npy"));
 }
 
-/* The kernel as the operator's answer to a point. */
-static float *response(void **state, const char *json, int side) {
-    pnb_operator *op = rig_make(state, "motion_blur", json, pnb_shape3(1, (uint32_t)side, (uint32_t)side));
-    float *x = calloc((size_t)(side * side), sizeof *x);
-    assert_non_null(x);
-    x[side / 2 * side + side / 2] = 1;
-    float *y = rig_run(state, op, APPLY, 1, x);
-    free(x);
-    pnb_operator_destroy(&op, test_gpu(state));
-    return y;
-}
-
 static void test_generated(void **state) {
     enum { SIDE = 65 };
-    float *first = response(state, NULL, SIDE), *again = response(state, "{\"seed\": 0}", SIDE);
+    float *first = rig_answer(state, "motion_blur", NULL, SIDE), *again = rig_answer(state, "motion_blur", "{\"seed\": 0}", SIDE);
     assert_memory_equal(first, again, SIDE * SIDE * sizeof *first);
     int differ = 0;
     for (int seed = 1; seed < 6; seed++) {
         char json[64];
         snprintf(json, sizeof json, "{\"seed\": %d, \"intensity\": %g}", seed, 0.2 * seed);
-        float *y = response(state, json, SIDE);
+        float *y = rig_answer(state, "motion_blur", json, SIDE);
         double sum = 0, row = 0, column = 0;
         int used = 0;
         for (int i = 0; i < SIDE * SIDE; i++) {
