@@ -13,10 +13,12 @@ static int run(int argc, char **argv);
 
 typedef struct values {
     const char *output;
+    bool table;
 } values;
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR",
      "folder of the results: one folder a run, and the tables"},
+    {"table", 0, CLI_FLAG, offsetof(values, table), NULL, "run nothing: the tables and figures of what is there"},
 };
 const cli_command cli_compare = {
     "compare",
@@ -29,8 +31,8 @@ const cli_command cli_compare = {
     "calibration (rank_deviation is half the sum of |share - 1/bins|; rank_deviation_exact what exact draws show of it by\n"
     "chance, entries taken for independent). \"samples\" (8) of each method; \"evaluations\": network evaluations a\n"
     "sample, the same for all (without it\n"
-    "each has its defaults); \"seed\"; \"size\". Called again it goes on where it stopped. DIR gets table.md, "
-    "table.csv,\n"
+    "each has its defaults); \"seed\"; \"size\". Called again it goes on where it stopped. A method that cannot do a task is left\n"
+    "out of it: a row of dashes. DIR gets table.md, table.csv,\n"
     "table.json and TASK.png (measurement, mean, standard deviation and samples of each method, first observation).\n",
     options,
     sizeof options / sizeof *options,
@@ -38,7 +40,7 @@ const cli_command cli_compare = {
     1,
     run};
 
-enum { PATH_ROOM = 4096, NAME_ROOM = 64, MOST_METHODS = 16, MOST_OBSERVATIONS = 4096 };
+enum { PATH_ROOM = 4096, NAME_ROOM = 64, MOST_METHODS = 16, MOST_TASKS = 256, MOST_OBSERVATIONS = 4096 };
 
 typedef struct plan {
     const cli_args *args;
@@ -48,6 +50,8 @@ typedef struct plan {
     const cJSON *tasks, *methods, *observations;
     int observation_count, samples;
     double evaluations, seed; /* evaluations: a sample; 0: each method's defaults */
+    int runs, started;        /* of all; how many of them were come to */
+    char *refused[MOST_TASKS * MOST_METHODS]; /* why a method cannot do a task, [task][method]; NULL: it can, or was not asked */
 } plan;
 
 static const cJSON *get(const cJSON *object, const char *key) {
@@ -116,7 +120,8 @@ static int read_lists(plan *p) {
     p->observations = get(p->json, "observations");
     int methods = cJSON_GetArraySize(p->methods);
     if (!cJSON_IsObject(get(p->json, "prior"))) return fault(p, "prior", "an object, as in problem.json");
-    if (!cJSON_IsArray(p->tasks) || cJSON_GetArraySize(p->tasks) < 1) return fault(p, "tasks", "a list of tasks");
+    int tasks = cJSON_GetArraySize(p->tasks);
+    if (!cJSON_IsArray(p->tasks) || tasks < 1 || tasks > MOST_TASKS) return fault(p, "tasks", "a list of 1 to 256 tasks");
     if (!cJSON_IsArray(p->methods) || methods < 1 || methods > MOST_METHODS)
         return fault(p, "methods", "a list of 1 to 16 methods");
     double count = cJSON_IsArray(p->observations) ? cJSON_GetArraySize(p->observations) : 0;
@@ -125,6 +130,7 @@ static int read_lists(plan *p) {
         return fault(p, "observations",
                      "a list of truths (files or arrays), or how many draws of a mixture prior (1 to 4096)");
     p->observation_count = (int)count;
+    p->runs = tasks * methods * p->observation_count;
     int code = check_names(p, "tasks", p->tasks);
     return code == CLI_GO_ON ? check_names(p, "methods", p->methods) : code;
 }
@@ -225,39 +231,65 @@ static pnb_status spend(const plan *p, pnb_problem *problem, pnb_run **run) {
     return ok ? pnb_run_create(problem, run) : PNB_ERROR_INPUT;
 }
 
-static int one_run(const plan *p, const char *text, const char *path) {
+static int one_run(const plan *p, pnb_problem *problem, const char *path) {
     cli_results results = {.folder = path, .resume = true};
-    pnb_problem *problem = NULL;
     pnb_run *run_ = NULL;
-    pnb_status status = pnb_problem_parse(p->context, text, p->base, &problem);
-    if (status == PNB_OK) status = pnb_run_create(problem, &run_);
+    pnb_status status = pnb_run_create(problem, &run_);
     if (status == PNB_OK && p->evaluations > 0) status = spend(p, problem, &run_);
     int code = status ? cli_fail(p->args, p->context, status) : cli_results_run(p->args, p->context, run_, &results);
     pnb_run_destroy(&run_);
+    return code;
+}
+
+/* NULL where the method takes the problem, else why not; NULL as well without memory. */
+static char *refusal_of(const plan *p, pnb_problem *problem) {
+    char *unused = NULL;
+    pnb_status status = pnb_problem_json(problem, &unused);
+    pnb_free(unused);
+    return status == PNB_ERROR_INPUT ? strdup(pnb_last_error(p->context)) : NULL;
+}
+
+typedef struct cell {
+    const cJSON *task, *method;
+    int observation;
+    char **refusal, path[PATH_ROOM];
+} cell;
+
+static int solve(const plan *p, const cell *c, const char *text) {
+    pnb_problem *problem = NULL;
+    pnb_status status = pnb_problem_parse(p->context, text, p->base, &problem);
+    int code = status ? cli_fail(p->args, p->context, status) : PNB_OK;
+    if (code == PNB_OK) *c->refusal = refusal_of(p, problem);
+    if (*c->refusal) {
+        fprintf(stderr, "left out: %s\n", *c->refusal);
+    } else if (code == PNB_OK) {
+        code = make_folders(p, c->task, c->method) ? one_run(p, problem, c->path) : PNB_ERROR_INPUT;
+    }
     pnb_problem_destroy(&problem);
     return code;
 }
 
-static int cell(const plan *p, const cJSON *task, const cJSON *method, int observation) {
-    char path[PATH_ROOM];
+static int fill_cell(plan *p, cell *c) {
     int complete = 0;
-    path_of(p, task, method, observation, path);
-    if (!make_folders(p, task, method)) return PNB_ERROR_INPUT;
-    pnb_status status = pnb_folder_state(p->context, path, NULL, NULL, &complete);
+    p->started++;
+    if (*c->refusal) return PNB_OK;
+    path_of(p, c->task, c->method, c->observation, c->path);
+    pnb_status status = pnb_folder_state(p->context, c->path, NULL, NULL, &complete);
     if (status) return cli_fail(p->args, p->context, status);
     if (complete && !p->args->common.overwrite) return PNB_OK;
     if (!p->args->common.quiet)
-        fprintf(stderr, "%s, %s, observation %d\n", name_of(task), name_of(method), observation);
-    char *text = problem_of(p, task, method, observation);
+        fprintf(stderr, "%s, %s, observation %d (run %d of %d)\n", name_of(c->task), name_of(c->method), c->observation, p->started,
+                p->runs);
+    char *text = problem_of(p, c->task, c->method, c->observation);
     if (!text) return PNB_ERROR_OUT_OF_MEMORY;
-    int code = one_run(p, text, path);
+    int code = solve(p, c, text);
     cJSON_free(text);
     return code;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
-static int add_row(const plan *p, const cJSON *task, const cJSON *method, cJSON *rows) {
+static int add_row(const plan *p, const cJSON *task, const cJSON *method, const char *refusal, cJSON *rows) {
     size_t n = (size_t)p->observation_count;
     char(*paths)[PATH_ROOM] = malloc(n * sizeof *paths);
     const char **folders = malloc(n * sizeof *folders);
@@ -266,7 +298,7 @@ static int add_row(const plan *p, const cJSON *task, const cJSON *method, cJSON 
         path_of(p, task, method, (int)i, paths[i]);
         folders[i] = paths[i];
     }
-    ok = ok && cli_compare_row(rows, name_of(task), name_of(method), folders, n);
+    ok = ok && cli_compare_row(rows, name_of(task), name_of(method), refusal, folders, n);
     free(folders);
     free(paths);
     return ok ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
@@ -291,13 +323,15 @@ static int draw_task(const plan *p, const cJSON *task) {
     return status ? cli_fail(p->args, p->context, status) : PNB_OK;
 }
 
-static int write_all(const plan *p) {
+static int write_all(plan *p) {
     cJSON *rows = cJSON_CreateArray();
     const cJSON *task, *method;
+    char **refusal = p->refused;
     int code = rows ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
     cJSON_ArrayForEach(task, p->tasks) {
         cJSON_ArrayForEach(method, p->methods) {
-            if (code == PNB_OK) code = add_row(p, task, method, rows);
+            if (code == PNB_OK) code = add_row(p, task, method, *refusal, rows);
+            refusal++;
         }
         if (code == PNB_OK) code = draw_task(p, task);
     }
@@ -307,21 +341,32 @@ static int write_all(const plan *p) {
     return code;
 }
 
-/* Observations outermost: what there is after an interruption compares all methods on the same ones. */
-static int compare(plan *p) {
-    const cJSON *task, *method;
-    int code = read_plan(p);
-    if (code != CLI_GO_ON) return code;
-    if (!cli_make_folder(p->folder)) return PNB_ERROR_INPUT;
-    code = PNB_OK;
-    for (int i = 0; i < p->observation_count && code == PNB_OK; i++) {
-        cJSON_ArrayForEach(task, p->tasks) {
-            cJSON_ArrayForEach(method, p->methods) {
-                if (code == PNB_OK) code = cell(p, task, method, i);
-            }
+static int run_observation(plan *p, int observation) {
+    cell c = {.observation = observation, .refusal = p->refused};
+    int code = PNB_OK;
+    cJSON_ArrayForEach(c.task, p->tasks) {
+        cJSON_ArrayForEach(c.method, p->methods) {
+            if (code == PNB_OK) code = fill_cell(p, &c);
+            c.refusal++;
         }
     }
+    return code;
+}
+
+/* Observations outermost: what there is after an interruption compares all methods on the same ones. */
+static int compare(plan *p, bool table_only) {
+    int code = read_plan(p), refused = 0, cells;
+    if (code != CLI_GO_ON) return code;
+    cells = cJSON_GetArraySize(p->tasks) * cJSON_GetArraySize(p->methods);
+    if (!cli_make_folder(p->folder)) return PNB_ERROR_INPUT;
+    code = PNB_OK;
+    for (int i = 0; i < p->observation_count && code == PNB_OK && !table_only; i++) code = run_observation(p, i);
     int written = code == PNB_OK || code == PNB_ERROR_CANCELLED ? write_all(p) : PNB_OK;
+    for (int i = 0; i < cells; i++) {
+        refused += p->refused[i] != NULL;
+        free(p->refused[i]);
+    }
+    if (code == PNB_OK && refused == cells) code = PNB_ERROR_INPUT; /* nothing could be done: each said why */
     return code ? code : written;
 }
 
@@ -349,7 +394,7 @@ static int run(int argc, char **argv) {
         p.folder = v.output;
         p.base = base;
         cli_catch_signals();
-        code = base ? compare(&p) : PNB_ERROR_OUT_OF_MEMORY;
+        code = base ? compare(&p, v.table) : PNB_ERROR_OUT_OF_MEMORY;
         cJSON_Delete(p.json);
         free(base);
     }

@@ -19,7 +19,9 @@ static const char *const means[] = {"scores.psnr_samples",
                                     "scores.coverage_3sigma_fair",
                                     "scores.spread_skill",
                                     "scores.error_correlation",
+                                    "scores.residual_before_finish",
                                     "scores.residual",
+                                    "chi2",
                                     "scores.posterior.sliced_w2",
                                     "scores.posterior.sliced_w2_floor",
                                     "scores.posterior.total_variation",
@@ -31,7 +33,14 @@ static const cJSON *get(const cJSON *object, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-/* The number at a path of keys; NAN where there is none. */
+static double mean_of(const cJSON *list) {
+    double sum = 0, n = cJSON_GetArraySize(list);
+    const cJSON *v;
+    cJSON_ArrayForEach(v, list) sum += v->valuedouble;
+    return sum / n;
+}
+
+/* The number at a path of keys, the mean of a list of numbers; NAN where there is none. */
 static double number_at(const cJSON *object, const char *path) {
     char key[NAME_ROOM];
     for (const char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
@@ -39,14 +48,15 @@ static double number_at(const cJSON *object, const char *path) {
         object = get(object, key);
     }
     const cJSON *v = get(object, path);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+    return cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsArray(v) ? mean_of(v) : NAN;
 }
 
 /* A mean's name in the tables: the last key; the evaluations are those of one sample. */
 static const char *name_of(size_t mean) {
     const char *dot = strrchr(means[mean], '.');
     if (strcmp(means[mean], "seconds.total") == 0) return "seconds";
-    return strcmp(means[mean], "network_evaluations") == 0 ? "evaluations_a_sample" : dot + 1;
+    if (strcmp(means[mean], "network_evaluations") == 0) return "evaluations_a_sample";
+    return dot ? dot + 1 : means[mean];
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
@@ -101,7 +111,7 @@ static void add_ranks(cJSON *row, const sums *s) {
     cJSON_AddNumberToObject(row, "rank_deviation_exact", 0.5 / p * sqrt(2 * p * (1 - p) / (pi * all)));
 }
 
-bool cli_compare_row(cJSON *rows, const char *task, const char *method, const char *const *folders, size_t count) {
+bool cli_compare_row(cJSON *rows, const char *task, const char *method, const char *refusal, const char *const *folders, size_t count) {
     sums s = {0};
     for (size_t i = 0; i < count; i++) add_file(&s, folders[i]);
     cJSON *row = cJSON_CreateObject();
@@ -112,6 +122,7 @@ bool cli_compare_row(cJSON *rows, const char *task, const char *method, const ch
     cJSON_AddStringToObject(row, "task", task);
     cJSON_AddStringToObject(row, "method", method);
     cJSON_AddNumberToObject(row, "observations", (double)s.done);
+    if (refusal) cJSON_AddStringToObject(row, "refused", refusal);
     for (size_t c = 0; c < MEANS; c++) {
         double n = (double)s.count[c], mean = s.sum[c] / n;
         char name[NAME_ROOM];

@@ -78,6 +78,7 @@ void cli_markdown_text(FILE *f, const char *text) {
 static void markdown_value(FILE *f, const cJSON *v) {
     if (cJSON_IsString(v)) cli_markdown_text(f, v->valuestring);
     if (cJSON_IsNumber(v)) fprintf(f, v->valuedouble < 1000 ? "%.4g" : "%.0f", v->valuedouble);
+    if (!v) fputc('-', f);
 }
 
 void cli_markdown_table(FILE *f, const cJSON *list, const char *const *columns, size_t n) {

@@ -79,6 +79,73 @@ static void test_goes_on(void **state) {
     assert_true(before.st_ino == after.st_ino && before.st_mtime == after.st_mtime);
 }
 
+/* What a method cannot do is left out with the reason, and the rest goes on; where nothing can be done, that is a failure. */
+#define LINE "{\"type\": \"matrix\", \"matrix\": [[1, 0.2]]}"
+#define TWICE "{\"type\": \"compose\", \"operators\": [" LINE ", {\"type\": \"identity\"}]}"
+static void test_refused(void **state) {
+    shell *s = *state;
+    static const char *const problem =
+        "{" PRIOR "\"tasks\": [{\"name\": \"line\", \"operator\": " LINE ", \"noise\": {\"sigma\": 0.3}},"
+        " {\"name\": \"twice\", \"operator\": " TWICE ", \"noise\": {\"sigma\": 0.3}}],"
+        "\"methods\": [{\"type\": \"ddrm\", \"steps\": 3}%s], \"observations\": 2, \"samples\": 4}";
+    char text[2048];
+    snprintf(text, sizeof text, problem, ", {\"type\": \"reddiff\", \"steps\": 3}");
+    write_text("refused.json", text);
+    RUN_OK(s, "compare refused.json -o refused");
+    const char *first = strstr(s->err, "left out: ddrm: it works on singular values, and those of operator compose");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "left out")); /* asked once */
+    assert_non_null(strstr(s->err, "twice, reddiff, observation 1 (run 8 of 8)"));
+    cJSON *rows = read_json("refused/table.json");
+    static const double observations[] = {2, 2, 0, 2};
+    assert_int_equal(cJSON_GetArraySize(rows), 4);
+    for (int i = 0; i < 4; i++) {
+        const cJSON *row = cJSON_GetArrayItem(rows, i);
+        assert_true(value(row, "observations") == observations[i]);
+        assert_int_equal(cJSON_GetObjectItemCaseSensitive(row, "refused") != NULL, i == 2);
+        if (i == 2) continue;
+        double residual = i < 2 ? value(row, "residual") : 1;
+        assert_true(residual > 0 && (i >= 2 || value(row, "chi2") > 0));
+    }
+    cJSON_Delete(rows);
+    read_text("refused/table.md", text, sizeof text);
+    assert_non_null(strstr(text, "| twice | ddrm | 0 | - | - |"));
+    assert_false(file_exists("refused/twice/ddrm"));
+
+    remove_tree("refused/line/reddiff/0001");
+    RUN_OK(s, "compare --table refused.json -o refused");
+    assert_null(strstr(s->err, "observation"));
+    rows = read_json("refused/table.json");
+    assert_true(value(cJSON_GetArrayItem(rows, 1), "observations") == 1);
+    cJSON_Delete(rows);
+
+    snprintf(text, sizeof text, "{" PRIOR "\"tasks\": [{\"name\": \"twice\", \"operator\": " TWICE ", "
+             "\"noise\": {\"sigma\": 0.3}}], \"methods\": [{\"type\": \"ddrm\"}], \"observations\": 2}");
+    write_text("nothing.json", text);
+    assert_int_equal(run_command(s, "compare nothing.json -o nothing"), 3);
+    assert_non_null(strstr(s->err, "left out: ddrm"));
+}
+
+/* tools/garments: a run, the table, a method that cannot do a task, and what is there already. */
+static void test_garments(void **state) {
+    (void)state;
+    char text[4096];
+    setenv("PENUMBRA", PNB_COMMAND, 1);
+    const char *script = PNB_SOURCE_DIR "/tools/garments -o garments -i 1 -m \"ddrm\" -t \"superresolution gaussian_deblurring\" -e 2";
+    for (int again = 0; again < 2; again++) {
+        snprintf(text, sizeof text, "%s >table.txt 2>log.txt", script);
+        assert_int_equal(system(text), 0);
+        read_text("table.txt", text, sizeof text);
+        assert_non_null(strstr(text, "| superresolution | DDRM | 1 |"));
+        assert_non_null(strstr(text, "| gaussian_deblurring | DDRM | 0 | - |"));
+        read_text("log.txt", text, sizeof text);
+        assert_int_equal(strstr(text, "superresolution, DDRM, observation 0 (run 1 of 2)") != NULL, !again);
+    }
+    assert_true(file_exists("garments/superresolution.png"));
+    snprintf(text, sizeof text, "%s -s 'steps=a b' 2>log.txt", script);
+    assert_int_equal(WEXITSTATUS(system(text)), 2);
+}
+
 static void expect_fault(shell *s, const char *text, const char *part) {
     write_text("bad.json", text);
     int code = run_command(s, "compare bad.json -o never");
@@ -108,6 +175,7 @@ static void test_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_goes_on),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_garments),
                                        cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
 }
