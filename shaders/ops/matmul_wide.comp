@@ -10,8 +10,14 @@
 //
 // Variants: plain reads storage buffers, texel reads texel buffers; spread also loads A once for a subgroup, a vec4 a lane,
 // and shuffles it out. spread is right for subgroups of exactly SPREAD lanes; with others it does as texel does.
+// narrow, narrow_spread and their forms for a transposed A: plain and spread for software drivers of four lanes. Their tile is known
+// when SPIR-V is made, because SwiftShader unrolls loops only then, and is many times slower with arrays in memory.
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
+//! variant narrow PNB_NARROW=1 PNB_TRANS_A=0
+//! variant narrow_transposed PNB_NARROW=1 PNB_TRANS_A=1
+//! variant narrow_spread PNB_NARROW=1 PNB_TRANS_A=0 PNB_SPREAD=1
+//! variant narrow_spread_transposed PNB_NARROW=1 PNB_TRANS_A=1 PNB_SPREAD=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -22,10 +28,14 @@
 #include "ops/matmul.h"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const int TM = 8; // a multiple of 4
+#ifdef PNB_NARROW
+const int TM = 8, T4 = 1, TRANS_A = PNB_TRANS_A, SPREAD = 4;
+#else
+layout(constant_id = 1) const int TM = 8; // 4 or 8
 layout(constant_id = 2) const int T4 = 2;
 layout(constant_id = 3) const int TRANS_A = 0;
 layout(constant_id = 4) const int SPREAD = 8;
+#endif
 
 #ifdef PNB_TEXEL
 layout(set = 0, binding = 0) uniform samplerBuffer a_texels;
@@ -64,7 +74,8 @@ void main() {
             at_b += n4;
         }
 #ifdef PNB_SPREAD
-        if (gl_SubgroupSize == SPREAD) {
+        const bool spread = gl_SubgroupSize == SPREAD;
+        if (spread) {
             vec4 part[(TM + SPREAD - 1) / SPREAD];
             [[unroll]] for (int q = 0; q < (TM + SPREAD - 1) / SPREAD; q++) {
                 const int s = min(q * SPREAD + int(gl_SubgroupInvocationID), TM - 1);
@@ -79,10 +90,11 @@ void main() {
                 const float value = subgroupShuffle(part[s / SPREAD][e], uint(s % SPREAD));
                 [[unroll]] for (int t = 0; t < T4; t++) acc[i][t] = fma(vec4(value), b[kk][t], acc[i][t]);
             }
-            continue;
         }
+#else
+        const bool spread = false;
 #endif
-        [[unroll]] for (int s = 0; s < TM; s++) {
+        if (!spread) [[unroll]] for (int s = 0; s < TM; s++) {
             if (TRANS_A != 0) {
                 const int i = s % (TM / 4), kk = s / (TM / 4);
                 const vec4 a = A(at_a + (k + kk) * a_step + m0 / 4 + min(i, rows_left / 4 - 1));
@@ -115,10 +127,13 @@ void main() {
         of_column[t] = vec4(0.0);
         if (p.bias_kind == PNB_BIAS_COLUMN) of_column[t] = vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
     }
-    [[unroll]] for (int i = 0; i < TM; i++) if (i < rows_left) {
-        float of_row = 0.0;
-        if (p.bias_kind == PNB_BIAS_ROW) of_row = bias[m0 + i];
-        [[unroll]] for (int t = 0; t < T4; t++) c[(batch * int(p.m) + m0 + i) * n4 + column + t] =
-            p.scale * acc[i][t] + (of_column[t] + of_row);
+    // written out: glslc leaves loops with branches in them as they are, and with them the array in memory
+    const int to = (batch * int(p.m) + m0) * n4 + column;
+#define STORE(i)                                                                                                       \
+    if (i < TM && i < rows_left) {                                                                                     \
+        float of_row = 0.0;                                                                                            \
+        if (p.bias_kind == PNB_BIAS_ROW) of_row = bias[m0 + i];                                                        \
+        [[unroll]] for (int t = 0; t < T4; t++) c[to + i * n4 + t] = p.scale * acc[min(i, TM - 1)][t] + (of_column[t] + of_row); \
     }
+    STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7)
 }

@@ -88,6 +88,9 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
 
 static const char *const wide_shader[] = {"ops/matmul_wide", "ops/matmul_wide.texel", "ops/matmul_wide.spread"};
 static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.texel"}; /* spread does not pay */
+/* [spread][transposed A], for software drivers of four lanes; their tile is {8, 1}. */
+static const char *const narrow_shader[2][2] = {{"ops/matmul_wide.narrow", "ops/matmul_wide.narrow_transposed"},
+                                                {"ops/matmul_wide.narrow_spread", "ops/matmul_wide.narrow_spread_transposed"}};
 
 static pnb_push_matmul push_of(sizes s, const attributes *at) {
     uint32_t a_row = at->trans_a ? s.m : s.k, b_row = at->trans_b ? s.k : s.n;
@@ -124,9 +127,12 @@ typedef struct tile {
     uint32_t rows, columns;
 } tile;
 
+static bool is_narrow(const pnb_gpu_caps *caps) { return caps->is_cpu && !caps->prefer_texel; }
+
 static tile wide_tile(const pnb_lower *l, sizes s) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     tile t = {8, 1};
+    if (is_narrow(pnb_lower_caps(l))) return t;
     uint64_t lanes = (uint64_t)s.batch * (s.n / 4);
     if (cpu && s.n % 8 == 0 && lanes / 2 * ((s.m + 7) / 8) >= 256) t.columns = 2;
     if (s.m <= 4) t.rows = 4;
@@ -136,6 +142,7 @@ static tile wide_tile(const pnb_lower *l, sizes s) {
 static tile dot_tile(const pnb_lower *l, sizes s) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     tile t = {8, 1};
+    if (is_narrow(pnb_lower_caps(l))) return t;
     if (cpu && (uint64_t)s.batch * s.n * ((s.m + 7) / 8) >= 512) t.columns = 2;
     if (s.m <= 4) t.rows = 4;
     return t;
@@ -152,14 +159,20 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
 
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
     pnb_load load = pnb_load_choose(l, node->in[A], node->in[B]);
-    pnb_dispatch d = pnb_emit_begin(l, wide ? wide_shader[load] : dot_shader[load], "matmul");
+    bool narrow = is_narrow(caps) && load == PNB_LOAD_STORAGE, four = caps->subgroup_shuffle && caps->subgroup_size == 4;
+    const char *shader = wide ? wide_shader[load] : dot_shader[load];
+    if (narrow) shader = wide ? narrow_shader[four][at->trans_a] : "ops/matmul_dot.narrow";
+    pnb_dispatch d = pnb_emit_begin(l, shader, "matmul");
     bind_all(&d, node, load != PNB_LOAD_STORAGE);
     d.spec[0] = local;
-    pnb_emit_spec(&d, t.rows);
-    pnb_emit_spec(&d, t.columns);
-    if (wide) pnb_emit_spec(&d, at->trans_a);
-    if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, pnb_lower_caps(l)->subgroup_size);
+    if (!narrow) {
+        pnb_emit_spec(&d, t.rows);
+        pnb_emit_spec(&d, t.columns);
+        if (wide) pnb_emit_spec(&d, at->trans_a);
+        if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, caps->subgroup_size);
+    }
     pnb_push_matmul push = push_of(s, at);
     push.count = (uint32_t)count;
     pnb_emit_push(&d, &push, sizeof push);
