@@ -5,22 +5,17 @@
 
 #include "base/status.h"
 
+#include "folder.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static char test_folder[] = "/tmp/penumbra-test-XXXXXX";
-
-static inline int make_folder(void **state) {
+/* A teardown that fails when a file is left: tests remove what they make, and atomic writes leave nothing else. */
+static inline int remove_empty_folder(void **state) {
     (void)state;
-    return mkdtemp(test_folder) ? 0 : -1;
-}
-
-/* Fails when a file is left: tests remove what they make, and atomic writes leave nothing else. */
-static inline int remove_folder(void **state) {
-    (void)state;
-    return rmdir(test_folder);
+    return rmdir(folder);
 }
 
 /* "folder/name", in a static buffer of which there are two. */
@@ -28,7 +23,7 @@ static inline const char *in_folder(const char *name) {
     static char buffers[2][256];
     static int turn;
     turn = !turn;
-    snprintf(buffers[turn], sizeof buffers[turn], "%s/%s", test_folder, name);
+    snprintf(buffers[turn], sizeof buffers[turn], "%s/%s", folder, name);
     return buffers[turn];
 }
 

@@ -160,5 +160,5 @@ int main(void) {
         cmocka_unit_test(test_images), cmocka_unit_test(test_maps),     cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_save),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

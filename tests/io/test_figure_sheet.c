@@ -91,5 +91,5 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sheet), cmocka_unit_test(test_blocks),
                                        cmocka_unit_test(test_refusals)};
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

@@ -25,7 +25,7 @@ static void test_absent(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_absent)};
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }
 
 #else
@@ -140,7 +140,7 @@ static void test_astropy(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_damage), cmocka_unit_test(test_astropy)};
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }
 
 #endif

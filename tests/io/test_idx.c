@@ -121,5 +121,5 @@ int main(void) {
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_installed_set),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

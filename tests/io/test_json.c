@@ -225,5 +225,5 @@ int main(void) {
         cmocka_unit_test(test_numbers), cmocka_unit_test(test_number_text), cmocka_unit_test(test_print),
         cmocka_unit_test(test_damage),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

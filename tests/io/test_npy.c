@@ -158,5 +158,5 @@ int main(void) {
         cmocka_unit_test(test_types),    cmocka_unit_test(test_fortran_order), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

@@ -128,7 +128,7 @@ static void test_bad_lengths(void **state) {
                     "header claims 4611686018427387904 bytes");
     remove(path);
     assert_sentence(&err, PNB_ERROR_INPUT, pnb_safetensors_open(&err, path, &st), "cannot be opened");
-    assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, test_folder, &st), "file '");
+    assert_sentence(&err, PNB_ERROR_MODEL, pnb_safetensors_open(&err, folder, &st), "file '");
 }
 
 static void test_deep_nesting(void **state) {
@@ -192,5 +192,5 @@ int main(void) {
         cmocka_unit_test(test_deep_nesting),   cmocka_unit_test(test_write_refusals),
         cmocka_unit_test(test_damage),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

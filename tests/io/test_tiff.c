@@ -197,7 +197,7 @@ static void test_others_read(void **state) {
              "%s -c \"from PIL import Image; m = Image.open('%s/pil.tif'); assert m.n_frames == 2 and m.size == (4, 6) and m.mode == 'F'; "
              "m.seek(1); assert [m.getpixel((x, 5)) for x in range(4)] == [(44 + x) / 8 for x in range(4)]; m.seek(0); "
              "assert abs(float(m.tag_v2[282]) - 10) < 1e-6 and 'unit=um' in m.tag_v2[270] and 'images=2' in m.tag_v2[270]\"",
-             python, test_folder);
+             python, folder);
     assert_int_equal(system(command), 0);
     unlink(in_folder("pil.tif"));
 }
@@ -270,5 +270,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_blocks),      cmocka_unit_test(test_pixel_sizes),
                                        cmocka_unit_test(test_written_is_read), cmocka_unit_test(test_others_read),
                                        cmocka_unit_test(test_refused),     cmocka_unit_test(test_damage)};
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

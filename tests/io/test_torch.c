@@ -196,5 +196,5 @@ int main(void) {
         cmocka_unit_test(test_stream),     cmocka_unit_test(test_zip),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_structures), cmocka_unit_test(test_damage),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

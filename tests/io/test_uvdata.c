@@ -440,5 +440,5 @@ int main(void) {
         cmocka_unit_test(test_selection),
         cmocka_unit_test(test_eht_files),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

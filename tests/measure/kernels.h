@@ -4,7 +4,7 @@
 
 #include "measure/rig.h"
 
-#include "io/files.h"
+#include "device_and_folder.h"
 #include "io/npy.h"
 #include "ops/ops.h"
 
@@ -55,8 +55,5 @@ static inline void ref_write(const char *name, int rows, int columns, const floa
     TEST_OK(&err, pnb_npy_write(&err, in_folder(name), 2, shape, values));
     snprintf(json, bytes, "{\"file\": \"%s\", \"boundary\": \"%s\"}", in_folder(name), boundary);
 }
-
-static inline int kernels_setup(void **state) { return make_folder(state) || test_device_setup(state); }
-static inline int kernels_teardown(void **state) { return test_device_teardown(state) || remove_folder(state); }
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "measure/rig.h"
 
-#include "io/files.h"
+#include "device_and_folder.h"
 #include "measure/residual.h"
 #include "measure/vlbi.h"
 

@@ -103,7 +103,7 @@ static void write_fixed(void) {
 static void put_folder(const char *text, char *json, size_t bytes) {
     size_t at = 0;
     for (; *text && at + 300 < bytes; text++) {
-        if (*text == '@') at += (size_t)snprintf(json + at, bytes - at, "%s", test_folder);
+        if (*text == '@') at += (size_t)snprintf(json + at, bytes - at, "%s", folder);
         else json[at++] = *text;
     }
     json[at] = 0;
@@ -199,10 +199,7 @@ static void test_every_operator(void **state) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove(in_folder(files[i]));
 }
 
-static int setup(void **state) { return make_folder(state) || test_device_setup(state); }
-static int teardown(void **state) { return test_device_teardown(state) || remove_folder(state); }
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_operator)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }

@@ -1,7 +1,7 @@
 /* mask_box and mask: what is kept, what is hidden, and files that are no mask. */
 #include "measure/rig.h"
 
-#include "io/files.h"
+#include "device_and_folder.h"
 #include "io/image.h"
 #include "io/npy.h"
 
@@ -47,7 +47,7 @@ static void write_npy(const char *path, uint32_t rank, const uint64_t *shape, co
 }
 
 static void make_file_args(char *json, size_t bytes, const char *name) {
-    snprintf(json, bytes, "{\"file\": \"%s/%s\"}", test_folder, name);
+    snprintf(json, bytes, "{\"file\": \"%s/%s\"}", folder, name);
 }
 
 static void test_npy_file(void **state) {
@@ -84,7 +84,7 @@ static void test_png_file(void **state) {
     TEST_OK(&err, pnb_image_write_png(&err, in_folder("m.png"), 1, 5, 8, m));
     cJSON *args = cJSON_Parse("{\"file\": \"m.png\"}"); /* relative to the folder of the problem */
     pnb_operator *op;
-    TEST_OK(&err, pnb_operator_create(&err, "mask", args, pnb_shape3(3, 5, 8), test_folder, &op));
+    TEST_OK(&err, pnb_operator_create(&err, "mask", args, pnb_shape3(3, 5, 8), folder, &op));
     cJSON_Delete(args);
     for (int i = 0; i < 120; i++) assert_true(pnb_operator_measured(op)[i] == m[i % 40]);
     pnb_operator_destroy(&op, NULL);
@@ -103,14 +103,6 @@ static void test_refused(void **state) {
     rig_refuse("mask", NULL, image, "'file' is missing");
     rig_refuse("mask", "{\"file\": 3}", image, "'file' must be a path in quotes");
     rig_refuse("mask", "{\"file\": \"/nonexistent/m.npy\"}", image, "/nonexistent/m.npy");
-}
-
-static int setup(void **state) {
-    return make_folder(state) || test_device_setup(state);
-}
-
-static int teardown(void **state) {
-    return test_device_teardown(state) || remove_folder(state);
 }
 
 static void test_random(void **state) {
@@ -135,5 +127,5 @@ int main(void) {
                                        cmocka_unit_test(test_npy_file), cmocka_unit_test(test_png_file),
                                        cmocka_unit_test(test_random),
                                        cmocka_unit_test(test_refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }

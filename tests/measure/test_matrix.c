@@ -1,7 +1,7 @@
 /* matrix: dense maps of vectors and images, from JSON and from files. */
 #include "measure/rig.h"
 
-#include "io/files.h"
+#include "device_and_folder.h"
 #include "io/npy.h"
 
 static double ref_matrix[40 * 24];
@@ -38,7 +38,7 @@ static void check_file(void **state, uint32_t m, pnb_shape image) {
     pnb_error err = {0};
     TEST_OK(&err, pnb_npy_write(&err, in_folder("a.npy"), 2, (uint64_t[]){m, n}, a));
     char json[300];
-    snprintf(json, sizeof json, "{\"matrix\": \"%s/a.npy\"}", test_folder);
+    snprintf(json, sizeof json, "{\"matrix\": \"%s/a.npy\"}", folder);
     pnb_operator *op = rig_make(state, "matrix", json, image);
     assert_true(pnb_operator_has_pinv(op));
     rig_check(state, op, reference);
@@ -68,15 +68,7 @@ static void test_refused(void **state) {
     rig_refuse("matrix", "{\"matrix\": \"/nonexistent/a.npy\"}", two, "/nonexistent/a.npy");
 }
 
-static int setup(void **state) {
-    return make_folder(state) || test_device_setup(state);
-}
-
-static int teardown(void **state) {
-    return test_device_teardown(state) || remove_folder(state);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_toy), cmocka_unit_test(test_files), cmocka_unit_test(test_refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }

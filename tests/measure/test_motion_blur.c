@@ -90,5 +90,5 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_generated), cmocka_unit_test(test_refused)};
-    return cmocka_run_group_tests(tests, kernels_setup, kernels_teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }

@@ -213,5 +213,5 @@ int main(void) {
         cmocka_unit_test(test_thermal_noise), cmocka_unit_test(test_gains_leave_closures),
         cmocka_unit_test(test_elevation),     cmocka_unit_test(test_published),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_setup, remove_empty_folder);
 }

@@ -116,5 +116,5 @@ static void test_wiener(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_models), cmocka_unit_test(test_transfer),
                                        cmocka_unit_test(test_wiener)};
-    return cmocka_run_group_tests(tests, kernels_setup, kernels_teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }

@@ -394,14 +394,6 @@ static void test_refused(void **state) {
     remove(path);
 }
 
-static int setup(void **state) {
-    return make_folder(state) || test_device_setup(state);
-}
-
-static int teardown(void **state) {
-    return test_device_teardown(state) || remove_folder(state);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_visibilities),
@@ -415,5 +407,5 @@ int main(void) {
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, device_and_folder_setup, device_and_folder_teardown);
 }
