@@ -103,10 +103,10 @@ void main() {
         if (DONE > 1u) twiddle(v, t);
         pnb_butterflies(v);
         if (ALONG && DONE == 1u) { // neighbours of j lie R apart now, neighbours of k side by side
-            [[unroll]] for (uint k = 0u; k + 1u < R; k += 2u) {
-                vec4 a = v[PNB_RESULT(k)], b = v[PNB_RESULT(k + 1u)];
-                store(to + k / 2u, vec4(a.xy, b.xy));
-                store(to + (R + k) / 2u, vec4(a.zw, b.zw));
+            [[unroll]] for (uint k = 0u; k < R / 2u; k++) { // a condition on k + 1 is not unrolled by Mesa 22: v went to memory
+                vec4 a = v[PNB_RESULT(2u * k)], b = v[PNB_RESULT(2u * k + 1u)];
+                store(to + k, vec4(a.xy, b.xy));
+                store(to + R / 2u + k, vec4(a.zw, b.zw));
             }
         } else {
             [[unroll]] for (uint k = 0u; k < R; k++) store(to + k * (DONE / PER) * INNER, v[PNB_RESULT(k)]);
