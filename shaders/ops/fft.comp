@@ -37,6 +37,16 @@
 //! variant r15_texel PNB_RADIX=15 PNB_TEXEL=1
 //! variant r16 PNB_RADIX=16
 //! variant r16_texel PNB_RADIX=16 PNB_TEXEL=1
+//! variant r20 PNB_RADIX=20
+//! variant r20_texel PNB_RADIX=20 PNB_TEXEL=1
+//! variant r24 PNB_RADIX=24
+//! variant r24_texel PNB_RADIX=24 PNB_TEXEL=1
+//! variant r28 PNB_RADIX=28
+//! variant r28_texel PNB_RADIX=28 PNB_TEXEL=1
+//! variant r32 PNB_RADIX=32
+//! variant r32_texel PNB_RADIX=32 PNB_TEXEL=1
+//! variant r64 PNB_RADIX=64
+//! variant r64_texel PNB_RADIX=64 PNB_TEXEL=1
 #ifndef PNB_RADIX
 #define PNB_RADIX 2
 #endif
@@ -49,7 +59,7 @@ layout(constant_id = 1) const uint KIND = PNB_FFT_SINGLE;
 layout(constant_id = 2) const bool INVERSE = false;
 layout(constant_id = 3) const uint BUTTERFLIES = 1; // n / R
 layout(constant_id = 4) const uint DONE = 1;
-layout(constant_id = 5) const uint INNER = 1; // units across
+layout(constant_id = 5) const uint INNER = 1; // units across; rows in all where they are transformed in pairs
 PNB_IN(0, x)
 PNB_IN(1, table)
 PNB_OUT(2, y)
@@ -91,7 +101,28 @@ void twiddle(inout vec4 v[PNB_RADIX], uint t) {
     }
 }
 
+// Row o and its neighbour (itself, where it is the last) in one piece: two rows make the units.
+void transform_rows(uint o) {
+    uint at[2] = uint[](o * (R / 2u), min(o + 1u, INNER - 1u) * (R / 2u));
+    vec4 v[PNB_RADIX];
+    [[unroll]] for (uint k = 0u; k < R / 2u; k++) {
+        vec4 a = load(at[0] + k), b = load(at[1] + k);
+        v[2u * k] = vec4(a.xy, b.xy);
+        v[2u * k + 1u] = vec4(a.zw, b.zw);
+    }
+    pnb_butterflies(v);
+    [[unroll]] for (uint k = 0u; k < R / 2u; k++) {
+        vec4 a = v[PNB_RESULT(2u * k)], b = v[PNB_RESULT(2u * k + 1u)];
+        store(at[0] + k, vec4(a.xy, b.xy));
+        store(at[1] + k, vec4(a.zw, b.zw));
+    }
+}
+
 void main() {
+    if (KIND == PNB_FFT_PAIRS) {
+        PNB_EACH(e, p.items) transform_rows(2u * e);
+        return;
+    }
     // for units along the axis j counts pairs of neighbours, and so do the steps
     const bool ALONG = KIND == PNB_FFT_ALONG;
     const uint PER = ALONG ? 2u : 1u, COLUMNS = BUTTERFLIES / PER, STEP = COLUMNS * INNER;

@@ -1,7 +1,7 @@
 /* fft: Fourier transforms along the last axis, or the last two; batched, any length, forward and inverse.
  *
- * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 16 (20 would need scratch
- * memory on AMD GPUs), chosen here so that few passes do; rows and columns alike, so that nothing is transposed. Other lengths n become
+ * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 16, on CPUs up
+ * to 64, chosen here so that few passes do; rows and columns alike, so that nothing is transposed. Other lengths n become
  * a convolution of a length m >= 2n - 1 that has such factors (Bluestein): with c_j = exp(-pi i j^2 / n),
  * X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Twiddles, chirps and the chirp's transform are tables, computed in double here; j^2 is taken
  * modulo 2n first.
@@ -41,10 +41,13 @@ static const struct {
     const char *shader, *texel;
 } kernels[] = {
 #define RADIX(r) {r, "ops/fft.r" #r, "ops/fft.r" #r "_texel"}
-    RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),
-    RADIX(9),  RADIX(10), RADIX(12), RADIX(14), RADIX(15), RADIX(16),
+    RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),  RADIX(9),  RADIX(10),
+    RADIX(12), RADIX(14), RADIX(15), RADIX(16), RADIX(20), RADIX(24), RADIX(28), RADIX(32), RADIX(64),
 };
-enum { KERNELS = sizeof kernels / sizeof kernels[0] };
+/* 20 and more would need scratch memory on a GPU; on a CPU, whose registers spill to a cache, a pass of 64 costs what one of 16 does. */
+enum { KERNELS = sizeof kernels / sizeof kernels[0], LARGEST_GPU = 16, LARGEST_CPU = 64, CPU_LOCAL = 8 };
+
+static uint32_t largest_radix(const pnb_gpu_caps *caps) { return caps->is_cpu ? LARGEST_CPU : LARGEST_GPU; }
 
 static uint32_t twos(uint32_t n) {
     uint32_t count = 0;
@@ -56,7 +59,7 @@ static uint32_t twos(uint32_t n) {
 }
 
 /* A pass reads and writes everything, and its arithmetic grows with the radix. */
-static double pass_cost(uint32_t radix) { return 1 + radix / 64.0; }
+static double pass_cost(uint32_t radix) { return 1 + radix / 128.0; }
 
 /* The cheapest factors of `rest`, none with `most_twos` factors of 2 or more; returns their cost, INFINITY where there are none. */
 static double search(uint32_t rest, uint32_t most_twos, uint32_t largest, uint32_t room, uint32_t *radix, uint32_t *count) {
@@ -85,12 +88,18 @@ static bool smooth(uint32_t n) {
     return n == 1;
 }
 
-/* Descending radices, an even one first: units along the axis need it. */
-static void make_plan(pnb_shape s, bool rows, plan *p) {
+/* Descending radices, an even one first: units along the axis need it. Rows that one radix transforms go by twos. */
+static void make_plan(const pnb_gpu_caps *caps, pnb_shape s, bool rows, plan *p) {
+    uint32_t largest = largest_radix(caps);
     *p = (plan){.outer = 1, .inner = rows ? 1 : s.d[s.rank - 2], .n = s.d[s.rank - (rows ? 2 : 3)]};
     for (uint32_t i = 0; i + (rows ? 2 : 3) < s.rank; i++) p->outer *= s.d[i];
     p->kind = rows && p->n % 4 == 0 ? PNB_FFT_ALONG : !rows && p->inner % 2 == 0 ? PNB_FFT_ACROSS : PNB_FFT_SINGLE;
-    (void)search(p->n, p->kind == PNB_FFT_ALONG ? twos(p->n) : 32, UINT32_MAX, MAX_PASSES, p->radix, &p->count);
+    (void)search(p->n, 32, largest, MAX_PASSES, p->radix, &p->count);
+    if (rows && p->n % 2 == 0 && p->outer > 1 && p->count == 1) {
+        p->kind = PNB_FFT_PAIRS;
+        return;
+    }
+    if (p->kind == PNB_FFT_ALONG) (void)search(p->n, twos(p->n), largest, MAX_PASSES, p->radix, &p->count);
     for (uint32_t i = 1; i < p->count && p->radix[0] % 2; i++) {
         if (p->radix[i] % 2) continue;
         uint32_t even = p->radix[i];
@@ -148,26 +157,38 @@ typedef struct walk {
     float scale;
 } walk;
 
+static uint32_t items_of(const plan *p, uint32_t radix) {
+    if (p->kind == PNB_FFT_PAIRS) return (p->outer + 1) / 2;
+    return (uint32_t)((uint64_t)p->outer * p->n * p->inner / (p->kind == PNB_FFT_SINGLE ? 1 : 2) / radix);
+}
+
+/* Units across the axis; of rows by twos, how many there are. */
+static uint32_t inner_of(const plan *p) {
+    if (p->kind == PNB_FFT_PAIRS) return p->outer;
+    return p->kind == PNB_FFT_ACROSS ? p->inner / 2 : p->inner;
+}
+
 static pnb_status emit_pass(walk *w, const plan *p, uint32_t i, uint32_t done, uint32_t offset, pnb_tensor table) {
-    uint32_t k = 0, unit = p->kind == PNB_FFT_SINGLE ? 1 : 2;
+    uint32_t k = 0;
     while (kernels[k].radix != p->radix[i]) k++;
     pnb_tensor to = w->node->out[--w->left % 2], read = table == PNB_NONE ? w->at : table;
-    uint64_t units = (uint64_t)p->outer * p->n * p->inner / unit;
-    pnb_push_fft push = {.items = (uint32_t)(units / p->radix[i]), .table = offset / 2, .scale = w->left ? 1 : w->scale};
+    double points = (double)p->outer * p->n * p->inner;
+    pnb_push_fft push = {.items = items_of(p, p->radix[i]), .table = offset / 2, .scale = w->left ? 1 : w->scale};
     bool texel = pnb_emit_texel(w->l, w->at) && pnb_emit_texel(w->l, read);
     pnb_dispatch d = pnb_emit_begin(w->l, texel ? kernels[k].texel : kernels[k].shader, kernels[k].shader + 4);
+    if (pnb_lower_caps(w->l)->is_cpu) d.spec[0] = CPU_LOCAL;
     pnb_emit_spec(&d, p->kind);
     pnb_emit_spec(&d, w->inverse);
     pnb_emit_spec(&d, p->n / p->radix[i]);
     pnb_emit_spec(&d, done);
-    pnb_emit_spec(&d, p->kind == PNB_FFT_ACROSS ? p->inner / 2 : p->inner);
+    pnb_emit_spec(&d, inner_of(p));
     pnb_emit_read(&d, w->at, texel);
     pnb_emit_read(&d, read, texel);
     pnb_emit_write(&d, to);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_emit_spread(&d, w->l, push.items);
-    d.gflop = 5e-9 * log2(p->radix[i]) * (double)(units * unit);
-    d.gbyte = 16e-9 * (double)(units * unit);
+    d.gflop = 5e-9 * log2(p->radix[i]) * points;
+    d.gbyte = 16e-9 * points;
     w->at = to;
     return pnb_lower_emit(w->l, &d);
 }
@@ -187,7 +208,7 @@ static pnb_status fft_lower(pnb_lower *l, const pnb_node *node) {
     plan axis[2];
     for (uint32_t i = 0; i < 2; i++) {
         if (!(a->axes >> i & 1)) continue;
-        make_plan(s, i == 0, &axis[i]);
+        make_plan(pnb_lower_caps(l), s, i == 0, &axis[i]);
         w.left += axis[i].count;
     }
     for (uint32_t i = 0; i < 2; i++) {
@@ -217,7 +238,7 @@ static pnb_status transform(pnb_graph *g, pnb_tensor x, const attributes *a, pnb
     for (uint32_t i = 0; i < 2; i++) {
         plan p;
         if (!(a->axes >> i & 1)) continue;
-        make_plan(s[0], i == 0, &p);
+        make_plan(pnb_graph_caps(g), s[0], i == 0, &p);
         PNB_TRY(bind_twiddles(g, &p, &in[1 + i]));
         passes += p.count;
     }
@@ -300,7 +321,7 @@ uint32_t pnb_fft_length(uint32_t least) {
     double lowest = INFINITY;
     for (uint32_t m = (least + 3) / 4 * 4; m < 2 * least + 8; m += 4) {
         if (!smooth(m)) continue;
-        double cost = m * search(m, twos(m), UINT32_MAX, MAX_PASSES, radix, &count);
+        double cost = m * search(m, twos(m), LARGEST_GPU, MAX_PASSES, radix, &count);
         if (cost >= lowest) continue;
         lowest = cost;
         best = m;
@@ -452,6 +473,10 @@ static const pnb_op_case cases[] = {
     {.name = "6x10 inverse", .n_in = 1, .in = {{4, {1, 6, 10, 2}}}, .arg = {2, 1}},
     {.name = "n2 9x5 unitary", .n_in = 1, .in = {{4, {2, 9, 5, 2}}}, .arg = {2, 0, 1}},
     {.name = "n2 12x20", .n_in = 1, .in = {{4, {2, 12, 20, 2}}}, .arg = {2}},
+    {.name = "n3 64", .n_in = 1, .in = {{3, {3, 64, 2, 1}}}, .arg = {1}},
+    {.name = "n2 28x24 inverse unitary", .n_in = 1, .in = {{4, {2, 28, 24, 2}}}, .arg = {2, 1, 1}},
+    {.name = "n3 20 inverse", .n_in = 1, .in = {{3, {3, 20, 2, 1}}}, .arg = {1, 1}},
+    {.name = "32x64 inverse", .n_in = 1, .in = {{4, {1, 32, 64, 2}}}, .arg = {2, 1}},
     {.name = "11x13, Bluestein", .n_in = 1, .in = {{4, {1, 11, 13, 2}}}, .arg = {2}},
     {.name = "n2 17x8 inverse, Bluestein", .n_in = 1, .in = {{4, {2, 17, 8, 2}}}, .arg = {2, 1}},
     {.name = "n2 4x61 unitary, Bluestein", .n_in = 1, .in = {{4, {2, 4, 61, 2}}}, .arg = {2, 0, 1}},
