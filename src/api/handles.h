@@ -57,7 +57,9 @@ struct pnb_problem {
     float *y;                       /* NULL until simulated */
     float *truth;                   /* NULL: unknown */
     bool simulated;                 /* the measurement comes from the truth */
-    cJSON *y_source, *truth_source; /* as resolved problem.json has them */
+    float *start;                   /* [n_start, image...]: samples to start from; NULL: the method's own */
+    uint32_t n_start;
+    cJSON *y_source, *truth_source, *start_source; /* as resolved problem.json has them */
     pnb_value_map y_map;            /* how the measurement's file became y */
     double sigma;
     double photons, zero; /* photons: expected counts where y is 1, above those where it is zero; 0: Gaussian noise alone */

@@ -32,6 +32,8 @@ void pnb_problem_destroy(pnb_problem **problem) {
     if (p->owns_model) pnb_model_destroy(&p->model);
     cJSON_Delete(p->y_source);
     cJSON_Delete(p->truth_source);
+    cJSON_Delete(p->start_source);
+    free(p->start);
     free(p->y);
     free(p->truth);
     free(p->measurements_path);
@@ -255,6 +257,7 @@ static pnb_task task_of(const pnb_problem *p, pnb_gpu *gpu) {
                       .sigma_y = pnb_problem_noise_level(p),
                       .photons = pnb_problem_photons(p),
                       .seed = p->seed,
+                      .start = p->start,
                       .measurements = p->measurements,
                       .n_measurements = p->n_measurements,
                       .truths = p->truths,
@@ -280,6 +283,18 @@ pnb_status pnb_problem_solver(pnb_problem *p, bool profile, void **options, pnb_
     return status;
 }
 
+/* The start's samples are the particles; a method that has no use for them says so. */
+static pnb_status check_start(pnb_problem *p, const void *options) {
+    const pnb_option *o = pnb_options_find(&p->method->table, "particles");
+    if (!p->start) return PNB_OK;
+    if (!p->method->takes_start)
+        return pnb_problem_fail(p, PNB_ERROR_INPUT, "start: method %s makes its own start; leave it out, or use ppm", p->method->name);
+    double particles = pnb_options_get(o, options);
+    if (particles == p->n_start) return PNB_OK;
+    return pnb_problem_fail(p, PNB_ERROR_INPUT, "start: it has %u samples, method.particles is %g; both should be the same", p->n_start,
+                            particles);
+}
+
 pnb_status pnb_problem_options(pnb_problem *p, pnb_gpu *gpu, void **out) {
     size_t bytes = p->method->table.struct_bytes;
     *out = malloc(bytes ? bytes : 1);
@@ -287,7 +302,8 @@ pnb_status pnb_problem_options(pnb_problem *p, pnb_gpu *gpu, void **out) {
     memcpy(*out, p->options, bytes);
     pnb_task task = task_of(p, gpu);
     if (p->method->resolve) p->method->resolve(&task, p->given, *out);
-    pnb_status status = p->method->check ? p->method->check(&p->ctx->error, &task, *out) : PNB_OK;
+    pnb_status status = check_start(p, *out);
+    if (status == PNB_OK && p->method->check) status = p->method->check(&p->ctx->error, &task, *out);
     if (status == PNB_OK) return PNB_OK;
     free(*out);
     *out = NULL;
@@ -329,6 +345,7 @@ static bool add_parts(cJSON *json, const pnb_problem *p, const void *options) {
     if (!op || !cJSON_AddItemToObject(json, "operator", op)) return false;
     if (p->y_source && !add_copy(json, "measurement", p->y_source)) return false;
     if (p->truth_source && !add_copy(json, "truth", p->truth_source)) return false;
+    if (p->start_source && !add_copy(json, "start", p->start_source)) return false;
     cJSON *noise = cJSON_AddObjectToObject(json, "noise");
     if (!noise || !cJSON_AddStringToObject(noise, "type", p->photons > 0 ? "poisson_gaussian" : "gaussian") ||
         !cJSON_AddNumberToObject(noise, "sigma", p->sigma)) {

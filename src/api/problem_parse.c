@@ -300,6 +300,19 @@ static pnb_status read_noise(pnb_problem *p, const pnb_json *doc) {
     return type ? read_photons(p, &noise) : PNB_OK;
 }
 
+/* The name of a file of samples to start from. */
+static pnb_status read_start(pnb_problem *p, const pnb_json *doc) {
+    const char *name;
+    PNB_TRY(pnb_json_string(doc, "start", NULL, &name));
+    if (!name) return PNB_OK;
+    char *path = pnb_path_absolute(p->base_dir, name);
+    p->start_source = path ? cJSON_CreateString(path) : NULL;
+    pnb_status status = p->start_source ? PNB_OK : pnb_no_memory(&p->ctx->error, "start");
+    if (status == PNB_OK) status = pnb_problem_read_many(p, "start", path, p->image, NULL, &p->n_start, &p->start);
+    free(path);
+    return status;
+}
+
 /* ---- method
  * ------------------------------------------------------------------------------------------------------------------ */
 
@@ -378,7 +391,7 @@ pnb_status pnb_problem_fill(pnb_problem *p, const cJSON *json) {
     pnb_json doc = pnb_json_root(&p->ctx->error, p->file, json);
     int64_t seed;
     PNB_TRY(pnb_json_known_keys(&doc, (const char *const[]){"prior", "operator", "measurement", "truth", "noise",
-                                                            "method", "seed", "size", NULL}));
+                                                            "method", "seed", "size", "start", NULL}));
     PNB_TRY(pnb_json_int(&doc, "seed", 0, 0, PNB_SEED_MAX, &seed));
     p->seed = (uint64_t)seed;
     PNB_TRY(read_prior(p, &doc));
@@ -386,5 +399,6 @@ pnb_status pnb_problem_fill(pnb_problem *p, const cJSON *json) {
     PNB_TRY(read_operator(p, &doc));
     PNB_TRY(read_noise(p, &doc));
     PNB_TRY(read_measurement(p, &doc));
+    PNB_TRY(read_start(p, &doc));
     return read_method(p, &doc);
 }

@@ -73,6 +73,7 @@ pnb_status pnb_solver_begin(pnb_error *err, const pnb_task *task, const char *me
         hash = pnb_operator_hash(task->op);
         pnb_solver_fingerprint(s, &hash, sizeof hash);
     }
+    if (task->start) pnb_solver_fingerprint(s, task->start, pnb_shape_count(sample) * sizeof *task->start);
     pnb_status status = pnb_program_memory_create(err, task->plan_only ? NULL : task->gpu, &s->memory);
     if (status == PNB_OK) status = describe(s, steps);
     if (status != PNB_OK) {
@@ -260,16 +261,21 @@ pnb_status pnb_project(pnb_solver *s, pnb_graph *g) {
 static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, const void *user) {
     double noise = *(const double *)user;
     pnb_tensor y, guess, xi, start, x;
-    PNB_TRY(pnb_graph_bind(g, s->y, &y));
-    PNB_TRY(pnb_operator_initial(s->task.op, g, y, &guess));
+    PNB_TRY(pnb_graph_bind(g, s->x, &x));
+    guess = x;
+    if (!s->task.start) {
+        PNB_TRY(pnb_graph_bind(g, s->y, &y));
+        PNB_TRY(pnb_operator_initial(s->task.op, g, y, &guess));
+    }
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_INIT, PNB_NONE, 0, &xi));
     PNB_TRY(pnb_axpby(g, 1, PNB_NONE, guess, (float)noise, PNB_NONE, xi, &start));
-    PNB_TRY(pnb_graph_bind(g, s->x, &x));
     return pnb_assign(g, x, start);
 }
 
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
     pnb_program *p;
+    if (s->task.start && !s->task.plan_only)
+        PNB_TRY(pnb_storage_write(s->x, s->task.gpu, s->task.start, pnb_shape_count(s->sample)));
     PNB_TRY(pnb_solver_build(s, "initial guess", initial_graph, &noise, &p));
     return pnb_solver_run_once(s, p);
 }

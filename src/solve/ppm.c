@@ -58,7 +58,7 @@ static const char *const finishes[] = {"none", "langevin", "pigdm", NULL};
     { #name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help }
 static const pnb_option options[] = {
     INT(particles, 8, 1, 4096, "samples to draw (K)"),
-    INT(steps, 300, 1, 1000000, "steps of posterior matching, the finish not counted"),
+    INT(steps, 300, 0, 1000000, "steps of posterior matching, the finish not counted; 0: the finish alone, of the problem's start"),
     CHOICE(order, ORDER_FUSED, orders,
            "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, pnb_matching_weights,
@@ -80,7 +80,7 @@ static const pnb_option options[] = {
          "while the window slides, the data term's variance is sigma_y^2 + (widen |A| r)^2, r what the window's lower end leaves "
          "unknown of a pixel (of vlbi's data each has its part of |A|); 0: sigma_y^2 all along (1 for nonlinear operators, else 0)"),
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
-    REAL(init_std, 0.3, 0, 100, "noise added to the initial guess"),
+    REAL(init_std, 0.3, 0, 100, "noise added to the initial guess (to the problem's start: 0)"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
     REAL(exchange, 0, 0, 1000,
          "rate, over the run, at which particles of larger loss become copies of others: it settles modes' weights (0.3 for nonlinear "
@@ -168,12 +168,7 @@ static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *
     prefer_all(given, o, paper, sizeof paper / sizeof *paper);
 }
 
-static void resolve(const pnb_task *task, const bool *given, void *opts) {
-    ppm_options *o = opts;
-    if (o->preset == PRESET_PAPER) {
-        resolve_paper(task, given, o);
-        return;
-    }
+static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *o) {
     if (task->sigma_y == 0 && pnb_operator_measured(task->op)) prefer(given, o, "project", 1);
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
         double scale = pnb_prior_scale(task->prior);
@@ -205,6 +200,13 @@ static void resolve(const pnb_task *task, const bool *given, void *opts) {
         o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), most);
         o->finish_rho_start = fmax(o->finish_rho_start, 1.01 * o->finish_rho);
     }
+}
+
+static void resolve(const pnb_task *task, const bool *given, void *opts) {
+    ppm_options *o = opts;
+    if (o->preset == PRESET_PAPER) resolve_paper(task, given, o);
+    else resolve_tuned(task, given, o);
+    if (task->start) prefer(given, o, "init_std", 0);
 }
 
 static void fill_rows(pnb_solver *s, const ppm_options *o) {
@@ -342,14 +344,11 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o, pnb_finish *fini
     return pnb_finish_describe(s, finish, (uint32_t)o->steps);
 }
 
-static pnb_status build(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
+static pnb_status append_matching(pnb_solver *s, const ppm_options *o) {
     pnb_program *aux = NULL, *step;
     bool fused = o->order == ORDER_FUSED;
     uint32_t extra = (uint32_t)(fused ? o->aux_steps - 1 : o->aux_steps), warm = extra + (uint32_t)o->aux_warmup;
     uint64_t n = (uint64_t)s->particles;
-    PNB_TRY(describe(s, o, finish));
-    PNB_TRY(pnb_solver_commit(s));
-    PNB_TRY(pnb_solver_initialise(s, o->init_std));
     PNB_TRY(pnb_solver_build(s, "ppm step", main_graph, o, &step)); /* first: the others' intermediates fit into its arenas */
     if (warm) PNB_TRY(pnb_solver_build(s, "ppm adapter step", aux_graph, o, &aux));
     pnb_phase *p = &s->phases[s->n_phases++];
@@ -358,11 +357,23 @@ static pnb_status build(pnb_solver *s, const ppm_options *o, pnb_finish *finish)
                      .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
     if (warm) p->items[p->n_items++] = (pnb_phase_item){aux, extra, warm, n * (uint64_t)o->aux_draws};
     p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
+    return PNB_OK;
+}
+
+static pnb_status build(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
+    PNB_TRY(describe(s, o, finish));
+    PNB_TRY(pnb_solver_commit(s));
+    PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    if (o->steps) PNB_TRY(append_matching(s, o));
     return pnb_finish_append(s, finish);
 }
 
 static pnb_status check(pnb_error *err, const pnb_task *task, const void *given) {
     const ppm_options *o = given;
+    if (o->steps == 0 && (!task->start || !o->finish)) {
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "ppm: steps 0 is the finish alone, which needs samples to start from (\"start\": \"samples.npy\") and a finish");
+    }
     if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
         return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them",
                         o->alpha, pnb_distance_words[o->distance]);
@@ -414,4 +425,5 @@ const pnb_method pnb_method_ppm = {
     .create = create,
     .resolve = resolve,
     .check = check,
+    .takes_start = true,
 };

@@ -28,7 +28,7 @@ typedef struct pnb_task {
                                bytes and be destroyed. gpu NULL: as for the baseline device */
     /* Recorded random numbers in place of the generator's, to repeat another program's run (dps, pigdm, ddrm, reddiff and
      * the samplers): where the samples start, [K, image...], and N(0,1) for each step, [steps, K, image...]. NULL: drawn. */
-    const float *start, *noise;
+    const float *start, *noise; /* start: also the samples that a method with takes_start goes on from */
     /* For the methods that train a generator: measurements [n_measurements, m...], of which y is the first. 0: y alone. */
     const float *measurements;
     uint32_t n_measurements;
@@ -45,6 +45,7 @@ typedef struct pnb_method {
     void (*resolve)(const pnb_task *task, const bool *given, void *options);
     /* Refuses what this method cannot solve, with the alternatives named; create does the same. May be NULL. */
     pnb_status (*check)(pnb_error *err, const pnb_task *task, const void *options);
+    bool takes_start; /* task->start [particles, image...] can stand in for its guess */
 } pnb_method;
 const pnb_method *const *pnb_methods(size_t *count);
 const pnb_method *pnb_method_find(const char *name);

@@ -69,7 +69,7 @@ static void test_usage(void **state) {
     expect_failure(s, NULL, "solve toy.json --partikles 4 -o x", 2, "did you mean --particles");
     expect_failure(s, NULL, "solve toy.json --particles four -o x", 2, "'four'");
     expect_failure(s, NULL, "solve toy.json --seed 99999999999999999999 -o x", 2, "0 to 9007199254740992");
-    expect_failure(s, NULL, "solve toy.json --steps 4294967297 -o x", 3, "from 1 to 1000000, found 4294967297");
+    expect_failure(s, NULL, "solve toy.json --steps 4294967297 -o x", 3, "from 0 to 1000000, found 4294967297");
     expect_failure(s, NULL, "solve toy.json --output=", 2, "needs a value (DIR), found an empty one");
     expect_failure(s, NULL, "sample --prior toy.json --size 4294967328x32 -o x", 2, "'4294967328x32'");
     expect_failure(s, NULL, "sample --prior toy.json --size 32x32 --quiet -o x", 3, "vectors of 2, not images");
