@@ -9,7 +9,7 @@
 #include "source_tree.h"
 
 /* Sources of src/ops that are no op. */
-static const char *const helpers[] = {"suite", "emit", "load", "conv2d_columns"};
+static const char *const helpers[] = {"suite", "emit", "load", "conv2d_columns", "fft_plan"};
 /* Ops that are made of other ops' shaders. */
 static const char *const shaderless[] = {"linear", "concat", "embed"};
 

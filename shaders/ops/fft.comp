@@ -51,8 +51,8 @@
 #define PNB_RADIX 2
 #endif
 #include "lib/vec4.glsl"
-#include "ops/fft.glsl"
 #include "ops/fft.h"
+#include "ops/fft_radix.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint KIND = PNB_FFT_SINGLE;

@@ -1,8 +1,5 @@
 // Butterflies of the FFT on pairs of complex numbers: a vec4 is (re, im, re, im). Forward transforms, exp(-2 pi i / n).
-//
-// PNB_RADIX is what pnb_butterflies() transforms, in registers: 2, 3, 4, 5, 7, or a product A B of these by one step of
-// Cooley-Tukey: A-point transforms of every B-th number, twiddles W_R^(b k), B-point transforms; result k then lies at
-// PNB_RESULT(k). Twiddles are written out, since sin and cos of software drivers are poor.
+// For the products of their numbers see fft_radix.glsl.
 #ifndef PNB_FFT_GLSL
 #define PNB_FFT_GLSL
 
@@ -78,108 +75,6 @@ void pnb_fft8(inout vec4 a, inout vec4 b, inout vec4 c, inout vec4 d, inout vec4
     g = e2 - f2;
     h = g2 - h2;
 }
-#if PNB_RADIX == 6
-#define PNB_A 2
-#define PNB_B 3
-const vec2 pnb_roots[3] = vec2[](
-    vec2(1.0, 0.0), vec2(0.5000000000, -0.8660254038), vec2(-0.5000000000, -0.8660254038));
-#elif PNB_RADIX == 8
-#define PNB_A 2
-#define PNB_B 4
-const vec2 pnb_roots[4] = vec2[](
-    vec2(1.0, 0.0), vec2(0.7071067812, -0.7071067812), vec2(0.0000000000, -1.0), vec2(-0.7071067812, -0.7071067812));
-#elif PNB_RADIX == 9
-#define PNB_A 3
-#define PNB_B 3
-const vec2 pnb_roots[5] = vec2[](
-    vec2(1.0, 0.0), vec2(0.7660444431, -0.6427876097), vec2(0.1736481777, -0.9848077530), vec2(-0.5000000000, -0.8660254038), vec2(-0.9396926208, -0.3420201433));
-#elif PNB_RADIX == 10
-#define PNB_A 2
-#define PNB_B 5
-const vec2 pnb_roots[5] = vec2[](
-    vec2(1.0, 0.0), vec2(0.8090169944, -0.5877852523), vec2(0.3090169944, -0.9510565163), vec2(-0.3090169944, -0.9510565163), vec2(-0.8090169944, -0.5877852523));
-#elif PNB_RADIX == 12
-#define PNB_A 3
-#define PNB_B 4
-const vec2 pnb_roots[7] = vec2[](
-    vec2(1.0, 0.0), vec2(0.8660254038, -0.5000000000), vec2(0.5000000000, -0.8660254038), vec2(0.0000000000, -1.0), vec2(-0.5000000000, -0.8660254038), vec2(-0.8660254038, -0.5000000000), vec2(-1.0, -0.0000000000));
-#elif PNB_RADIX == 14
-#define PNB_A 2
-#define PNB_B 7
-const vec2 pnb_roots[7] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9009688679, -0.4338837391), vec2(0.6234898019, -0.7818314825), vec2(0.2225209340, -0.9749279122), vec2(-0.2225209340, -0.9749279122), vec2(-0.6234898019, -0.7818314825), vec2(-0.9009688679, -0.4338837391));
-#elif PNB_RADIX == 15
-#define PNB_A 3
-#define PNB_B 5
-const vec2 pnb_roots[9] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9135454576, -0.4067366431), vec2(0.6691306064, -0.7431448255), vec2(0.3090169944, -0.9510565163), vec2(-0.1045284633, -0.9945218954), vec2(-0.5000000000, -0.8660254038), vec2(-0.8090169944, -0.5877852523), vec2(-0.9781476007, -0.2079116908), vec2(-0.9781476007, 0.2079116908));
-#elif PNB_RADIX == 16
-#define PNB_A 4
-#define PNB_B 4
-const vec2 pnb_roots[10] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9238795325, -0.3826834324), vec2(0.7071067812, -0.7071067812), vec2(0.3826834324, -0.9238795325), vec2(0.0000000000, -1.0), vec2(-0.3826834324, -0.9238795325), vec2(-0.7071067812, -0.7071067812), vec2(-0.9238795325, -0.3826834324), vec2(-1.0, -0.0000000000), vec2(-0.9238795325, 0.3826834324));
-#elif PNB_RADIX == 20
-#define PNB_A 4
-#define PNB_B 5
-const vec2 pnb_roots[13] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9510565163, -0.3090169944), vec2(0.8090169944, -0.5877852523), vec2(0.5877852523, -0.8090169944),
-    vec2(0.3090169944, -0.9510565163), vec2(0.0, -1.0), vec2(-0.3090169944, -0.9510565163), vec2(-0.5877852523, -0.8090169944),
-    vec2(-0.8090169944, -0.5877852523), vec2(-0.9510565163, -0.3090169944), vec2(-1.0, 0.0), vec2(-0.9510565163, 0.3090169944),
-    vec2(-0.8090169944, 0.5877852523));
-#elif PNB_RADIX == 24
-#define PNB_A 3
-#define PNB_B 8
-const vec2 pnb_roots[15] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9659258263, -0.2588190451), vec2(0.8660254038, -0.5000000000), vec2(0.7071067812, -0.7071067812),
-    vec2(0.5000000000, -0.8660254038), vec2(0.2588190451, -0.9659258263), vec2(0.0, -1.0), vec2(-0.2588190451, -0.9659258263),
-    vec2(-0.5000000000, -0.8660254038), vec2(-0.7071067812, -0.7071067812), vec2(-0.8660254038, -0.5000000000),
-    vec2(-0.9659258263, -0.2588190451), vec2(-1.0, 0.0), vec2(-0.9659258263, 0.2588190451), vec2(-0.8660254038, 0.5000000000));
-#elif PNB_RADIX == 28
-#define PNB_A 4
-#define PNB_B 7
-const vec2 pnb_roots[19] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9749279122, -0.2225209340), vec2(0.9009688679, -0.4338837391), vec2(0.7818314825, -0.6234898019),
-    vec2(0.6234898019, -0.7818314825), vec2(0.4338837391, -0.9009688679), vec2(0.2225209340, -0.9749279122), vec2(0.0, -1.0),
-    vec2(-0.2225209340, -0.9749279122), vec2(-0.4338837391, -0.9009688679), vec2(-0.6234898019, -0.7818314825),
-    vec2(-0.7818314825, -0.6234898019), vec2(-0.9009688679, -0.4338837391), vec2(-0.9749279122, -0.2225209340), vec2(-1.0, 0.0),
-    vec2(-0.9749279122, 0.2225209340), vec2(-0.9009688679, 0.4338837391), vec2(-0.7818314825, 0.6234898019),
-    vec2(-0.6234898019, 0.7818314825));
-#elif PNB_RADIX == 32
-#define PNB_A 4
-#define PNB_B 8
-const vec2 pnb_roots[22] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9807852804, -0.1950903220), vec2(0.9238795325, -0.3826834324), vec2(0.8314696123, -0.5555702330),
-    vec2(0.7071067812, -0.7071067812), vec2(0.5555702330, -0.8314696123), vec2(0.3826834324, -0.9238795325),
-    vec2(0.1950903220, -0.9807852804), vec2(0.0, -1.0), vec2(-0.1950903220, -0.9807852804), vec2(-0.3826834324, -0.9238795325),
-    vec2(-0.5555702330, -0.8314696123), vec2(-0.7071067812, -0.7071067812), vec2(-0.8314696123, -0.5555702330),
-    vec2(-0.9238795325, -0.3826834324), vec2(-0.9807852804, -0.1950903220), vec2(-1.0, 0.0), vec2(-0.9807852804, 0.1950903220),
-    vec2(-0.9238795325, 0.3826834324), vec2(-0.8314696123, 0.5555702330), vec2(-0.7071067812, 0.7071067812),
-    vec2(-0.5555702330, 0.8314696123));
-#elif PNB_RADIX == 64
-#define PNB_A 8
-#define PNB_B 8
-const vec2 pnb_roots[50] = vec2[](
-    vec2(1.0, 0.0), vec2(0.9951847267, -0.0980171403), vec2(0.9807852804, -0.1950903220), vec2(0.9569403357, -0.2902846773),
-    vec2(0.9238795325, -0.3826834324), vec2(0.8819212643, -0.4713967368), vec2(0.8314696123, -0.5555702330),
-    vec2(0.7730104534, -0.6343932842), vec2(0.7071067812, -0.7071067812), vec2(0.6343932842, -0.7730104534),
-    vec2(0.5555702330, -0.8314696123), vec2(0.4713967368, -0.8819212643), vec2(0.3826834324, -0.9238795325),
-    vec2(0.2902846773, -0.9569403357), vec2(0.1950903220, -0.9807852804), vec2(0.0980171403, -0.9951847267), vec2(0.0, -1.0),
-    vec2(-0.0980171403, -0.9951847267), vec2(-0.1950903220, -0.9807852804), vec2(-0.2902846773, -0.9569403357),
-    vec2(-0.3826834324, -0.9238795325), vec2(-0.4713967368, -0.8819212643), vec2(-0.5555702330, -0.8314696123),
-    vec2(-0.6343932842, -0.7730104534), vec2(-0.7071067812, -0.7071067812), vec2(-0.7730104534, -0.6343932842),
-    vec2(-0.8314696123, -0.5555702330), vec2(-0.8819212643, -0.4713967368), vec2(-0.9238795325, -0.3826834324),
-    vec2(-0.9569403357, -0.2902846773), vec2(-0.9807852804, -0.1950903220), vec2(-0.9951847267, -0.0980171403), vec2(-1.0, 0.0),
-    vec2(-0.9951847267, 0.0980171403), vec2(-0.9807852804, 0.1950903220), vec2(-0.9569403357, 0.2902846773),
-    vec2(-0.9238795325, 0.3826834324), vec2(-0.8819212643, 0.4713967368), vec2(-0.8314696123, 0.5555702330),
-    vec2(-0.7730104534, 0.6343932842), vec2(-0.7071067812, 0.7071067812), vec2(-0.6343932842, 0.7730104534),
-    vec2(-0.5555702330, 0.8314696123), vec2(-0.4713967368, 0.8819212643), vec2(-0.3826834324, 0.9238795325),
-    vec2(-0.2902846773, 0.9569403357), vec2(-0.1950903220, 0.9807852804), vec2(-0.0980171403, 0.9951847267), vec2(0.0, 1.0),
-    vec2(0.0980171403, 0.9951847267));
-#else
-#define PNB_A PNB_RADIX
-#define PNB_B 1
-const vec2 pnb_roots[1] = vec2[](vec2(1.0, 0.0));
-#endif
 
 // An n-point transform of v[first], v[first + step], ...
 #define PNB_POINTS2(v, first, step) pnb_fft2(v[first], v[first + step])
@@ -193,43 +88,4 @@ const vec2 pnb_roots[1] = vec2[](vec2(1.0, 0.0));
 #define PNB_POINTS8(v, first, step)                                                                                    \
     pnb_fft8(v[first], v[first + step], v[first + 2 * step], v[first + 3 * step], v[first + 4 * step],                 \
              v[first + 5 * step], v[first + 6 * step], v[first + 7 * step])
-#if PNB_A == 2
-#define PNB_POINTS_A PNB_POINTS2
-#elif PNB_A == 3
-#define PNB_POINTS_A PNB_POINTS3
-#elif PNB_A == 4
-#define PNB_POINTS_A PNB_POINTS4
-#elif PNB_A == 5
-#define PNB_POINTS_A PNB_POINTS5
-#elif PNB_A == 7
-#define PNB_POINTS_A PNB_POINTS7
-#else
-#define PNB_POINTS_A PNB_POINTS8
-#endif
-#if PNB_B == 3
-#define PNB_POINTS_B PNB_POINTS3
-#elif PNB_B == 4
-#define PNB_POINTS_B PNB_POINTS4
-#elif PNB_B == 5
-#define PNB_POINTS_B PNB_POINTS5
-#elif PNB_B == 7
-#define PNB_POINTS_B PNB_POINTS7
-#elif PNB_B == 8
-#define PNB_POINTS_B PNB_POINTS8
-#endif
-
-void pnb_butterflies(inout vec4 v[PNB_RADIX]) {
-    [[unroll]] for (int b = 0; b < PNB_B; b++) {
-        PNB_POINTS_A(v, b, PNB_B);
-        [[unroll]] for (int a = 1; a < PNB_A; a++) {
-            if (b > 0) v[b + PNB_B * a] = pnb_times(v[b + PNB_B * a], pnb_roots[a * b]);
-        }
-    }
-#if PNB_B > 1
-    [[unroll]] for (int a = 0; a < PNB_A; a++) {
-        PNB_POINTS_B(v, PNB_B * a, 1);
-    }
-#endif
-}
-#define PNB_RESULT(k) (PNB_B * ((k) % PNB_A) + (k) / PNB_A)
 #endif

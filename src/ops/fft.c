@@ -1,16 +1,15 @@
 /* fft: Fourier transforms along the last axis, or the last two; batched, any length, forward and inverse.
  *
- * Lengths whose factors are 2, 3, 5, 7 take Stockham passes (shaders/ops/fft.comp) of radices up to 16, on CPUs up
- * to 64, chosen here so that few passes do; rows and columns alike, so that nothing is transposed. Other lengths n become
- * a convolution of a length m >= 2n - 1 that has such factors (Bluestein): with c_j = exp(-pi i j^2 / n),
- * X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Twiddles, chirps and the chirp's transform are tables, computed in double here; j^2 is taken
- * modulo 2n first.
+ * Lengths whose factors are 2, 3, 5, 7 take Stockham passes of radices up to 16, on CPUs up to 64: a dispatch each
+ * (shaders/ops/fft.comp), or all of an axis in one dispatch, in shared memory (fft_shared.comp); rows and columns alike, so that
+ * nothing is transposed. Plans and twiddles are made in fft_plan.c. Other lengths n become a convolution of a length m >= 2n - 1
+ * that has such factors (Bluestein): with c_j = exp(-pi i j^2 / n), X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Chirps and their
+ * transforms are tables, computed in double here; j^2 is taken modulo 2n first.
  *
  * The map is F, and its derivative F^H: the transform of the other direction with the same factor in front. */
-#include "ops/fft.h"
-
 #include "ops/complex_mul.h"
 #include "ops/emit.h"
+#include "ops/fft_plan.h"
 #include "ops/ops.h"
 #include "ops/suite.h"
 
@@ -20,21 +19,16 @@
 
 static const double PI = 3.14159265358979323846;
 
-enum { MAX_PASSES = 12, MAX_LENGTH = 1 << 24 };
+enum { MAX_LENGTH = 1 << 24, CPU_LOCAL = 8 };
 
 typedef struct attributes {
     uint32_t axes; /* bit 0: rows, along the last axis; bit 1: columns, along the last but one */
     uint32_t inverse;
     float scale;
+    pnb_fft_limits limits;
 } attributes;
 
-/* ---- the passes of one axis ---------------------------------------------------------------------------------------- */
-
-typedef struct plan {
-    uint32_t n, outer, inner; /* [outer, n, inner] complex numbers */
-    uint32_t kind;            /* PNB_FFT_* */
-    uint32_t count, radix[MAX_PASSES];
-} plan;
+/* ---- lowering ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     uint32_t radix;
@@ -44,159 +38,69 @@ static const struct {
     RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),  RADIX(9),  RADIX(10),
     RADIX(12), RADIX(14), RADIX(15), RADIX(16), RADIX(20), RADIX(24), RADIX(28), RADIX(32), RADIX(64),
 };
-/* 20 and more would need scratch memory on a GPU; on a CPU, whose registers spill to a cache, a pass of 64 costs what one of 16 does. */
-enum { KERNELS = sizeof kernels / sizeof kernels[0], LARGEST_GPU = 16, LARGEST_CPU = 64, CPU_LOCAL = 8 };
 
-static uint32_t largest_radix(const pnb_gpu_caps *caps) { return caps->is_cpu ? LARGEST_CPU : LARGEST_GPU; }
-
-static uint32_t twos(uint32_t n) {
-    uint32_t count = 0;
-    while (n % 2 == 0) {
-        n /= 2;
-        count++;
-    }
-    return count;
-}
-
-/* A pass reads and writes everything, and its arithmetic grows with the radix. */
-static double pass_cost(uint32_t radix) { return 1 + radix / 128.0; }
-
-/* The cheapest factors of `rest`, none with `most_twos` factors of 2 or more; returns their cost, INFINITY where there are none. */
-static double search(uint32_t rest, uint32_t most_twos, uint32_t largest, uint32_t room, uint32_t *radix, uint32_t *count) {
-    double best = INFINITY;
-    if (rest == 1) {
-        *count = 0;
-        return 0;
-    }
-    for (uint32_t i = KERNELS; i-- > 0 && room;) {
-        uint32_t r = kernels[i].radix, found[MAX_PASSES], n;
-        if (r > largest || rest % r || twos(r) >= most_twos) continue;
-        double cost = pass_cost(r) + search(rest / r, most_twos, r, room - 1, found, &n);
-        if (cost >= best) continue;
-        best = cost;
-        radix[0] = r;
-        for (uint32_t k = 0; k < n; k++) radix[k + 1] = found[k];
-        *count = n + 1;
-    }
-    return best;
-}
-
-static bool smooth(uint32_t n) {
-    for (uint32_t f = 2; f <= 7; f++) {
-        while (n % f == 0) n /= f;
-    }
-    return n == 1;
-}
-
-/* Descending radices, an even one first: units along the axis need it. Rows that one radix transforms go by twos. */
-static void make_plan(const pnb_gpu_caps *caps, pnb_shape s, bool rows, plan *p) {
-    uint32_t largest = largest_radix(caps);
-    *p = (plan){.outer = 1, .inner = rows ? 1 : s.d[s.rank - 2], .n = s.d[s.rank - (rows ? 2 : 3)]};
-    for (uint32_t i = 0; i + (rows ? 2 : 3) < s.rank; i++) p->outer *= s.d[i];
-    p->kind = rows && p->n % 4 == 0 ? PNB_FFT_ALONG : !rows && p->inner % 2 == 0 ? PNB_FFT_ACROSS : PNB_FFT_SINGLE;
-    (void)search(p->n, 32, largest, MAX_PASSES, p->radix, &p->count);
-    if (rows && p->n % 2 == 0 && p->outer > 1 && p->count == 1) {
-        p->kind = PNB_FFT_PAIRS;
-        return;
-    }
-    if (p->kind == PNB_FFT_ALONG) (void)search(p->n, twos(p->n), largest, MAX_PASSES, p->radix, &p->count);
-    for (uint32_t i = 1; i < p->count && p->radix[0] % 2; i++) {
-        if (p->radix[i] % 2) continue;
-        uint32_t even = p->radix[i];
-        p->radix[i] = p->radix[0];
-        p->radix[0] = even;
-    }
-}
-
-/* ---- twiddles: for every pass but the first, as the kernels read them ---------------------------------------------- */
-
-/* Complex numbers of pass i, which comes after `done`. */
-static uint32_t table_size(const plan *p, uint32_t i, uint32_t done) {
-    if (i == 0) return 0;
-    return p->kind == PNB_FFT_ALONG ? (p->radix[i] - 1) * done : done * (p->radix[i] + p->radix[i] % 2);
-}
-
-static void fill_twiddles(const void *user, float *values) {
-    const plan *p = user;
-    for (uint32_t i = 0, done = 1; i < p->count; done *= p->radix[i++]) {
-        uint32_t r = p->radix[i], padded = r + r % 2;
-        for (uint32_t t = 0; t < done && i > 0; t++) {
-            for (uint32_t k = 0; k < r; k++) {
-                if (k == 0 && p->kind == PNB_FFT_ALONG) continue;
-                double turn = -2 * PI * (double)((uint64_t)t * k) / ((double)done * r);
-                float *at = values + 2 * (p->kind == PNB_FFT_ALONG ? (size_t)(k - 1) * done + t : (size_t)t * padded + k);
-                at[0] = (float)cos(turn);
-                at[1] = (float)sin(turn);
-            }
-        }
-        values += 2 * (size_t)table_size(p, i, done);
-    }
-}
-
-static pnb_status bind_twiddles(pnb_graph *g, const plan *p, pnb_tensor *table) {
-    char name[128];
-    uint32_t total = 0;
-    int at = snprintf(name, sizeof name, "fft %u %s", p->n, p->kind == PNB_FFT_ALONG ? "along" : "across");
-    for (uint32_t i = 0, done = 1; i < p->count; done *= p->radix[i++]) {
-        total += table_size(p, i, done);
-        at += snprintf(name + at, sizeof name - (size_t)at, " %u", p->radix[i]);
-    }
-    *table = PNB_NONE;
-    return total ? pnb_graph_table(g, name, pnb_shape2(total, 2), fill_twiddles, p, table) : PNB_OK;
-}
-
-/* ---- lowering ------------------------------------------------------------------------------------------------------ */
-
-/* What the passes of a node go through: from the input, by turns through result and workspace, so that the last makes the result. */
+/* What the dispatches of a node go through: from the input, by turns through result and workspace, so that the last makes the result. */
 typedef struct walk {
     pnb_lower *l;
     const pnb_node *node;
     pnb_tensor at;
-    uint32_t left; /* passes */
+    uint32_t left; /* dispatches */
     uint32_t inverse;
     float scale;
 } walk;
 
-static uint32_t items_of(const plan *p, uint32_t radix) {
-    if (p->kind == PNB_FFT_PAIRS) return (p->outer + 1) / 2;
-    return (uint32_t)((uint64_t)p->outer * p->n * p->inner / (p->kind == PNB_FFT_SINGLE ? 1 : 2) / radix);
-}
-
-/* Units across the axis; of rows by twos, how many there are. */
-static uint32_t inner_of(const plan *p) {
-    if (p->kind == PNB_FFT_PAIRS) return p->outer;
-    return p->kind == PNB_FFT_ACROSS ? p->inner / 2 : p->inner;
-}
-
-static pnb_status emit_pass(walk *w, const plan *p, uint32_t i, uint32_t done, uint32_t offset, pnb_tensor table) {
-    uint32_t k = 0;
-    while (kernels[k].radix != p->radix[i]) k++;
+/* The next dispatch: of these kernels, reading `table` too (PNB_NONE: the numbers a second time). */
+static pnb_dispatch begin(walk *w, const pnb_fft_plan *p, uint32_t radix, const char *shader, const char *texel_shader, pnb_tensor table,
+                          uint32_t offset, uint64_t levels) {
     pnb_tensor to = w->node->out[--w->left % 2], read = table == PNB_NONE ? w->at : table;
     double points = (double)p->outer * p->n * p->inner;
-    pnb_push_fft push = {.items = items_of(p, p->radix[i]), .table = offset / 2, .scale = w->left ? 1 : w->scale};
+    pnb_push_fft push = {.items = pnb_fft_items(p, radix), .table = offset / 2, .scale = w->left ? 1 : w->scale};
     bool texel = pnb_emit_texel(w->l, w->at) && pnb_emit_texel(w->l, read);
-    pnb_dispatch d = pnb_emit_begin(w->l, texel ? kernels[k].texel : kernels[k].shader, kernels[k].shader + 4);
-    if (pnb_lower_caps(w->l)->is_cpu) d.spec[0] = CPU_LOCAL;
+    pnb_dispatch d = pnb_emit_begin(w->l, texel ? texel_shader : shader, shader + 4);
     pnb_emit_spec(&d, p->kind);
     pnb_emit_spec(&d, w->inverse);
-    pnb_emit_spec(&d, p->n / p->radix[i]);
-    pnb_emit_spec(&d, done);
-    pnb_emit_spec(&d, inner_of(p));
     pnb_emit_read(&d, w->at, texel);
     pnb_emit_read(&d, read, texel);
     pnb_emit_write(&d, to);
     pnb_emit_push(&d, &push, sizeof push);
-    pnb_emit_spread(&d, w->l, push.items);
-    d.gflop = 5e-9 * log2(p->radix[i]) * points;
+    d.gflop = 5e-9 * log2((double)levels) * points;
     d.gbyte = 16e-9 * points;
     w->at = to;
+    return d;
+}
+
+static pnb_status emit_pass(walk *w, const pnb_fft_plan *p, uint32_t i, uint32_t done, uint32_t offset, pnb_tensor table) {
+    uint32_t k = 0, radix = p->radix[i];
+    while (kernels[k].radix != radix) k++;
+    pnb_dispatch d = begin(w, p, radix, kernels[k].shader, kernels[k].texel, table, offset, radix);
+    if (pnb_lower_caps(w->l)->is_cpu) d.spec[0] = CPU_LOCAL;
+    pnb_emit_spec(&d, p->n / radix);
+    pnb_emit_spec(&d, done);
+    pnb_emit_spec(&d, pnb_fft_inner(p));
+    pnb_emit_spread(&d, w->l, pnb_fft_items(p, radix));
     return pnb_lower_emit(w->l, &d);
 }
 
-static pnb_status emit_axis(walk *w, const plan *p, pnb_tensor table) {
+/* All passes of an axis in one dispatch. */
+static pnb_status emit_shared(walk *w, const pnb_fft_plan *p, pnb_tensor table) {
+    pnb_dispatch d = begin(w, p, p->radix[0], "ops/fft_shared.plain", "ops/fft_shared.texel", table, 0, p->n);
+    d.spec[0] = p->local;
+    pnb_emit_spec(&d, p->n);
+    pnb_emit_spec(&d, pnb_fft_inner(p));
+    pnb_emit_spec(&d, p->width);
+    pnb_emit_spec(&d, p->line);
+    pnb_emit_spec(&d, p->count);
+    for (uint32_t i = 0; i < 3; i++) pnb_emit_spec(&d, i < p->count ? p->radix[i] : 1);
+    pnb_emit_spec(&d, p->width * p->line);
+    pnb_groups_1d(pnb_lower_caps(w->l), pnb_fft_items(p, p->radix[0]), 1, d.groups);
+    return pnb_lower_emit(w->l, &d);
+}
+
+static pnb_status emit_axis(walk *w, const pnb_fft_plan *p, pnb_tensor table) {
+    if (p->width) return emit_shared(w, p, table);
     for (uint32_t i = 0, done = 1, offset = 0; i < p->count; done *= p->radix[i++]) {
         PNB_TRY(emit_pass(w, p, i, done, offset, table));
-        offset += table_size(p, i, done);
+        offset += pnb_fft_table_size(p, i, done);
     }
     return PNB_OK;
 }
@@ -205,11 +109,11 @@ static pnb_status fft_lower(pnb_lower *l, const pnb_node *node) {
     const attributes *a = (const attributes *)(const void *)node->attr;
     pnb_shape s = pnb_lower_shape(l, node->in[0]);
     walk w = {.l = l, .node = node, .at = node->in[0], .inverse = a->inverse, .scale = a->scale};
-    plan axis[2];
+    pnb_fft_plan axis[2];
     for (uint32_t i = 0; i < 2; i++) {
         if (!(a->axes >> i & 1)) continue;
-        make_plan(pnb_lower_caps(l), s, i == 0, &axis[i]);
-        w.left += axis[i].count;
+        pnb_fft_make_plan(&a->limits, s, i == 0, &axis[i]);
+        w.left += pnb_fft_dispatches(&axis[i]);
     }
     for (uint32_t i = 0; i < 2; i++) {
         if (a->axes >> i & 1) PNB_TRY(emit_axis(&w, &axis[i], node->in[1 + i]));
@@ -230,24 +134,46 @@ static pnb_status fft_vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *
 
 const pnb_op pnb_op_fft = {.name = "fft", .vjp = fft_vjp, .lower = fft_lower};
 
-/* Axes of good lengths. */
-static pnb_status transform(pnb_graph *g, pnb_tensor x, const attributes *a, pnb_tensor *y) {
+/* The only place that decides where passes meet: in memory, or, axes which fit there, in shared memory. On a GPU that saves most of the
+ * traffic; on a CPU both are the same caches, and larger radices save more (measured on lavapipe). */
+static pnb_fft_limits choose(pnb_graph *g, pnb_shape s, uint32_t axes) {
+    static const char *const ways[] = {"passes", "shared"};
+    const pnb_gpu_caps *caps = pnb_graph_caps(g);
+    pnb_fft_limits passes = pnb_fft_limits_of(caps, false), shared = pnb_fft_limits_of(caps, true);
+    uint32_t fits = 0, batch = 1;
+    char key[96];
+    for (uint32_t i = 0; i < 2; i++) {
+        pnb_fft_plan p;
+        if (!(axes >> i & 1)) continue;
+        pnb_fft_make_plan(&shared, s, i == 0, &p);
+        fits |= p.width;
+    }
+    if (!fits) return passes;
+    for (uint32_t i = 0; i + 3 < s.rank; i++) batch *= s.d[i];
+    snprintf(key, sizeof key, "fft a%u n%u %ux%u", axes, batch, s.d[s.rank - 3], s.d[s.rank - 2]);
+    return pnb_graph_choose(g, key, ways, 2, !caps->is_cpu) ? shared : passes;
+}
+
+/* Axes of good lengths; chooses the limits. */
+static pnb_status transform(pnb_graph *g, pnb_tensor x, const attributes *wanted, pnb_tensor *y) {
     pnb_shape s[2] = {pnb_graph_shape(g, x), pnb_graph_shape(g, x)};
     pnb_tensor in[3] = {x, PNB_NONE, PNB_NONE};
-    uint32_t passes = 0;
+    attributes a = *wanted;
+    uint32_t dispatches = 0;
+    a.limits = choose(g, s[0], a.axes);
     for (uint32_t i = 0; i < 2; i++) {
-        plan p;
-        if (!(a->axes >> i & 1)) continue;
-        make_plan(pnb_graph_caps(g), s[0], i == 0, &p);
-        PNB_TRY(bind_twiddles(g, &p, &in[1 + i]));
-        passes += p.count;
+        pnb_fft_plan p;
+        if (!(a.axes >> i & 1)) continue;
+        pnb_fft_make_plan(&a.limits, s[0], i == 0, &p);
+        PNB_TRY(pnb_fft_bind_twiddles(g, &p, &in[1 + i]));
+        dispatches += pnb_fft_dispatches(&p);
     }
-    if (!passes && a->scale == 1) {
+    if (!dispatches && a.scale == 1) {
         *y = x;
         return PNB_OK;
     }
-    if (!passes) return pnb_affine(g, x, a->scale, 0, y);
-    return pnb_graph_add(g, &pnb_op_fft, in, 3, 0, a, sizeof *a, s, passes > 1 ? 2 : 1, y, 1);
+    if (!dispatches) return pnb_affine(g, x, a.scale, 0, y);
+    return pnb_graph_add(g, &pnb_op_fft, in, 3, 0, &a, sizeof a, s, dispatches > 1 ? 2 : 1, y, 1);
 }
 
 /* ---- Bluestein ----------------------------------------------------------------------------------------------------- */
@@ -316,19 +242,6 @@ static void fill_kernel(const void *user, float *values) {
     free(x);
 }
 
-uint32_t pnb_fft_length(uint32_t least) {
-    uint32_t best = 0, radix[MAX_PASSES], count;
-    double lowest = INFINITY;
-    for (uint32_t m = (least + 3) / 4 * 4; m < 2 * least + 8; m += 4) {
-        if (!smooth(m)) continue;
-        double cost = m * search(m, twos(m), LARGEST_GPU, MAX_PASSES, radix, &count);
-        if (cost >= lowest) continue;
-        lowest = cost;
-        best = m;
-    }
-    return best;
-}
-
 static pnb_status bluestein(pnb_graph *g, pnb_tensor x, bool rows, bool inverse, float scale, pnb_tensor *y) {
     pnb_shape s = pnb_graph_shape(g, x);
     uint32_t axis = s.rank - (rows ? 2 : 3), n = s.d[axis];
@@ -367,7 +280,7 @@ pnb_status pnb_fft(pnb_graph *g, pnb_tensor x, uint32_t dims, bool inverse, bool
     double points = 1;
     for (uint32_t i = 0; i < dims; i++) {
         points *= s.d[s.rank - 2 - i];
-        if (smooth(s.d[s.rank - 2 - i])) a.axes |= 1u << i;
+        if (pnb_fft_smooth(s.d[s.rank - 2 - i])) a.axes |= 1u << i;
     }
     if (unitary) a.scale = (float)(1 / sqrt(points));
     else if (inverse) a.scale = (float)(1 / points);
@@ -477,6 +390,13 @@ static const pnb_op_case cases[] = {
     {.name = "n2 28x24 inverse unitary", .n_in = 1, .in = {{4, {2, 28, 24, 2}}}, .arg = {2, 1, 1}},
     {.name = "n3 20 inverse", .n_in = 1, .in = {{3, {3, 20, 2, 1}}}, .arg = {1, 1}},
     {.name = "32x64 inverse", .n_in = 1, .in = {{4, {1, 32, 64, 2}}}, .arg = {2, 1}},
+    {.name = "n3 20x36 inverse", .n_in = 1, .in = {{4, {3, 20, 36, 2}}}, .arg = {2, 1}},
+    {.name = "n3 96x60 inverse unitary", .n_in = 1, .in = {{4, {3, 96, 60, 2}}}, .arg = {2, 1, 1}, .bench = true},
+    {.name = "n2 512x6", .n_in = 1, .in = {{4, {2, 512, 6, 2}}}, .arg = {2}, .bench = true},
+    {.name = "n3 1024 inverse", .n_in = 1, .in = {{3, {3, 1024, 2, 1}}}, .arg = {1, 1}, .bench = true},
+    {.name = "1024x4 inverse", .n_in = 1, .in = {{4, {1, 1024, 4, 2}}}, .arg = {2, 1}, .bench = true},
+    {.name = "1080x4", .n_in = 1, .in = {{4, {1, 1080, 4, 2}}}, .arg = {2}, .bench = true},
+    {.name = "n2 2160 unitary", .n_in = 1, .in = {{3, {2, 2160, 2, 1}}}, .arg = {1, 0, 1}, .bench = true},
     {.name = "11x13, Bluestein", .n_in = 1, .in = {{4, {1, 11, 13, 2}}}, .arg = {2}},
     {.name = "n2 17x8 inverse, Bluestein", .n_in = 1, .in = {{4, {2, 17, 8, 2}}}, .arg = {2, 1}},
     {.name = "n2 4x61 unitary, Bluestein", .n_in = 1, .in = {{4, {2, 4, 61, 2}}}, .arg = {2, 0, 1}},

@@ -1,5 +1,6 @@
 /* fft on the device against its fp64 reference; the relative L2 error of large transforms and how it grows; a transform and back;
  * FFTW in double as the judge where it is installed. */
+#include "ops/fft_plan.h"
 #include "ops/ops.h"
 #include "ops/suite_test.h"
 
@@ -54,8 +55,8 @@ static void by_recursion(uint32_t n, const float *in, double *out) {
     free(work);
 }
 
-/* Relative L2 errors of the square transform of n, and of the transform back. */
-static void errors(void **state, uint32_t n, double error[2]) {
+/* Relative L2 errors of the square transform of n, and of the transform back; returns how many dispatches both took. */
+static uint32_t errors(void **state, uint32_t n, double error[2]) {
     pnb_error *err = test_err(state);
     pnb_gpu *gpu = test_gpu(state);
     size_t count = 2 * (size_t)n * n;
@@ -92,21 +93,52 @@ static void errors(void **state, uint32_t n, double error[2]) {
         }
         error[k] = sqrt(sum / square);
     }
+    uint32_t dispatches = pnb_program_report(program)->dispatches;
     pnb_program_destroy(&program);
     pnb_store_destroy(&store, gpu);
     free(in);
     free(out);
     free(want);
+    return dispatches;
 }
 
-/* The bar is 5e-7 at 256 x 256; errors grow no faster than log N. */
+/* The bar is 5e-7 at 256 x 256; errors grow no faster than log N. With a dispatch a pass, and in shared memory. */
 static void test_accuracy(void **state) {
     static const uint32_t sizes[] = {16, 64, 256, 512};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        double error[2], allowed = 5e-7 * log2(sizes[i]) / log2(256);
-        errors(state, sizes[i], error);
-        printf("%u x %u: relative L2 error %.2e, there and back %.2e, allowed %.2e\n", sizes[i], sizes[i], error[0], error[1], allowed);
+    for (size_t i = 0; i < 2 * (sizeof sizes / sizeof sizes[0]); i++) {
+        uint32_t n = sizes[i / 2];
+        pnb_choices_explore(pnb_gpu_choices(test_gpu(state)), i % 2);
+        double error[2], allowed = 5e-7 * log2(n) / log2(256);
+        uint32_t dispatches = errors(state, n, error);
+        printf("%u x %u, %s: relative L2 error %.2e, there and back %.2e, allowed %.2e\n", n, n, i % 2 ? "shared" : "passes", error[0],
+               error[1], allowed);
         assert_true(error[0] <= allowed && error[1] <= 2 * allowed);
+        if (n == 256) assert_int_equal(dispatches, i % 2 ? 4 : 8);
+    }
+    pnb_choices_explore(pnb_gpu_choices(test_gpu(state)), -1);
+}
+
+/* Which lines meet in shared memory: up to 1024 numbers where a workgroup has 32 KiB, half of that with 16. */
+static void test_plans(void **state) {
+    static const struct {
+        uint32_t bytes, n, columns; /* columns 0: rows, three of them */
+        uint32_t width, local;
+    } want[] = {{32768, 64, 64, 8, 64},    {32768, 256, 256, 4, 64},  {32768, 1024, 1024, 2, 256}, {32768, 1080, 1024, 0, 0},
+                {16384, 512, 512, 2, 128}, {16384, 1024, 1024, 0, 0}, {32768, 1024, 0, 1, 128},    {16384, 1024, 0, 0, 0},
+                {32768, 2048, 0, 0, 0},    {32768, 16, 0, 0, 0},      {32768, 64, 3, 0, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        bool rows = want[i].columns == 0;
+        pnb_gpu_caps caps = {.shared_bytes = want[i].bytes, .max_local_size = 1024, .max_local_size_x = 1024};
+        pnb_fft_limits limits = pnb_fft_limits_of(&caps, true);
+        pnb_fft_plan p;
+        pnb_fft_make_plan(&limits, rows ? pnb_shape3(3, want[i].n, 2) : pnb_shape4(1, want[i].n, want[i].columns, 2), rows, &p);
+        assert_int_equal(p.width, want[i].width);
+        assert_int_equal(p.local, want[i].local);
+        uint32_t n = 1;
+        for (uint32_t k = 0; k < p.count; k++) n *= p.radix[k];
+        assert_int_equal(n, want[i].n);
+        assert_int_equal(pnb_fft_dispatches(&p), want[i].width ? 1 : p.count);
     }
 }
 
@@ -128,7 +160,9 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_cases), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_plans),
+                                       cmocka_unit_test(test_refused)};
     test_suite_current = &pnb_suite_fft;
+    test_suite_ways_count = 2;
     return cmocka_run_group_tests_name("fft", tests, test_device_setup, test_device_teardown);
 }
