@@ -15,8 +15,8 @@
  * no mass between modes that the window has resolved; this does. Where the data term is widened, so is the loss: at each
  * level particles are weighed by that level's posterior.
  *
- * distance, alpha and the weights beyond the exact KL's are the family around it (section 2.2, 2.4); preset = paper is
- * Algorithm 1 as its text has it, with nothing of what section 2.10 added.
+ * distance, alpha and the weights beyond the exact KL's are the family around it (section 2.2, 2.4); preset: the defaults of a task,
+ * or Algorithm 1 as its text has it, with nothing of what section 2.10 added.
  */
 #include "solve/phases.h"
 
@@ -27,6 +27,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct ppm_options {
     int32_t particles, steps, order, weight, t_order, slide, draws;
@@ -44,8 +45,8 @@ typedef struct ppm_options {
 
 enum { ORDER_FUSED, ORDER_ALTERNATING };
 static const char *const orders[] = {"fused", "alternating", NULL};
-enum { PRESET_DEFAULT, PRESET_PAPER };
-static const char *const presets[] = {"default", "paper", NULL};
+enum { PRESET_DEFAULT, PRESET_PAPER, PRESET_INPAINTING, PRESET_SUPERRESOLUTION, PRESET_DEBLURRING, PRESET_DENOISING, PRESET_COUNT };
+static const char *const presets[] = {"default", "paper", "inpainting", "superresolution", "deblurring", "denoising", NULL};
 static const char *const slides[] = {"log_rho", "t", NULL};
 static const char *const covariances[] = {"isotropic", "jacobian", NULL};
 static const char *const finishes[] = {"none", "langevin", "pigdm", NULL};
@@ -112,7 +113,9 @@ static const pnb_option options[] = {
     REAL(finish_step_size, 0.3, 1e-4, 1, "step of the finish as a fraction of the largest stable one"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(ppm_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
-    CHOICE(preset, 0, presets, "defaults of the other options: tuned, or what the paper's text alone gives"),
+    CHOICE(preset, 0, presets,
+           "defaults of the other options: of the task, which the operator tells where it is not given; general ones; or what the paper's "
+           "text alone gives"),
     CHOICE(distance, 0, pnb_distance_words, "what the difference of the scores is measured by; only l2 is the KL"),
     REAL(delta, 0, 0, 1000, "width of pseudo-Huber; 0: .00054 sqrt(pixels) of an image, .03 of a pixel"),
     REAL(power, 1.5, 1.01, 2, "exponent of the distance power"),
@@ -168,6 +171,31 @@ static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *
     prefer_all(given, o, paper, sizeof paper / sizeof *paper);
 }
 
+/* What the tasks of images ask for (tools/search; assets/ppm.md). level: where the finish starts, in units of sigma_y/|A|. */
+typedef struct task_preset {
+    double init_std, rho_start, level;
+    int32_t finish_steps, finish_covariance;
+} task_preset;
+static const task_preset task_presets[PRESET_COUNT] = {
+    [PRESET_INPAINTING] = {0.3, 5, 5, 20, PNB_PIGDM_JACOBIAN},
+    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 5, 20, PNB_PIGDM_JACOBIAN},
+    [PRESET_DEBLURRING] = {0.1, 1.5, 5, 30, PNB_PIGDM_ISOTROPIC},
+    [PRESET_DENOISING] = {0.1, 1.5, 1, 15, PNB_PIGDM_ISOTROPIC},
+};
+
+/* The task of an operator of images; PRESET_DEFAULT where it is none of these. */
+static int32_t preset_of(const pnb_task *task) {
+    static const struct {
+        const char *operator;
+        int32_t preset;
+    } tasks[] = {{"average_pool", PRESET_SUPERRESOLUTION}, {"bicubic", PRESET_SUPERRESOLUTION}, {"gaussian_blur", PRESET_DEBLURRING},
+                 {"motion_blur", PRESET_DEBLURRING},       {"psf", PRESET_DEBLURRING},          {"identity", PRESET_DENOISING}};
+    if (pnb_prior_dim(task->prior)) return PRESET_DEFAULT;
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (strcmp(pnb_operator_name(task->op), tasks[i].operator) == 0) return tasks[i].preset;
+    return strncmp(pnb_operator_name(task->op), "mask", 4) == 0 ? PRESET_INPAINTING : PRESET_DEFAULT;
+}
+
 static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *o) {
     if (task->sigma_y == 0 && pnb_operator_measured(task->op)) prefer(given, o, "project", 1);
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
@@ -185,25 +213,33 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
     }
+    const task_preset *of_task = o->preset == PRESET_DEFAULT ? NULL : &task_presets[o->preset];
+    if (of_task) {
+        prefer(given, o, "init_std", of_task->init_std);
+        prefer(given, o, "rho_start", of_task->rho_start);
+    }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
     if (pnb_prior_dim(task->prior) && o->particles >= 16 * (double)pnb_prior_dim(task->prior))
         prefer(given, o, "finish", PNB_FINISH_NONE); /* so many particles carry every direction's spread themselves */
     if (o->finish == PNB_FINISH_PIGDM) {
-        prefer(given, o, "finish_steps", pnb_prior_dim(task->prior) ? 100 : 30);
+        prefer(given, o, "finish_steps", of_task ? of_task->finish_steps : pnb_prior_dim(task->prior) ? 100 : 30);
+        if (of_task && task->sigma_y > 0) prefer(given, o, "finish_covariance", of_task->finish_covariance);
         prefer(given, o, "finish_rho", 0.01);
     }
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
     if (o->finish_rho_start == 0) { /* above half of a mixture's spread it would forget what the matching found */
         double most = pnb_prior_dim(task->prior) ? fmin(0.5 * pnb_prior_scale(task->prior), o->rho_start) : o->rho_start;
-        o->finish_rho_start = fmin(5 * data_sigma(task, o) / pnb_operator_norm(task->op), most);
+        double level = of_task && o->finish == PNB_FINISH_PIGDM ? of_task->level : 5;
+        o->finish_rho_start = fmin(level * data_sigma(task, o) / pnb_operator_norm(task->op), most);
         o->finish_rho_start = fmax(o->finish_rho_start, 1.01 * o->finish_rho);
     }
 }
 
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
     ppm_options *o = opts;
+    prefer(given, o, "preset", preset_of(task));
     if (o->preset == PRESET_PAPER) resolve_paper(task, given, o);
     else resolve_tuned(task, given, o);
     if (task->start) prefer(given, o, "init_std", 0);
