@@ -178,7 +178,7 @@ typedef struct task_preset {
 } task_preset;
 static const task_preset task_presets[PRESET_COUNT] = {
     [PRESET_INPAINTING] = {0.3, 5, 5, 20, PNB_PIGDM_JACOBIAN},
-    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 5, 20, PNB_PIGDM_JACOBIAN},
+    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 1, 15, PNB_PIGDM_JACOBIAN},
     [PRESET_DEBLURRING] = {0.1, 1.5, 5, 30, PNB_PIGDM_ISOTROPIC},
     [PRESET_DENOISING] = {0.1, 1.5, 1, 15, PNB_PIGDM_ISOTROPIC},
 };

@@ -40,7 +40,7 @@ static void test_by_operator(void **state) {
         double level; /* of the finish at its start, sigma 0.05; 0: by the operator's norm */
     } cases[] = {{BOX, "inpainting", 0.25},
                  {"\"type\": \"mask_random\", \"fraction\": 0.5", "inpainting", 0.25},
-                 {POOL, "superresolution", 1},
+                 {POOL, "superresolution", 0.2},
                  {"\"type\": \"bicubic\", \"factor\": 4", "superresolution", 0},
                  {"\"type\": \"gaussian_blur\", \"sigma\": 1.5, \"size\": 11", "deblurring", 0},
                  {"\"type\": \"motion_blur\", \"size\": 9", "deblurring", 0},
