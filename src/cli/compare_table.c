@@ -90,7 +90,7 @@ static void add_file(sums *s, const char *folder) {
     snprintf(path, sizeof path, "%s/run.json", folder);
     char *text = cli_exists(path) ? cli_read_text(path) : NULL;
     cJSON *run = text ? cJSON_Parse(text) : NULL;
-    if (run) add_run(s, run);
+    if (run && number_at(run, "steps_done") == number_at(run, "steps")) add_run(s, run); /* a stopped run has no samples yet */
     cJSON_Delete(run);
     free(text);
 }

@@ -118,6 +118,12 @@ static void test_refused(void **state) {
     rows = read_json("refused/table.json");
     assert_true(value(cJSON_GetArrayItem(rows, 1), "observations") == 1);
     cJSON_Delete(rows);
+    assert_int_equal(mkdir("refused/line/reddiff/0001", 0777), 0); /* a run that was stopped does not count */
+    write_text("refused/line/reddiff/0001/run.json", "{\"steps\": 3, \"steps_done\": 2, \"particles\": 4, \"scores\": {\"crps\": 9}}");
+    RUN_OK(s, "compare --table refused.json -o refused");
+    rows = read_json("refused/table.json");
+    assert_true(value(cJSON_GetArrayItem(rows, 1), "observations") == 1 && value(cJSON_GetArrayItem(rows, 1), "crps") < 9);
+    cJSON_Delete(rows);
 
     snprintf(text, sizeof text, "{" PRIOR "\"tasks\": [{\"name\": \"twice\", \"operator\": " TWICE ", "
              "\"noise\": {\"sigma\": 0.3}}], \"methods\": [{\"type\": \"ddrm\"}], \"observations\": 2}");
