@@ -1,10 +1,10 @@
 /* Times penumbra's complex 2-D FFT, VkFFT on the same Vulkan device and FFTW on two threads, and prints a table in Markdown.
  *
- *     pnb_bench_fft [TURNS] [SIZE ...]      3 turns; 64 128 256 512 1024
+ *     pnb_bench_fft [TURNS] [SIZE|SIZE*BATCH ...]      3 turns; 64 to 1024, batch 1 and 8; sizes that `penumbra bench` has
  *
  * The engines take turns within each case; in a turn each runs once to settle and then REPEAT times, out of which the median counts.
  * Device times are the device's own, between timestamps; FFTW's are the host's. A cell is the median of the turns' medians in ms; a
- * ratio is VkFFT's time over penumbra's: above 1, penumbra is faster. Built where libvkfft-dev, glslang-dev, libvulkan-dev and
+ * ratio is VkFFT's time over penumbra's within a turn, its median and range: above 1, penumbra is faster. Built where libvkfft-dev, glslang-dev, libvulkan-dev and
  * libfftw3-dev are installed; no part of the library needs them. */
 #include <penumbra/penumbra.h>
 
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_TURNS = 15, REPEAT = 7, FFTW_THREADS = 2 };
+enum { MOST_TURNS = 15, MOST_CASES = 32, REPEAT = 7, FFTW_THREADS = 2 };
 
 static void stop(const char *what, long code) {
     fprintf(stderr, "bench_fft: %s (%ld)\n", what, code);
@@ -33,26 +33,6 @@ static int by_size(const void *a, const void *b) {
 static double median(double *values, int n) {
     qsort(values, (size_t)n, sizeof *values, by_size);
     return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-/* ---- penumbra ----------------------------------------------------------------------------------------------------- */
-
-static double run_penumbra(pnb_context *ctx, int batch, int size) {
-    char name[64], *json = NULL;
-    snprintf(name, sizeof name, "^n%d %dx%d$", batch, size, size);
-    pnb_bench_params params = PNB_BENCH_DEFAULTS;
-    params.ops = "^fft$";
-    params.cases = name;
-    params.repeat = REPEAT;
-    if (pnb_bench(ctx, &params, &json) != PNB_OK) stop(pnb_last_error(ctx), 0);
-    cJSON *root = cJSON_Parse(json);
-    const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "rows"), 0); /* the forward pass */
-    const cJSON *ms = cJSON_GetObjectItem(cJSON_GetObjectItem(row, "ms"), "median");
-    if (!cJSON_IsNumber(ms)) stop("penumbra has no such case", size);
-    double found = ms->valuedouble;
-    cJSON_Delete(root);
-    pnb_free(json);
-    return found;
 }
 
 /* ---- VkFFT -------------------------------------------------------------------------------------------------------- */
@@ -204,39 +184,95 @@ static double run_fftw(int batch, int size) {
     return median(ms, REPEAT);
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------------------------------------------------- */
 
-static void bench(pnb_context *ctx, vulkan *vk, int batch, int size, int turns) {
-    double ms[3][MOST_TURNS];
-    for (int i = 0; i < turns; i++) {
-        ms[0][i] = run_penumbra(ctx, batch, size);
-        ms[1][i] = run_vkfft(vk, batch, size);
-        ms[2][i] = run_fftw(batch, size);
+typedef struct timed_case {
+    int batch, size;
+    double own[MOST_TURNS], vkfft[MOST_TURNS], fftw[MOST_TURNS]; /* ms */
+} timed_case;
+
+typedef struct run {
+    vulkan vk;
+    timed_case cases[MOST_CASES];
+    int count, turn;
+} run;
+
+static timed_case *find(run *r, const char *name) {
+    int batch, height, width;
+    if (!name || sscanf(name, "n%d %dx%d", &batch, &height, &width) != 3) return NULL;
+    for (int i = 0; i < r->count; i++) {
+        if (r->cases[i].batch == batch && r->cases[i].size == height && height == width) return &r->cases[i];
     }
-    double own = median(ms[0], turns), fftw = median(ms[2], turns), vkfft = median(ms[1], turns);
-    double levels = 1e6 * own / ((double)batch * size * size) / (2 * log2(size));
-    printf("| %d x %d, batch %d | %.3f | %.3f | %.3f | %.2f | %.2f |\n", size, size, batch, own, vkfft, fftw, vkfft / own, levels);
-    fflush(stdout);
+    return NULL;
+}
+
+/* After penumbra has timed a case the others do. */
+static int others(void *user, const char *row) {
+    run *r = user;
+    timed_case *c = strstr(row, "forward") && strstr(row, " n") ? find(r, strstr(row, " n") + 1) : NULL;
+    if (!c) return 0;
+    c->vkfft[r->turn] = run_vkfft(&r->vk, c->batch, c->size);
+    c->fftw[r->turn] = run_fftw(c->batch, c->size);
+    return 0;
+}
+
+static void take_turn(run *r, pnb_context *ctx, const char *names) {
+    char *json = NULL;
+    pnb_bench_params params = PNB_BENCH_DEFAULTS;
+    params.ops = "^fft$";
+    params.cases = names;
+    params.repeat = REPEAT;
+    params.report = others;
+    params.user = r;
+    if (pnb_bench(ctx, &params, &json) != PNB_OK) stop(pnb_last_error(ctx), 0);
+    cJSON *root = cJSON_Parse(json), *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(root, "rows")) {
+        const char *pass = cJSON_GetStringValue(cJSON_GetObjectItem(row, "pass"));
+        timed_case *c = find(r, cJSON_GetStringValue(cJSON_GetObjectItem(row, "case")));
+        const cJSON *ms = cJSON_GetObjectItem(cJSON_GetObjectItem(row, "ms"), "median");
+        if (c && pass && strcmp(pass, "forward") == 0 && cJSON_IsNumber(ms)) c->own[r->turn] = ms->valuedouble;
+    }
+    cJSON_Delete(root);
+    pnb_free(json);
+}
+
+static void print(timed_case *c, int turns) {
+    double ratio[MOST_TURNS];
+    for (int i = 0; i < turns; i++) {
+        if (!(c->own[i] > 0 && c->vkfft[i] > 0)) stop("penumbra has no such case", c->size);
+        ratio[i] = c->vkfft[i] / c->own[i];
+    }
+    double own = median(c->own, turns), levels = 1e6 * own / ((double)c->batch * c->size * c->size) / (2 * log2(c->size));
+    double vkfft = median(c->vkfft, turns), fftw = median(c->fftw, turns), middle = median(ratio, turns);
+    printf("| %d x %d, batch %d | %.3f | %.3f | %.3f | %.2f (%.2f to %.2f) | %.2f |\n", c->size, c->size, c->batch, own, vkfft, fftw, middle,
+           ratio[0], ratio[turns - 1], levels);
 }
 
 int main(int argc, char **argv) {
-    static const int usual[] = {64, 128, 256, 512, 1024};
-    int turns = argc > 1 ? atoi(argv[1]) : 3, sizes = argc > 2 ? argc - 2 : (int)(sizeof usual / sizeof usual[0]);
+    static const char *const usual[] = {"64", "64*8", "128", "128*8", "256", "256*8", "512", "512*8", "1024", "1024*8"};
+    char names[64 * MOST_CASES] = "^(";
+    int turns = argc > 1 ? atoi(argv[1]) : 3;
+    static run r;
+    r.count = argc > 2 ? argc - 2 : (int)(sizeof usual / sizeof usual[0]);
     if (turns < 1 || turns > MOST_TURNS) stop("turns: 1 to 15", turns);
+    if (r.count > MOST_CASES) stop("too many sizes", r.count);
+    for (int i = 0; i < r.count; i++) {
+        timed_case *c = &r.cases[i];
+        c->batch = 1;
+        if (sscanf(argc > 2 ? argv[2 + i] : usual[i], "%d*%d", &c->size, &c->batch) < 1) stop("sizes: SIZE or SIZE*BATCH", i);
+        snprintf(names + strlen(names), 64, "%sn%d %dx%d", i ? "|" : "", c->batch, c->size, c->size);
+    }
+    strcat(names, ")$");
     pnb_context *ctx = NULL;
     pnb_context_params params = PNB_CONTEXT_DEFAULTS;
     params.device = "0";
     if (pnb_context_create(&params, &ctx) != PNB_OK) stop(ctx ? pnb_last_error(ctx) : "no context", 0);
-    vulkan vk = {};
-    open_device(&vk);
+    open_device(&r.vk);
     fftwf_init_threads();
     fftwf_plan_with_nthreads(FFTW_THREADS);
+    for (; r.turn < turns; r.turn++) take_turn(&r, ctx, names);
     printf("| complex | penumbra, ms | VkFFT, ms | FFTW, ms | VkFFT / penumbra | penumbra, ns a point and level |\n|---|---|---|---|---|---|\n");
-    for (int i = 0; i < sizes; i++) {
-        int size = argc > 2 ? atoi(argv[2 + i]) : usual[i];
-        bench(ctx, &vk, 1, size, turns);
-        if (argc <= 2) bench(ctx, &vk, 8, size, turns);
-    }
+    for (int i = 0; i < r.count; i++) print(&r.cases[i], turns);
     pnb_context_destroy(&ctx);
     return 0;
 }
