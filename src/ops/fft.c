@@ -1,6 +1,6 @@
 /* fft: Fourier transforms along the last axis, or the last two; batched, any length, forward and inverse.
  *
- * Lengths whose factors are 2, 3, 5, 7 take Stockham passes of radices up to 16, on CPUs up to 64: a dispatch each
+ * Lengths whose factors are 2, 3, 5, 7 take Stockham passes of radices up to 16, on lavapipe up to 64: a dispatch each
  * (shaders/ops/fft.comp), or all of an axis in one dispatch, in shared memory (fft_shared.comp); rows and columns alike, so that
  * nothing is transposed. Plans and twiddles are made in fft_plan.c. Other lengths n become a convolution of a length m >= 2n - 1
  * that has such factors (Bluestein): with c_j = exp(-pi i j^2 / n), X_k = c_k sum_j (x_j c_j) conj(c_(k-j)). Chirps and their

@@ -13,8 +13,9 @@ static const double PI = 3.14159265358979323846;
 enum { SHARED_PASSES = 3, SHARED_BYTES = 32768, SHARED_LEAST_LOCAL = 64, SHARED_MOST_LOCAL = 256 };
 enum { SHARED_COLUMNS = 4, SHARED_LEAST_COLUMNS = 2 };
 
-/* 20 and more would need scratch memory on a GPU; on a CPU, whose registers spill to a cache, a pass of 64 costs what one of 16 does. */
-enum { LARGEST_GPU = 16, LARGEST_CPU = 64 };
+/* 20 and more would need scratch memory on a GPU, and minutes of SwiftShader's compiler. On lavapipe, whose registers spill to a cache, a
+ * pass of 64 costs what one of 16 does. */
+enum { LARGEST = 16, LARGEST_LAVAPIPE = 64 };
 
 static const uint32_t radices[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 28, 32, 64};
 enum { RADICES = sizeof radices / sizeof radices[0] };
@@ -23,7 +24,8 @@ pnb_fft_limits pnb_fft_limits_of(const pnb_gpu_caps *caps, bool shared) {
     uint32_t bytes = caps->shared_bytes < SHARED_BYTES ? caps->shared_bytes : SHARED_BYTES, local = SHARED_MOST_LOCAL;
     if (local > caps->max_local_size) local = caps->max_local_size;
     if (local > caps->max_local_size_x) local = caps->max_local_size_x;
-    return (pnb_fft_limits){caps->is_cpu && !shared ? LARGEST_CPU : LARGEST_GPU, shared ? bytes : 0, local};
+    bool large = caps->is_cpu && caps->prefer_texel && !shared; /* lavapipe: quirks.c */
+    return (pnb_fft_limits){large ? LARGEST_LAVAPIPE : LARGEST, shared ? bytes : 0, local};
 }
 
 static uint32_t twos(uint32_t n) {
@@ -70,7 +72,7 @@ uint32_t pnb_fft_length(uint32_t least) {
     double lowest = INFINITY;
     for (uint32_t m = (least + 3) / 4 * 4; m < 2 * least + 8; m += 4) {
         if (!pnb_fft_smooth(m)) continue;
-        double cost = m * search(m, twos(m), LARGEST_GPU, PNB_FFT_MAX_PASSES, radix, &count);
+        double cost = m * search(m, twos(m), LARGEST, PNB_FFT_MAX_PASSES, radix, &count);
         if (cost >= lowest) continue;
         lowest = cost;
         best = m;

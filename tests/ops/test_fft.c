@@ -118,6 +118,16 @@ static void test_accuracy(void **state) {
     pnb_choices_explore(pnb_gpu_choices(test_gpu(state)), -1);
 }
 
+/* Large radices on lavapipe only: no scratch memory on a GPU, no minutes of SwiftShader's compiler. */
+static void test_radices(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        pnb_gpu_caps caps = {.is_cpu = i & 1, .prefer_texel = i & 2, .shared_bytes = 32768, .max_local_size = 1024};
+        assert_int_equal(pnb_fft_limits_of(&caps, false).largest, i == 3 ? 64 : 16);
+        assert_int_equal(pnb_fft_limits_of(&caps, true).largest, 16);
+    }
+}
+
 /* Which lines meet in shared memory: up to 1024 numbers where a workgroup has 32 KiB, half of that with 16. */
 static void test_plans(void **state) {
     static const struct {
@@ -160,7 +170,7 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_plans),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_radices), cmocka_unit_test(test_plans),
                                        cmocka_unit_test(test_refused)};
     test_suite_current = &pnb_suite_fft;
     test_suite_ways_count = 2;
