@@ -13,9 +13,9 @@ static const double PI = 3.14159265358979323846;
 enum { SHARED_PASSES = 3, SHARED_BYTES = 32768, SHARED_LEAST_LOCAL = 64, SHARED_MOST_LOCAL = 256 };
 enum { SHARED_COLUMNS = 4, SHARED_LEAST_COLUMNS = 2 };
 
-/* 20 and more would need scratch memory on a GPU, and minutes of SwiftShader's compiler. On lavapipe, whose registers spill to a cache, a
- * pass of 64 costs what one of 16 does. */
-enum { LARGEST = 16, LARGEST_LAVAPIPE = 64 };
+/* 20 and more would need scratch memory on a GPU. On lavapipe, whose registers spill to a cache, a pass of 64 costs what one of 16 does.
+ * SwiftShader's compiler takes half a minute for a radix of 12. */
+enum { LARGEST = 16, LARGEST_LAVAPIPE = 64, LARGEST_CPU = 8 };
 
 static const uint32_t radices[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 28, 32, 64};
 enum { RADICES = sizeof radices / sizeof radices[0] };
@@ -24,8 +24,9 @@ pnb_fft_limits pnb_fft_limits_of(const pnb_gpu_caps *caps, bool shared) {
     uint32_t bytes = caps->shared_bytes < SHARED_BYTES ? caps->shared_bytes : SHARED_BYTES, local = SHARED_MOST_LOCAL;
     if (local > caps->max_local_size) local = caps->max_local_size;
     if (local > caps->max_local_size_x) local = caps->max_local_size_x;
-    bool large = caps->is_cpu && caps->prefer_texel && !shared; /* lavapipe: quirks.c */
-    return (pnb_fft_limits){large ? LARGEST_LAVAPIPE : LARGEST, shared ? bytes : 0, local};
+    uint32_t largest = LARGEST;
+    if (caps->is_cpu && !shared) largest = caps->prefer_texel ? LARGEST_LAVAPIPE : LARGEST_CPU; /* quirks.c */
+    return (pnb_fft_limits){largest, shared ? bytes : 0, local};
 }
 
 static uint32_t twos(uint32_t n) {
