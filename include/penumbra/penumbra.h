@@ -110,9 +110,10 @@ typedef struct pnb_device_info {
     uint64_t memory_bytes;
     const char *type; /* "discrete", "integrated", "virtual", "cpu", "other"; static */
     int usable, fp16_storage;
+    int cooperative_matrix; /* 1: products of 16-bit floats may use VK_KHR_cooperative_matrix */
 } pnb_device_info;
 #define PNB_DEVICE_INFO_INIT                                                                                           \
-    { sizeof(pnb_device_info), "", "", "", 0, 0, 0, 0, 0, NULL, 0, 0 }
+    { sizeof(pnb_device_info), "", "", "", 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /* How many devices the Vulkan loader knows, usable or not. None: PNB_ERROR_NO_DEVICE. */
 PNB_API pnb_status pnb_device_count(pnb_context *context, size_t *count);

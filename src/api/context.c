@@ -78,6 +78,7 @@ static void describe(const pnb_gpu_caps *caps, pnb_device_info *info) {
     d.type = types[caps->type <= PNB_GPU_OTHER ? caps->type : PNB_GPU_OTHER];
     d.usable = caps->usable;
     d.fp16_storage = caps->fp16_storage;
+    d.cooperative_matrix = caps->cooperative[0] != 0;
     pnb_struct_give(info, &d, sizeof d);
 }
 

@@ -16,8 +16,9 @@ const cli_command cli_devices = {"devices", "list the Vulkan devices of this mac
 
 static void show(size_t i, const pnb_device_info *d) {
     printf("%zu  %s\n", i, d->name);
-    printf("   %s, Vulkan %u.%u.%u, %.1f GiB, %s\n", d->type, d->api_version >> 22, d->api_version >> 12 & 0x3ff,
-           d->api_version & 0xfff, (double)d->memory_bytes / (1 << 30), d->driver);
+    printf("   %s, Vulkan %u.%u.%u, %.1f GiB, %s%s\n", d->type, d->api_version >> 22, d->api_version >> 12 & 0x3ff,
+           d->api_version & 0xfff, (double)d->memory_bytes / (1 << 30), d->driver,
+           d->cooperative_matrix ? ", cooperative matrices" : "");
     if (!d->usable) printf("   not usable: %s\n", d->why_not);
 }
 

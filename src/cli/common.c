@@ -217,6 +217,7 @@ cJSON *cli_device_object(const pnb_device_info *info) {
     cJSON_AddNumberToObject(d, "memory_bytes", (double)info->memory_bytes);
     cJSON_AddNumberToObject(d, "subgroup_size", info->subgroup_size);
     cJSON_AddBoolToObject(d, "fp16_storage", info->fp16_storage);
+    cJSON_AddBoolToObject(d, "cooperative_matrix", info->cooperative_matrix);
     cJSON_AddBoolToObject(d, "usable", info->usable);
     if (!info->usable) cJSON_AddStringToObject(d, "why_not", info->why_not);
     return d;

@@ -120,6 +120,7 @@ void pnb_caps_read(const pnb_vki *vki, VkPhysicalDevice physical, pnb_gpu_caps *
     caps->timestamp_ns = queue->timestamp_bits && period > 0 && period < 1e6f ? (double)period : 0;
     judge(&base.limits, has_queue, caps);
     pnb_quirks_apply(driver.driverID, caps);
+    if (caps->usable && caps->fp16_storage) pnb_cooperative_read(vki, physical, caps);
 }
 
 /* ---- enumeration and choice -------------------------------------------------------------------------------------- */
@@ -269,18 +270,20 @@ static pnb_status open_device(pnb_gpu *gpu) {
         .pNext = &half,
         .pipelineExecutableInfo = VK_TRUE,
     };
-    const char *extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    const char *extensions[2];
+    pnb_cooperative_features cooperative;
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .pNext = &half,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .ppEnabledExtensionNames = &extension,
+        .ppEnabledExtensionNames = extensions,
     };
     if (gpu->params.statistics) {
         info.pNext = &statistics;
-        info.enabledExtensionCount = 1;
+        extensions[info.enabledExtensionCount++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
+    pnb_cooperative_enable(&gpu->caps, &cooperative, &info, extensions);
     VkResult r = gpu->vki.CreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (r != VK_SUCCESS) {
         gpu->device = VK_NULL_HANDLE;

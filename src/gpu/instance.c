@@ -138,6 +138,9 @@ static void load_functions(pnb_vki *vki, bool debug_utils) {
     LOAD(GetPhysicalDeviceMemoryProperties);
     LOAD(GetPhysicalDeviceQueueFamilyProperties);
     LOAD(CreateDevice);
+    LOAD(EnumerateDeviceExtensionProperties);
+    vki->GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        vkGetInstanceProcAddr(vki->handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     if (debug_utils) {
         LOAD(CreateDebugUtilsMessengerEXT);
         LOAD(DestroyDebugUtilsMessengerEXT);

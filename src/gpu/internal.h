@@ -25,6 +25,8 @@ typedef struct pnb_vki {
     PFN_vkGetPhysicalDeviceMemoryProperties GetPhysicalDeviceMemoryProperties;
     PFN_vkGetPhysicalDeviceQueueFamilyProperties GetPhysicalDeviceQueueFamilyProperties;
     PFN_vkCreateDevice CreateDevice;
+    PFN_vkEnumerateDeviceExtensionProperties EnumerateDeviceExtensionProperties;
+    PFN_vkVoidFunction GetPhysicalDeviceCooperativeMatrixPropertiesKHR; /* its type is not in all headers; may be NULL */
     /* VK_EXT_debug_utils; NULL where the loader has none */
     PFN_vkCreateDebugUtilsMessengerEXT CreateDebugUtilsMessengerEXT;
     PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT;
@@ -55,6 +57,26 @@ void pnb_caps_read(const pnb_vki *vki, VkPhysicalDevice physical, pnb_gpu_caps *
 /* What is known of single drivers and not told by them: the only place for it. */
 void pnb_quirks_apply(VkDriverId driver, pnb_gpu_caps *caps);
 bool pnb_quirks_null_hardware(const pnb_gpu_caps *caps); /* a driver that compiles and executes nothing */
+
+/* ---- cooperative.c ---------------------------------------------------------------------------------------------- */
+
+#if defined PNB_COOPERATIVE_MATRIX && defined VK_KHR_cooperative_matrix
+#define PNB_GPU_COOPERATIVE 1
+#endif
+
+/* Features of a device with caps.cooperative. */
+typedef struct pnb_cooperative_features {
+    VkPhysicalDeviceVulkanMemoryModelFeatures model;
+    VkPhysicalDeviceShaderFloat16Int8Features half;
+#ifdef PNB_GPU_COOPERATIVE
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+#endif
+} pnb_cooperative_features;
+
+/* Fills caps->cooperative; the other capabilities are read already. */
+void pnb_cooperative_read(const pnb_vki *vki, VkPhysicalDevice physical, pnb_gpu_caps *caps);
+/* Where the caps have it: puts the features before info->pNext, and the extension behind the others, for which there is room. */
+void pnb_cooperative_enable(const pnb_gpu_caps *caps, pnb_cooperative_features *f, VkDeviceCreateInfo *info, const char **extensions);
 
 /* ---- memory.c --------------------------------------------------------------------------------------------------- */
 

@@ -54,8 +54,11 @@ static pnb_status check_bindings(pnb_lower *l, const pnb_dispatch *d) {
                                   l->g->tensors[t].name, access & PNB_WRITE ? "write" : "read");
         }
         bool half = pnb_lower_half(l, t);
-        if (half && access == PNB_READ && !d->bind[i].texel)
+        if (half && access == PNB_READ && !d->bind[i].texel && !d->bind[i].half)
             return pnb_lower_fail(l, PNB_ERROR_INTERNAL, "binding %u of %s: 16-bit floats are read as texels alone", i, d->shader);
+        if (d->bind[i].half && (!half || access != PNB_READ))
+            return pnb_lower_fail(l, PNB_ERROR_INTERNAL, "binding %u of %s: tensor '%s' is not stored as 16-bit floats", i, d->shader,
+                                  l->g->tensors[t].name);
         if (!d->bind[i].texel) continue;
         uint64_t texels = l->plan->places[t].bytes / (half ? 8 : 16);
         if (access != PNB_READ || texels > l->plan->caps.max_texel_elements) {

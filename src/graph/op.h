@@ -41,6 +41,7 @@ typedef struct pnb_dispatch {
         pnb_tensor tensor;
         pnb_access access;
         bool texel;                         /* bound as a uniform texel buffer (RGBA32F) */
+        bool half;                          /* bound as a storage buffer of 16-bit floats, for kernels that need caps.cooperative */
     } bind[PNB_GPU_MAX_BINDINGS];
     uint32_t n_spec, spec[PNB_GPU_MAX_SPEC]; /* spec[0] = local_size_x */
     uint32_t push_bytes;
@@ -51,7 +52,7 @@ typedef struct pnb_dispatch {
 
 typedef struct pnb_lower pnb_lower;
 const pnb_gpu_caps *pnb_lower_caps(const pnb_lower *l); /* never NULL: a baseline device when planning without one */
-bool pnb_lower_half(const pnb_lower *l, pnb_tensor t); /* stored as 16-bit floats: it must be read as texels */
+bool pnb_lower_half(const pnb_lower *l, pnb_tensor t); /* stored as 16-bit floats: it must be read as texels, or as half */
 bool pnb_lower_same_memory(const pnb_lower *l, pnb_tensor a, pnb_tensor b); /* an output took over the input's place */
 pnb_shape pnb_lower_shape(const pnb_lower *l, pnb_tensor t);
 pnb_status pnb_lower_emit(pnb_lower *l, const pnb_dispatch *d);

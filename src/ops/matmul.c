@@ -2,14 +2,15 @@
  *
  * Three direct kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
  * contiguous along k, and a general one. Software drivers make large products, and those that only the general kernel would serve,
- * from packed operands; constant ones are packed once. The derivatives are products again:
+ * from packed operands; constant ones are packed once. A GPU's matrix units serve graphs that store as 16-bit floats, forward: fp16
+ * has not the range of gradients (matmul_cooperative.c). The derivatives are products again:
  *     A as stored [M,K]: dA = G op(B)^T;   [K,M]: dA = op(B) G^T
  *     B as stored [K,N]: dB = op(A)^T G;   [N,K]: dB = G^T op(A)
  * each summed over the batch where the operand was broadcast. */
 #include "ops/emit.h"
 #include "ops/half.h"
 #include "ops/load.h"
-#include "ops/matmul.h"
+#include "ops/matmul_cooperative.h"
 #include "ops/matmul_packed.h"
 #include "ops/ops.h"
 #include "ops/product.h"
@@ -18,13 +19,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { A, B, BIAS, PACKED_A, PACKED_B }; /* inputs; B may come unpacked beside a packed A */
+/* Inputs; B may come unpacked beside a packed A. For cooperative matrices, "packed" is a copy as 16-bit floats. */
+enum { A, B, BIAS, PACKED_A, PACKED_B };
 
 typedef struct attributes {
     float scale;
     bool trans_a, trans_b;
     uint8_t bias_kind; /* PNB_BIAS_* */
     uint8_t rows, vec4s; /* of the packed kernel's tile; 0: not packed */
+    bool cooperative;
 } attributes;
 
 /* A product in numbers: sizes, and the batches of the operands. */
@@ -66,18 +69,26 @@ static pnb_status bias_grad(pnb_graph *g, pnb_tensor gc, uint32_t kind, pnb_tens
     return pnb_reduce_channels(g, gc, out);
 }
 
+static pnb_status multiply(pnb_graph *g, pnb_tensor a, pnb_tensor b, attributes at, pnb_tensor bias, bool forward, pnb_tensor *c);
+
+/* A product of a gradient. */
+static pnb_status product(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor *c) {
+    attributes at = {.scale = scale, .trans_a = trans_a, .trans_b = trans_b};
+    return multiply(g, a, b, at, PNB_NONE, false, c);
+}
+
 static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
     attributes at;
     memcpy(&at, node->attr, sizeof at);
     pnb_tensor a = node->in[A], b = node->in[B], gc = gout[0], t;
     if (want & 1u << A) {
-        if (at.trans_a) PNB_TRY(pnb_matmul(g, b, gc, at.trans_b, true, at.scale, &t));
-        else PNB_TRY(pnb_matmul(g, gc, b, false, !at.trans_b, at.scale, &t));
+        if (at.trans_a) PNB_TRY(product(g, b, gc, at.trans_b, true, at.scale, &t));
+        else PNB_TRY(product(g, gc, b, false, !at.trans_b, at.scale, &t));
         PNB_TRY(fit(g, t, a, &gin[A]));
     }
     if (want & 1u << B) {
-        if (at.trans_b) PNB_TRY(pnb_matmul(g, gc, a, true, at.trans_a, at.scale, &t));
-        else PNB_TRY(pnb_matmul(g, a, gc, !at.trans_a, false, at.scale, &t));
+        if (at.trans_b) PNB_TRY(product(g, gc, a, true, at.trans_a, at.scale, &t));
+        else PNB_TRY(product(g, a, gc, !at.trans_a, false, at.scale, &t));
         PNB_TRY(fit(g, t, b, &gin[B]));
     }
     if (want & 1u << BIAS && node->in[BIAS] != PNB_NONE) PNB_TRY(bias_grad(g, gc, at.bias_kind, &gin[BIAS]));
@@ -301,12 +312,17 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     bool wide = !at.trans_b && s.n % 4 == 0 && (at.trans_a ? s.m : s.k) % 4 == 0;
     bool dot = !at.trans_a && at.trans_b && s.k % 4 == 0;
     bool emitted = false;
+    if (at.cooperative) {
+        pnb_push_matmul push = push_of(s, &at);
+        pnb_tensor bias = node->in[node->in[BIAS] != PNB_NONE ? BIAS : A]; /* A: bound, never read */
+        return pnb_matmul_cooperative_emit(l, &push, (pnb_matmul_operands){node->in[PACKED_A], node->in[PACKED_B], bias, node->out[0]});
+    }
     if (at.rows) PNB_TRY(lower_packed(l, node, s, &at, &emitted));
     if (!emitted && (wide || dot)) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
     return emitted ? PNB_OK : lower_general(l, node, s, &at);
 }
 
-const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower, .reads_half = 1u << PACKED_A};
+const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower, .reads_half = 1u << PACKED_A | 1u << PACKED_B};
 
 /* ---- the choice --------------------------------------------------------------------------------------------------- */
 
@@ -314,7 +330,7 @@ const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower, .rea
  * lavapipe: packing an element costs as much as 15 to 40 of them). */
 enum { WORTH_WIDE = 120, WORTH_DOT = 50, WORTH_GENERAL = 35, LEAST_ROWS = 8 };
 
-enum { DIRECT, PACKED_16X2, PACKED_16X4, WAYS };
+enum { DIRECT, PACKED_16X2, PACKED_16X4, COOPERATIVE, WAYS };
 
 static uint32_t preferred_way(sizes s, const attributes *at, bool pack_b, bool constant_a, bool constant_b) {
     uint32_t worth = WORTH_GENERAL;
@@ -330,19 +346,26 @@ static uint32_t preferred_way(sizes s, const attributes *at, bool pack_b, bool c
     return columns >= 512 ? PACKED_16X4 : PACKED_16X2;
 }
 
-/* The only place that decides how a product is made: whether packed, with which tile (into *at), and whether B is packed too.
- * Packing is for software drivers with texel loads and subgroups of 8; the direct kernels are chosen in lower(). */
-static bool choose(pnb_graph *g, sizes s, pnb_tensor a, pnb_tensor b, attributes *at) {
-    static const char *const ways[WAYS] = {"direct", "packed 16x2", "packed 16x4"};
+/* The only place that decides how a product is made: whether packed, with which tile, or cooperative (into *at), and whether B is
+ * packed too. Packing is for software drivers with texel loads and subgroups of 8; the direct kernels are chosen in lower(). */
+static bool choose(pnb_graph *g, sizes s, pnb_tensor a, pnb_tensor b, bool forward, attributes *at) {
     const pnb_gpu_caps *caps = pnb_graph_caps(g);
+    const char *ways[WAYS] = {"direct", "packed 16x2", "packed 16x4"};
+    pnb_push_matmul push = push_of(s, at);
     bool as_it_is = !at->trans_b && s.n % 4 == 0 && s.k % 4 == 0, pack_b = !as_it_is || s.m >= 64;
-    if (!caps->is_cpu || !caps->prefer_texel || !caps->subgroup_shuffle || caps->subgroup_size != PNB_MATMUL_LANES) return false;
+    bool packs = caps->is_cpu && caps->prefer_texel && caps->subgroup_shuffle && caps->subgroup_size == PNB_MATMUL_LANES;
+    bool cooperative = forward && pnb_matmul_cooperative_fits(g, &push, a, b);
+    if (!packs && !cooperative) return false;
+    uint32_t n = packs ? COOPERATIVE : PACKED_16X2, last = n; /* the last way, where there is one more: cooperative */
+    if (cooperative) ways[n++] = "cooperative";
     char key[96];
-    snprintf(key, sizeof key, "matmul %c%c b%u,%u m%u n%u k%u", at->trans_a ? 't' : 'n', at->trans_b ? 't' : 'n', s.batch_a, s.batch_b, s.m,
-             s.n, s.k);
-    uint32_t preferred = preferred_way(s, at, pack_b, pnb_graph_constant(g, a), pnb_graph_constant(g, b));
-    uint32_t way = pnb_graph_choose(g, key, ways, WAYS, preferred);
-    if (way == DIRECT) return false;
+    snprintf(key, sizeof key, "matmul %c%c b%u,%u m%u n%u k%u%s", at->trans_a ? 't' : 'n', at->trans_b ? 't' : 'n', s.batch_a, s.batch_b, s.m,
+             s.n, s.k, cooperative ? " fp16" : "");
+    uint32_t preferred = packs ? preferred_way(s, at, pack_b, pnb_graph_constant(g, a), pnb_graph_constant(g, b)) : DIRECT;
+    if (cooperative && !caps->is_cpu) preferred = last;
+    uint32_t way = pnb_graph_choose(g, key, ways, n, preferred);
+    at->cooperative = cooperative && way == last;
+    if (way == DIRECT || at->cooperative) return false;
     at->rows = 16;
     at->vec4s = way == PACKED_16X4 ? 4 : 2;
     return pack_b;
@@ -365,6 +388,21 @@ static pnb_status check_operands(pnb_graph *g, pnb_shape a, pnb_shape b, sizes s
     return PNB_OK;
 }
 
+static pnb_status multiply(pnb_graph *g, pnb_tensor a, pnb_tensor b, attributes at, pnb_tensor bias, bool forward, pnb_tensor *c) {
+    pnb_shape sa = pnb_graph_shape(g, a), sb = pnb_graph_shape(g, b);
+    sizes s = sizes_of(sa, sb, at.trans_a, at.trans_b);
+    pnb_shape out = sa.rank == 3 || sb.rank == 3 ? pnb_shape3(s.batch, s.m, s.n) : pnb_shape2(s.m, s.n);
+    pnb_tensor in[] = {a, b, bias, PNB_NONE, PNB_NONE};
+    bool pack_b = choose(g, s, a, b, forward, &at);
+    if (at.rows) PNB_TRY(pack(g, a, s, at, false, &in[PACKED_A]));
+    if (at.rows && pack_b) PNB_TRY(pack(g, b, s, at, true, &in[PACKED_B]));
+    if (at.cooperative) PNB_TRY(pnb_half(g, a, &in[PACKED_A]));
+    if (at.cooperative) PNB_TRY(pnb_half(g, b, &in[PACKED_B]));
+    pnb_tensor read_b = in[PACKED_B] != PNB_NONE ? in[PACKED_B] : b;
+    if (at.rows && pnb_half_fits(g, pnb_graph_shape(g, read_b))) PNB_TRY(pnb_half_constant(g, in[PACKED_A], &in[PACKED_A]));
+    return pnb_graph_add(g, &pnb_op_matmul, in, 5, 0, &at, sizeof at, &out, 1, c, 1);
+}
+
 pnb_status pnb_matmul_bias(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor bias,
                            pnb_matmul_side side, pnb_tensor *c) {
     PNB_TRY(pnb_graph_check(g, "matmul", "a", a));
@@ -382,14 +420,7 @@ pnb_status pnb_matmul_bias(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_
                             (unsigned)pnb_shape_count(pnb_graph_shape(g, bias)));
         at.bias_kind = side == PNB_MATMUL_ROW ? PNB_BIAS_ROW : PNB_BIAS_COLUMN;
     }
-    pnb_shape out = sa.rank == 3 || sb.rank == 3 ? pnb_shape3(s.batch, s.m, s.n) : pnb_shape2(s.m, s.n);
-    pnb_tensor in[] = {a, b, bias, PNB_NONE, PNB_NONE};
-    bool pack_b = choose(g, s, a, b, &at);
-    if (at.rows) PNB_TRY(pack(g, a, s, at, false, &in[PACKED_A]));
-    if (at.rows && pack_b) PNB_TRY(pack(g, b, s, at, true, &in[PACKED_B]));
-    pnb_tensor read_b = in[PACKED_B] != PNB_NONE ? in[PACKED_B] : b;
-    if (at.rows && pnb_half_fits(g, pnb_graph_shape(g, read_b))) PNB_TRY(pnb_half_constant(g, in[PACKED_A], &in[PACKED_A]));
-    return pnb_graph_add(g, &pnb_op_matmul, in, 5, 0, &at, sizeof at, &out, 1, c, 1);
+    return multiply(g, a, b, at, bias, true, c);
 }
 
 pnb_status pnb_matmul(pnb_graph *g, pnb_tensor a, pnb_tensor b, bool trans_a, bool trans_b, float scale, pnb_tensor *c) {
