@@ -161,7 +161,8 @@ PNB_API pnb_status pnb_model_create_gmm(pnb_context *context, uint32_t dim, uint
  * without its file, for benchmarks and plans of memory. Another name: PNB_ERROR_USAGE with those that there are. */
 PNB_API pnb_status pnb_model_create_random(pnb_context *context, const char *network, pnb_model **out);
 /* 1: what lives long in a network's programs is stored as 16-bit floats: weights prepared of its own, skip connections, and what the
- * backward pass keeps. Less memory; results differ by about 1e-3 of their maximum. Arithmetic stays in 32 bits. Any device can.
+ * backward pass keeps. Less memory; results differ by about 1e-3 of their maximum. Arithmetic stays in 32 bits, but forward matrix
+ * products round their operands to 16 where the device has cooperative matrices (pnb_device_info). Any device can.
  * Exact mixtures and MLPs stay as they are. PNB_ERROR_USAGE once the model is on the device. */
 PNB_API pnb_status pnb_model_set_fp16(pnb_model *model, int fp16);
 PNB_API void pnb_model_destroy(pnb_model **model);

@@ -32,7 +32,8 @@ pnb_status pnb_prior_create_preset(pnb_error *err, const char *name, uint32_t wi
 void pnb_prior_destroy(pnb_prior **prior, pnb_gpu *gpu);
 pnb_status pnb_prior_commit(pnb_prior *prior, pnb_gpu *gpu); /* weights to the device; once */
 /* Before its graphs are made. true: what lives long in a U-Net's programs is stored as 16-bit floats: weights prepared of frozen ones,
- * skip connections, and what the backward pass of group norm keeps. Arithmetic, gradients and everything that is trained stay fp32.
+ * skip connections, and what the backward pass of group norm keeps. Arithmetic, gradients and everything that is trained stay fp32;
+ * cooperative matrices round operands of forward products (ops/matmul_cooperative.h).
  * Other priors have nothing to narrow. */
 void pnb_prior_set_half(pnb_prior *prior, bool half);
 bool pnb_prior_half(const pnb_prior *prior);
