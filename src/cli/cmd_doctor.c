@@ -105,7 +105,8 @@ static pnb_status look_at_devices(doctor *d, pnb_context *ctx) {
         pnb_device_info info = PNB_DEVICE_INFO_INIT;
         status = pnb_device_get(ctx, i, &info);
         if (status != PNB_OK) break;
-        if (info.usable) find(d, FINE, "device", "%zu: %s (%s), %s%s", i, info.name, info.type, info.driver, info.cooperative_matrix ? ", cooperative matrices" : "");
+        if (info.usable) find(d, FINE, "device", "%zu: %s (%s), %s%s", i, info.name, info.type, info.driver,
+                              info.cooperative_matrix ? ", cooperative matrices" : "");
         if (!info.usable) find(d, NOTE, "device", "%zu: %s cannot be used: %s", i, info.name, info.why_not);
     }
     if (status != PNB_OK) find(d, FAULT, "device", "%s", pnb_last_error(ctx));

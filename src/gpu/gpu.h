@@ -45,7 +45,7 @@ typedef struct pnb_gpu_caps {
     uint32_t subgroup_size;
     bool subgroup_arithmetic, subgroup_shuffle; /* in compute */
     bool fp16_storage;
-    uint32_t cooperative[3];      /* M, N, K of matrices that a subgroup multiplies, 16-bit floats to fp32; 0: none, here or in this build */
+    uint32_t cooperative[3];      /* M, N, K of matrices that a subgroup multiplies, 16-bit floats to fp32; 0: none, or not built */
     double timestamp_ns;          /* nanoseconds a tick; 0: no timestamps on the compute queue */
     bool is_cpu;                  /* a software driver: texel loads, few fat workgroups, no shared-memory tiles */
     bool prefer_texel;            /* kernels with a .texel variant should use it */

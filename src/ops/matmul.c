@@ -359,8 +359,8 @@ static bool choose(pnb_graph *g, sizes s, pnb_tensor a, pnb_tensor b, bool forwa
     uint32_t n = packs ? COOPERATIVE : PACKED_16X2, last = n; /* the last way, where there is one more: cooperative */
     if (cooperative) ways[n++] = "cooperative";
     char key[96];
-    snprintf(key, sizeof key, "matmul %c%c b%u,%u m%u n%u k%u%s", at->trans_a ? 't' : 'n', at->trans_b ? 't' : 'n', s.batch_a, s.batch_b, s.m,
-             s.n, s.k, cooperative ? " fp16" : "");
+    snprintf(key, sizeof key, "matmul %c%c b%u,%u m%u n%u k%u%s", at->trans_a ? 't' : 'n', at->trans_b ? 't' : 'n', s.batch_a, s.batch_b,
+             s.m, s.n, s.k, cooperative ? " fp16" : "");
     uint32_t preferred = packs ? preferred_way(s, at, pack_b, pnb_graph_constant(g, a), pnb_graph_constant(g, b)) : DIRECT;
     if (cooperative && !caps->is_cpu) preferred = last;
     uint32_t way = pnb_graph_choose(g, key, ways, n, preferred);

@@ -43,7 +43,8 @@ static float *values_of(uint64_t seed, uint64_t n, bool exact) {
 }
 
 static sides sides_of(const product_case *c, const uint32_t matrix[3], bool exact) {
-    sides s = {.m = c->m * matrix[0], .n = c->n * matrix[1], .k = c->k * matrix[2], .batch = c->batch_a > c->batch_b ? c->batch_a : c->batch_b};
+    sides s = {.m = c->m * matrix[0], .n = c->n * matrix[1], .k = c->k * matrix[2]};
+    s.batch = c->batch_a > c->batch_b ? c->batch_a : c->batch_b;
     s.of_a = pnb_shape3(c->batch_a, c->trans_a ? s.k : s.m, c->trans_a ? s.m : s.k);
     s.of_b = pnb_shape3(c->batch_b, c->trans_b ? s.n : s.k, c->trans_b ? s.k : s.n);
     s.of_c = pnb_shape3(s.batch, s.m, s.n);
@@ -75,7 +76,8 @@ static pnb_tensor frozen(rig *r, const char *name, pnb_shape shape, const float 
 static void run(void **state, const product_case *p, const sides *s, bool narrow, int32_t way, bool computed, float **c, float **grad) {
     rig r = rig_open(state);
     pnb_choices *table = pnb_gpu_choices(r.gpu);
-    pnb_tensor a = frozen(&r, "a", s->of_a, s->a), b = frozen(&r, "b", s->of_b, s->b), g = frozen(&r, "g", s->of_c, s->g), bias = PNB_NONE, y, ga;
+    pnb_tensor a = frozen(&r, "a", s->of_a, s->a), b = frozen(&r, "b", s->of_b, s->b), g = frozen(&r, "g", s->of_c, s->g);
+    pnb_tensor bias = PNB_NONE, y, ga;
     if (p->bias) bias = frozen(&r, "bias", pnb_shape1(p->bias == 'r' ? s->m : s->n), s->bias);
     if (computed) {
         pnb_tensor x = rig_input(&r, "x", s->of_b, s->b);
@@ -83,7 +85,8 @@ static void run(void **state, const product_case *p, const sides *s, bool narrow
     }
     pnb_graph_narrow(r.g, narrow);
     pnb_choices_explore(table, way);
-    TEST_OK(r.err, pnb_matmul_bias(r.g, a, b, p->trans_a, p->trans_b, p->scale, bias, p->bias == 'r' ? PNB_MATMUL_ROW : PNB_MATMUL_COLUMN, &y));
+    pnb_matmul_side side = p->bias == 'r' ? PNB_MATMUL_ROW : PNB_MATMUL_COLUMN;
+    TEST_OK(r.err, pnb_matmul_bias(r.g, a, b, p->trans_a, p->trans_b, p->scale, bias, side, &y));
     TEST_OK(r.err, pnb_graph_grad(r.g, &y, &g, 1, &a, 1, &ga));
     pnb_choices_explore(table, -1);
     rig_output(&r, y);
