@@ -138,12 +138,9 @@ typedef struct tile {
     uint32_t rows, columns;
 } tile;
 
-static bool is_narrow(const pnb_gpu_caps *caps) { return caps->is_cpu && !caps->prefer_texel; }
-
 static tile wide_tile(const pnb_lower *l, sizes s) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     tile t = {8, 1};
-    if (is_narrow(pnb_lower_caps(l))) return t;
     uint64_t lanes = (uint64_t)s.batch * (s.n / 4);
     if (cpu && s.n % 8 == 0 && lanes / 2 * ((s.m + 7) / 8) >= 256) t.columns = 2;
     if (s.m <= 4) t.rows = 4;
@@ -153,15 +150,17 @@ static tile wide_tile(const pnb_lower *l, sizes s) {
 static tile dot_tile(const pnb_lower *l, sizes s) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     tile t = {8, 1};
-    if (is_narrow(pnb_lower_caps(l))) return t;
     if (cpu && (uint64_t)s.batch * s.n * ((s.m + 7) / 8) >= 512) t.columns = 2;
     if (s.m <= 4) t.rows = 4;
     return t;
 }
 
+static bool is_narrow(const pnb_gpu_caps *caps) { return caps->is_cpu && !caps->prefer_texel; }
+
 /* Emits a fast kernel, or leaves *emitted false where the device's group limits do not allow it. */
 static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool wide, bool *emitted) {
-    tile t = wide ? wide_tile(l, s) : dot_tile(l, s);
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    tile t = is_narrow(caps) ? (tile){8, 1} : wide ? wide_tile(l, s) : dot_tile(l, s);
     uint32_t columns = wide ? s.n / 4 / t.columns : (s.n + t.columns - 1) / t.columns;
     bool flat = s.batch_a == 1;
     uint64_t count = flat ? (uint64_t)s.batch * columns : columns;
@@ -170,7 +169,6 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
 
-    const pnb_gpu_caps *caps = pnb_lower_caps(l);
     pnb_load load = pnb_load_choose(l, node->in[A], node->in[B]);
     bool narrow = is_narrow(caps) && load == PNB_LOAD_STORAGE, four = caps->subgroup_shuffle && caps->subgroup_size == 4;
     const char *shader = wide ? wide_shader[load] : dot_shader[load];

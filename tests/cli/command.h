@@ -13,6 +13,7 @@
 
 #include "io/npy.h"
 
+#include <cjson/cJSON.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -75,6 +76,15 @@ static inline size_t read_text(const char *path, char *text, size_t bytes) {
     if (file) fclose(file);
     text[n] = 0;
     return n;
+}
+
+/* To be deleted; fails where there is no JSON. */
+static inline cJSON *read_json(const char *path) {
+    static char text[1 << 20];
+    read_text(path, text, sizeof text);
+    cJSON *json = cJSON_Parse(text);
+    if (!json) fail_msg("%s: there is no JSON in it", path);
+    return json;
 }
 
 static inline bool file_exists(const char *path) {

@@ -4,7 +4,6 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 
 /* A mixture with two modes, one of its coordinates measured: solved in a moment on any device. */
@@ -21,14 +20,6 @@ static void write_variant(const char *path, const char *from, const char *to) {
     assert_non_null(at);
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - toy), toy, to, at + strlen(from));
     write_text(path, text);
-}
-
-static cJSON *read_json(const char *path) {
-    static char text[1 << 20];
-    assert_true(read_text(path, text, sizeof text) > 0);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    return json;
 }
 
 static pnb_array read_npy(const char *path) {

@@ -1,7 +1,6 @@
 /* penumbra compare: a small comparison from end to end, gone on with, and the faults of its file. */
 #include "cli/command.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 
 #define PRIOR                                                                                                          \
@@ -10,17 +9,6 @@
 #define TASK                                                                                                           \
     "\"tasks\": [{\"name\": \"line\", \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0.2]]},"                   \
     " \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.3}}],"
-
-static cJSON *read_json(const char *path) {
-    static char text[65536];
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    return json;
-}
 
 static double value(const cJSON *row, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);

@@ -34,8 +34,7 @@ static void test_compare(void **state) {
     assert_non_null(strstr(text, "\n| conv2d c8 input | - | 5 | - |\n"));
     assert_non_null(strstr(text, "\n| ppm [1,32,32] particles 8 | 400 | 400 | 1 |\n"));
     assert_non_null(strstr(text, "\n| geometric mean of the ratios |  |  | 2 |"));
-    read_text("c.json", text, sizeof text);
-    cJSON *json = cJSON_Parse(text);
+    cJSON *json = read_json("c.json");
     const cJSON *rows = cJSON_GetObjectItem(json, "rows"), *devices = cJSON_GetObjectItem(json, "devices");
     assert_int_equal(cJSON_GetArraySize(rows), 4);
     assert_true(item(cJSON_GetArrayItem(rows, 0), "ms", 1) == 2 && item(cJSON_GetArrayItem(rows, 0), "ratio", 1) == 4);

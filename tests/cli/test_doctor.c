@@ -19,9 +19,7 @@ static void test_healthy(void **state) {
     shell *s = *state;
     RUN_OK(s, "doctor --json doctor.json");
     assert_non_null(strstr(s->out, "ok     numbers"));
-    char text[16384];
-    read_text("doctor.json", text, sizeof text);
-    cJSON *json = cJSON_Parse(text);
+    cJSON *json = read_json("doctor.json");
     assert_string_equal(verdict(json, "cache", s->folder), "ok");
     assert_string_equal(verdict(json, "choice", "device "), "ok");
     assert_string_equal(verdict(json, "numbers", "agree"), "ok");

@@ -4,7 +4,6 @@
 #include "io/tiff.h"
 #include "io/tiff_maker.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 
 enum { H = 16, W = 8 };

@@ -9,7 +9,6 @@
 #include "io/image.h"
 #include "prior/rig.h"
 
-#include <cjson/cJSON.h>
 #include <penumbra/penumbra.h>
 #include <stb_image_write.h>
 
@@ -166,11 +165,9 @@ static void solve_by_library(pnb_context *ctx, const task *t) {
 
 /* The folder's numbers: agreement with the measurement, the photograph around a hole, a picture of the mean. */
 static double check_folder(const task *t) {
-    static char text[1 << 18];
     char path[64];
     snprintf(path, sizeof path, "%s/run.json", t->name);
-    read_text(path, text, sizeof text);
-    cJSON *run = cJSON_Parse(text), *scores = cJSON_GetObjectItem(run, "scores");
+    cJSON *run = read_json(path), *scores = cJSON_GetObjectItem(run, "scores");
     double residual = score(scores, "residual"), psnr = score(scores, "psnr_mean");
     print_message("%s: RMS(y - A x)/sigma %.3f, PSNR %.2f dB\n", t->name, residual, psnr);
     assert_true(residual > 0 && residual < 1.3);

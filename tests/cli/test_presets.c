@@ -1,8 +1,6 @@
 /* PPM's presets: which one an operator takes, what it sets, and that what is given wins. */
 #include "cli/command.h"
 
-#include <cjson/cJSON.h>
-
 /* The method as `solve --explain --json` resolves it for garments with this operator, noise and method. */
 static cJSON *resolve(shell *s, const char *op, double sigma, const char *method) {
     char text[1024];

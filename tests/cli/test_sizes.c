@@ -2,7 +2,6 @@
  * size. */
 #include "cli/command.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 
 #define PRIOR PNB_SOURCE_DIR "/assets/garments.safetensors"

@@ -1,20 +1,10 @@
 /* Samples to start from: PPM's finish alone, of particles that another run has matched, and what is refused. */
 #include "cli/command.h"
 
-#include <cjson/cJSON.h>
-
 #define PROBLEM                                                                                                                   \
     "{\"prior\": {\"type\": \"gmm\", \"weights\": [0.7, 0.3], \"means\": [[0, 2], [0, -2]],"                                      \
     " \"covariances\": [[[0.3, 0], [0, 0.2]], [[0.3, 0], [0, 0.2]]]}, \"operator\": {\"type\": \"matrix\", \"matrix\": [[1, 0.2]]}," \
     " \"noise\": {\"sigma\": 0.3}, \"measurement\": [0.4], \"seed\": 3,"
-
-static cJSON *read_run(const char *path) {
-    static char text[65536];
-    read_text(path, text, sizeof text);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    return json;
-}
 
 static void assert_same_file(const char *a, const char *b, bool same) {
     static char first[4096], second[4096];
@@ -30,7 +20,7 @@ static void test_finish_alone(void **state) {
                                       "\"finish\": \"langevin\", \"finish_steps\": 7}}");
     RUN_OK(s, "solve matched.json --quiet -o matched");
     RUN_OK(s, "solve finish.json --quiet -o finished");
-    cJSON *matched = read_run("matched/run.json"), *finished = read_run("finished/run.json");
+    cJSON *matched = read_json("matched/run.json"), *finished = read_json("finished/run.json");
     const cJSON *after = cJSON_GetObjectItemCaseSensitive(matched, "chi2"),
                 *before = cJSON_GetObjectItemCaseSensitive(finished, "chi2_before_finish");
     assert_int_equal(cJSON_GetArraySize(before), 6);

@@ -3,7 +3,6 @@
  * said about the image. */
 #include "cli/command.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 
 #ifdef PNB_CFITSIO
@@ -29,14 +28,6 @@ static void write_truth(const char *path) {
         x[i] = x[i] > 1 ? 1 : x[i];
     }
     assert_int_equal(pnb_npy_write(&err, path, 3, (uint64_t[]){1, N, N}, x), PNB_OK);
-}
-
-static cJSON *read_json(const char *path) {
-    static char text[1 << 20];
-    assert_true(read_text(path, text, sizeof text) > 0);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    return json;
 }
 
 static double number(const cJSON *json, const char *a, const char *b) {

@@ -170,8 +170,8 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_radices), cmocka_unit_test(test_plans),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy),
+                                       cmocka_unit_test(test_radices), cmocka_unit_test(test_plans), cmocka_unit_test(test_refused)};
     test_suite_current = &pnb_suite_fft;
     test_suite_ways_count = 2;
     return cmocka_run_group_tests_name("fft", tests, test_device_setup, test_device_teardown);
