@@ -26,12 +26,14 @@ typedef struct test_device {
 } test_device;
 
 /* A pnb_gpu with validation where it is installed and no cache on disk. On failure prints the sentence and returns NULL. */
-static inline pnb_gpu *test_gpu_create(pnb_error *err) {
+static inline pnb_gpu *test_gpu_create_as(pnb_error *err, bool as_hardware) {
     pnb_gpu *gpu = NULL;
-    pnb_gpu_params params = {.validate = pnb_gpu_has_validation(), .cache_dir = ""};
+    pnb_gpu_params params = {.validate = pnb_gpu_has_validation(), .cache_dir = "", .as_hardware = as_hardware};
     if (pnb_gpu_create(&params, err, &gpu) != PNB_OK) fprintf(stderr, "no device: %s\n", err->message);
     return gpu;
 }
+
+static inline pnb_gpu *test_gpu_create(pnb_error *err) { return test_gpu_create_as(err, false); }
 
 /* Destroys the context; 0 if validation had nothing to say, otherwise prints the first message and gives -1. */
 static inline int test_gpu_destroy(pnb_gpu **gpu) {
@@ -41,13 +43,16 @@ static inline int test_gpu_destroy(pnb_gpu **gpu) {
     return messages ? -1 : 0;
 }
 
-static inline int test_device_setup(void **state) {
+static inline int test_device_setup_as(void **state, bool as_hardware) {
     test_device *d = calloc(1, sizeof *d);
     if (!d) return -1;
-    d->gpu = test_gpu_create(&d->err);
+    d->gpu = test_gpu_create_as(&d->err, as_hardware);
     *state = d;
     return d->gpu ? 0 : -1;
 }
+
+static inline int test_device_setup(void **state) { return test_device_setup_as(state, false); }
+static inline int test_hardware_setup(void **state) { return test_device_setup_as(state, true); } /* kernels as for a GPU */
 
 static inline int test_device_teardown(void **state) {
     test_device *d = *state;

@@ -9,5 +9,5 @@ PNB_PUSH_BEGIN(attention)
     u32 steps;            /* T */
     u32 head_step; u32 part_step; u32 channel_step;
     f32 scale;            /* of the scores: width^-1/2 */
-    u32 count;            /* invocations: N * heads * ceil(T/4) */
+    u32 count;            /* invocations: N * heads * ceil(T/4); gpu variants: all of N * heads * ceil(T / local size) workgroups */
 PNB_PUSH_END(attention)

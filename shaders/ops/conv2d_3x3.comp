@@ -15,6 +15,10 @@
 // vector loads); spread also loads the weights once for a subgroup, a vec4 a lane, and shuffles them out, and takes the
 // neighbouring pixels from the neighbouring lanes. spread is right for a subgroup of exactly SPREAD lanes only; with any
 // other size it does as texel does.
+// gpu holds one row of the window at a time, which leaves registers for more subgroups; the sums are the same. gpu_half is the same
+// with weights of 16-bit floats, which any device can read as integers.
+//! variant gpu PNB_GPU=1
+//! variant gpu_half PNB_GPU=1 PNB_HALF=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -39,9 +43,20 @@ layout(set = 0, binding = 1) uniform samplerBuffer w_texels;
 #define W(i) texelFetch(w_texels, i)
 #else
 layout(set = 0, binding = 0) readonly buffer XBlock { vec4 x_data[]; };
-layout(set = 0, binding = 1) readonly buffer WBlock { vec4 w_data[]; };
 #define X(i) x_data[i]
+#ifdef PNB_GPU
+layout(set = 0, binding = 0) readonly buffer XBlock1 { float x_single[]; };
+#endif
+#ifdef PNB_HALF
+layout(set = 0, binding = 1) readonly buffer WBlock { uvec2 w_data[]; };
+vec4 W(int i) {
+    const uvec2 pairs = w_data[i];
+    return vec4(unpackHalf2x16(pairs.x), unpackHalf2x16(pairs.y));
+}
+#else
+layout(set = 0, binding = 1) readonly buffer WBlock { vec4 w_data[]; };
 #define W(i) w_data[i]
+#endif
 #endif
 layout(set = 0, binding = 2) readonly buffer BBlock { float bias[]; };
 layout(set = 0, binding = 3) writeonly buffer YBlock { vec4 y[]; };
@@ -74,8 +89,28 @@ void main() {
     int wat = (o0 / 8) * int(p.in_channels) * 18 + (o0 % 8) / 4;
     const int up = top ? 0 : -width4, down = (bottom ? R - 1 : R) * width4;
     const int to_left = first ? 0 : -1, to_right = last ? 0 : 1;
+#ifdef PNB_GPU
+    for (int c = 0; c < int(p.in_channels); c++) {
+        [[unroll]] for (int q = 0; q < R + 2; q++) {
+            const bool outside = q == 0 && top || q == R + 1 && bottom;
+            const int row = outside ? at : at + (q - 1) * width4;
+            const vec4 mid = outside ? vec4(0.0) : X(row);
+            const float l = first || outside ? 0.0 : x_single[4 * row - 1], e = last || outside ? 0.0 : x_single[4 * row + 4];
+            const vec4 left = vec4(l, mid.xyz), right = vec4(mid.yzw, e);
+            [[unroll]] for (int u = 0; u < 3; u++) if (q - u >= 0 && q - u < R) {
+                const int r = clamp(q - u, 0, R - 1);
+                [[unroll]] for (int v = 0; v < 3; v++)[[unroll]] for (int g = 0; g < G; g++) {
+                    const vec4 w = W(wat + (g / 2) * int(p.in_channels) * 18 + (u * 3 + v) * 2 + g % 2);
+                    [[unroll]] for (int k = 0; k < 4; k++) acc[r][4 * g + k] =
+                        fma(vec4(w[k]), v == 0 ? left : v == 1 ? mid : right, acc[r][4 * g + k]);
+                }
+            }
+        }
+        at += plane;
+        wat += 18;
+    }
+#else
     vec4 left[R + 2], mid[R + 2], right[R + 2];
-
 #ifdef PNB_SPREAD
     if (gl_SubgroupSize == SPREAD) {
         const int PARTS = (SLOTS + SPREAD - 1) / SPREAD;
@@ -138,6 +173,7 @@ void main() {
         at += plane;
         wat += 18;
     }
+#endif
 
     if (id < int(p.count)) {
         [[unroll]] for (int o = 0; o < 4 * G; o++) if (o0 + o < int(p.out_channels)) {

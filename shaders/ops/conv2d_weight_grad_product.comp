@@ -4,7 +4,7 @@
 //     m[s,point,o,c] = sum over the tiles t of split s of gy[point,o,t] x[point,c,t]
 //
 // One invocation makes TO output channels of P input channels; its accumulators stay in registers while it walks over
-// quads of tiles. Lanes run over input channels, four neighbours each, and again four for every further four of P;
+// quads of tiles. Lanes run over input channels, four neighbours each (gpu: two), and again four for every further four of P;
 // workgroup y is the block of output channels, z = point + 36 s. m is [splits][36][O][ceil(C/4)] vec4, with m_stride vec4s
 // from point to point.
 //
@@ -13,6 +13,8 @@
 // Variants: plain reads storage buffers, with sizes that are known when SPIR-V is made, because SwiftShader unrolls only
 // those; texel and spread as in conv2d_3x3.comp. spread loads gy once for a subgroup of 8 lanes, a channel a lane, and
 // shuffles it out.
+// gpu is plain with half the sums, so that more subgroups fit.
+//! variant gpu PNB_GPU=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -28,9 +30,12 @@
 #ifdef PNB_TEXEL
 layout(constant_id = 1) const int P = 4; // input channels: a multiple of 4
 layout(constant_id = 2) const int G = 1; // panels of output channels
+#elif defined(PNB_GPU)
+const int P = 2, G = 1;
 #else
 const int P = 4, G = 1;
 #endif
+const int RUN = P < 4 ? P : 4; // neighbouring input channels
 const int TO = G * PNB_WG_PANEL;
 const int BLOCK = 32; // quads summed apart, so that rounding does not grow with the image
 PNB_IN(0, x)
@@ -81,8 +86,8 @@ void main() {
 
     int at[P], g_at[G];
     [[unroll]] for (int q = 0; q < P; q++) {
-        const int column = (int(gl_WorkGroupID.x) * (P / 4) + q / 4) * width + lane;
-        const int c = min(4 * column + q % 4, panels_x * PNB_WG_PANEL - 1);
+        const int column = (int(gl_WorkGroupID.x) * (P / RUN) + q / RUN) * width + lane;
+        const int c = min(RUN * column + q % RUN, panels_x * PNB_WG_PANEL - 1);
         at[q] = point * int(p.x_stride) + (c / PNB_WG_PANEL * quads + begin) * PNB_WG_PANEL + c % PNB_WG_PANEL;
     }
     [[unroll]] for (int k = 0; k < G; k++)
@@ -96,10 +101,16 @@ void main() {
     sum_tiles(false, begin, end, at, g_at, total);
 
     const int columns = (channels + 3) / 4, o0 = int(gl_WorkGroupID.y) * TO;
+#ifdef PNB_GPU
+    const int c = (int(gl_WorkGroupID.x) * width + lane) * P;
+    [[unroll]] for (int o = 0; o < TO; o++)[[unroll]] for (int q = 0; q < P; q++) if (c + q < 4 * columns && o0 + o < int(p.out_channels))
+        m1_set(uint((int(gl_WorkGroupID.z) * int(p.m_stride) + (o0 + o) * columns) * 4 + c + q), total[q][o]);
+#else
     [[unroll]] for (int q = 0; q < P; q += 4) {
         const int column = (int(gl_WorkGroupID.x) * (P / 4) + q / 4) * width + lane;
         [[unroll]] for (int o = 0; o < TO; o++) if (column < columns && o0 + o < int(p.out_channels))
             m4_set(uint(int(gl_WorkGroupID.z) * int(p.m_stride) + (o0 + o) * columns + column),
                    vec4(total[q][o], total[q + 1][o], total[q + 2][o], total[q + 3][o]));
     }
+#endif
 }

@@ -13,6 +13,9 @@
 //
 // Variants: plain reads storage buffers; texel reads texel buffers; spread also loads the weights once for a subgroup, a vec4 a
 // lane, and shuffles them out. spread is right for subgroups of exactly SPREAD lanes; with others it does as texel does.
+// gpu reads single weights, at addresses that are the same for the workgroup (scalar loads on some GPUs), and holds one row of the
+// window at a time, which leaves registers for more subgroups; the sums are the same.
+//! variant gpu PNB_GPU=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -43,6 +46,10 @@ layout(set = 0, binding = 2) uniform samplerBuffer old_texels;
 #else
 layout(set = 0, binding = 0) readonly buffer XBlock { vec4 x_data[]; };
 layout(set = 0, binding = 1) readonly buffer WBlock { vec4 w_data[]; };
+#ifdef PNB_GPU
+layout(set = 0, binding = 0) readonly buffer XBlock1 { float x_single[]; };
+layout(set = 0, binding = 1) readonly buffer WBlock1 { float w_single[]; };
+#endif
 layout(set = 0, binding = 2) readonly buffer OldBlock { vec4 old_data[]; };
 #define X(i) x_data[i]
 #define W(i) w_data[i]
@@ -58,6 +65,32 @@ const int WEIGHTS = TAPS == 9 ? 9 : 4; // of one made channel in such a block
 // to the front of three), or, with MADE_FAST, runs over the made channels.
 const int SLOT = TAPS == 9 && MADE_FAST == 0 ? 3 : 1; // vec4s that one lane loads together
 const int SLOTS = TAPS == 9 ? (MADE_FAST != 0 ? 9 * T / 4 : T) : T;
+bool first, last, top, bottom;
+
+#ifdef PNB_GPU
+vec4 acc[R][T];
+
+// Adds what channel s of x gives; at: its first row.
+void add_channel(int at, int m0, int s, int width4) {
+    [[unroll]] for (int q = 0; q < ROWS; q++) {
+        const bool outside = TAPS == 9 && (q == 0 && top || q == ROWS - 1 && bottom);
+        const int row = at + (q - HALO) * width4;
+        const vec4 mid = outside ? vec4(0.0) : X(row);
+        vec4 left, right;
+        if (TAPS == 9) {
+            left = vec4(first || outside ? 0.0 : x_single[4 * row - 1], mid.xyz);
+            right = vec4(mid.yzw, last || outside ? 0.0 : x_single[4 * row + 4]);
+        }
+        [[unroll]] for (int k = 0; k < TAPS; k++) if (q - k / 3 >= 0 && q - k / 3 < R) {
+            const int r = clamp(q - k / 3, 0, R - 1), tap = MADE_FAST != 0 ? TAPS - 1 - k : k;
+            [[unroll]] for (int m = 0; m < T; m++) {
+                const int w = MADE_FAST != 0 ? s * int(p.made) + m0 + m : (m0 + m) * int(p.summed) + s;
+                acc[r][m] = fma(vec4(w_single[w * TAPS + tap]), TAPS == 1 || k % 3 == 1 ? mid : k % 3 == 0 ? left : right, acc[r][m]);
+            }
+        }
+    }
+}
+#else
 #ifdef PNB_SPREAD
 const int LANES = SPREAD;
 #else
@@ -68,7 +101,6 @@ int lane = 0;
 bool spread = false;
 vec4 part[SLOTS * SLOT]; // spread: every LANES-th slot only
 vec4 window_left[ROWS], window_mid[ROWS], window_right[ROWS];
-bool first, last, top, bottom;
 
 vec4 moved(vec4 a, vec4 b, int by) {
     return by == 0 ? a : by == 1 ? vec4(a.yzw, b.x) : by == 2 ? vec4(a.zw, b.xy) : vec4(a.w, b.xyz);
@@ -143,6 +175,7 @@ void load_window(int at, int width4) {
         window_right[q] = outside ? vec4(0.0) : vec4(m.yzw, e);
     }
 }
+#endif
 
 void main() {
     int id = int(pnb_linear_id());
@@ -157,10 +190,18 @@ void main() {
     const int y0 = block * R, m0 = int(gl_WorkGroupID.z) * T;
     first = x4 == 0, last = x4 == width4 - 1, top = y0 == 0, bottom = y0 + R == height;
 
+#ifndef PNB_GPU
     vec4 acc[R][T];
+#endif
     [[unroll]] for (int r = 0; r < R; r++)[[unroll]] for (int m = 0; m < T; m++) acc[r][m] = vec4(0.0);
     int at = (n * int(p.summed) * height + y0) * width4 + x4;
     for (int s = 0; s < int(p.summed); s += BLOCK) {
+#ifdef PNB_GPU
+        [[unroll]] for (int b = 0; b < BLOCK; b++) {
+            add_channel(at, m0, s + b, width4);
+            at += plane;
+        }
+#else
         load_weights(m0, s);
         [[unroll]] for (int b = 0; b < BLOCK; b++) {
             load_window(at, width4);
@@ -174,6 +215,7 @@ void main() {
                 }
             }
         }
+#endif
     }
 
     if (id >= int(p.count)) return;

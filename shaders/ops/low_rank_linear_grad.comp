@@ -11,6 +11,7 @@
 #include "ops/low_rank_linear.h"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const int SHARED = PNB_LOW_RANK_SHARED; // at least rows * ranks
 PNB_IN(0, gy)
 PNB_IN(1, x)
 PNB_IN(2, up)
@@ -19,7 +20,7 @@ PNB_OUT(4, gdown)
 PNB_OUT(5, gup)
 PNB_OUT(6, gz)
 
-shared float low[PNB_LOW_RANK_SHARED];
+shared float low[SHARED];
 
 void main() {
     const uint c4 = p.channels / 4u, r4 = p.ranks / 4u, o4 = p.outputs / 4u;

@@ -12,6 +12,9 @@
 // and shuffles it out. spread is right for subgroups of exactly SPREAD lanes; with others it does as texel does.
 // narrow, narrow_spread and their forms for a transposed A: plain and spread for software drivers of four lanes. Their tile is known
 // when SPIR-V is made, because SwiftShader unrolls loops only then, and is many times slower with arrays in memory.
+// gpu: plain, with A at addresses that a compiler can see to be the same for the workgroup (scalar loads on some GPUs), and one vec4
+// of B at a time, which leaves registers for more subgroups.
+//! variant gpu PNB_GPU=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 //! variant narrow PNB_NARROW=1 PNB_TRANS_A=0
@@ -58,7 +61,11 @@ void main() {
     const int batch = flat_batch ? inside / columns : int(gl_WorkGroupID.z);
     const int column = (flat_batch ? inside % columns : inside) * T4;
     const int m0 = int(gl_WorkGroupID.x) * TM, rows_left = int(p.m) - m0;
+#ifdef PNB_GPU
+    const int at_a = (flat_batch ? 0 : int(gl_WorkGroupID.z)) * int(p.a_batch) / 4;
+#else
     const int at_a = batch * int(p.a_batch) / 4;
+#endif
     int at_b = batch * int(p.b_batch) / 4 + column;
     const int a_step = int(TRANS_A != 0 ? p.a_k : p.a_m) / 4; // vec4s between the rows of A as it lies in memory
 
@@ -68,6 +75,19 @@ void main() {
     // Four steps of k at a time. Slot s of A is row m0 + s, or, transposed, the vec4 s % (TM / 4) of rows at k + s / (TM / 4).
     const int whole = int(p.k) / 4 * 4;
     for (int k = 0; k < whole; k += 4) {
+#ifdef PNB_GPU
+        vec4 a[TM];
+        [[unroll]] for (int s = 0; s < TM; s++) {
+            if (TRANS_A != 0) a[s] = A(at_a + (k + s / (TM / 4)) * a_step + m0 / 4 + min(s % (TM / 4), rows_left / 4 - 1));
+            else a[s] = A(at_a + (m0 + min(s, rows_left - 1)) * a_step + k / 4);
+        }
+        [[unroll]] for (int kk = 0; kk < 4; kk++)[[unroll]] for (int t = 0; t < T4; t++) {
+            const vec4 b = B(at_b + kk * n4 + t);
+            [[unroll]] for (int i = 0; i < TM; i++) acc[i][t] =
+                fma(vec4(TRANS_A != 0 ? a[kk * (TM / 4) + i / 4][i % 4] : a[i][kk]), b, acc[i][t]);
+        }
+        at_b += 4 * n4;
+#else
         vec4 b[4][T4];
         [[unroll]] for (int kk = 0; kk < 4; kk++) {
             [[unroll]] for (int t = 0; t < T4; t++) b[kk][t] = B(at_b + t);
@@ -106,6 +126,7 @@ void main() {
                     fma(vec4(a[kk]), b[kk][t], acc[s][t]);
             }
         }
+#endif
     }
     if (TRANS_A != 0) {
         for (int k = whole; k < int(p.k); k++) {

@@ -310,6 +310,7 @@ pnb_status pnb_gpu_create(const pnb_gpu_params *params, pnb_error *err, pnb_gpu 
     PNB_TRY_GOTO(open_device(gpu));
     PNB_TRY_GOTO(pnb_memory_init(gpu));
     PNB_TRY_GOTO(pnb_submit_init(gpu));
+    if (gpu->params.as_hardware) gpu->caps.is_cpu = gpu->caps.prefer_texel = false;
     pnb_cache_open(gpu, gpu->params.cache_dir);
     pnb_choices_open(gpu, gpu->params.cache_dir);
     gpu->params.device = gpu->params.cache_dir = NULL; /* the caller's strings end with this call */

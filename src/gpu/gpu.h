@@ -67,6 +67,7 @@ typedef struct pnb_gpu_params {
     const char *cache_dir;   /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/penumbra or ~/.cache/penumbra; "": none */
     bool statistics;         /* keep what the driver's compiler says of each kernel (statistics.h); PNB_ERROR_NO_DEVICE without
                                 VK_KHR_pipeline_executable_properties */
+    bool as_hardware;        /* kernels are chosen as for a GPU, whatever the device is (caps.is_cpu false): for tests of those kernels */
     bool no_tuning;          /* start with an empty tuning table, whatever the cache folder holds */
     void (*log)(void *user, int level, const char *line); /* may be NULL; level 0 error 1 warning 2 info 3 debug */
     void *log_user;

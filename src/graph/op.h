@@ -41,7 +41,7 @@ typedef struct pnb_dispatch {
         pnb_tensor tensor;
         pnb_access access;
         bool texel;                         /* bound as a uniform texel buffer (RGBA32F) */
-        bool half;                          /* bound as a storage buffer of 16-bit floats, for kernels that need caps.cooperative */
+        bool half;                          /* bound as a storage buffer of 16-bit floats, for kernels that take them so */
     } bind[PNB_GPU_MAX_BINDINGS];
     uint32_t n_spec, spec[PNB_GPU_MAX_SPEC]; /* spec[0] = local_size_x */
     uint32_t push_bytes;

@@ -11,10 +11,13 @@
 #include "ops/suite.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE4 = 2 }; /* 8 scores of a place at a time: more spill registers */
+/* Scores of a place at a time, in vec4s: more spill registers. On GPUs, where an invocation has one place instead of four, as many as
+ * leave room for half of the subgroups that AMD has place for. */
+enum { TILE4 = 2, GPU_TILE4 = 8, GPU_GRAD_TILE4 = 4 };
 enum { OUT, STATS };                             /* outputs of the forward node */
 enum { QKV, GRAD_OUT, GRAD_STATS, GRAD };        /* inputs of the gradient node */
 enum { GRAD_QKV, DELTA };                        /* its outputs; DELTA is workspace */
@@ -49,40 +52,52 @@ static attributes attributes_of(const pnb_node *node) {
     return at;
 }
 
-enum { PLAIN, TEXEL, RAGGED };
+enum { PLAIN, TEXEL, RAGGED, GPU, GPU_RAGGED, VARIANTS };
 
-/* The variant of a kernel that suits the device and T. */
-static int variant_of(const pnb_lower *l, pnb_tensor qkv) {
-    if (pnb_lower_shape(l, qkv).d[2] % 4 != 0) return RAGGED;
+/* The variant of a kernel that suits the device and T. Of a GPU the tuner may find that it is better off with four places a lane. */
+static int variant_of(pnb_lower *l, pnb_tensor qkv, const char *pass, const pnb_push_attention *p) {
+    static const char *const ways[] = {"one place a lane", "four places a lane"};
+    bool ragged = p->steps % 4 != 0;
+    char key[96];
+    snprintf(key, sizeof key, "attention%s n%u h%u c%u t%u", pass, pnb_lower_shape(l, qkv).d[0], p->heads, p->width, p->steps);
+    if (!pnb_lower_caps(l)->is_cpu && pnb_lower_choose(l, key, ways, 2, 0) == 0) return ragged ? GPU_RAGGED : GPU;
+    if (ragged) return RAGGED;
     return pnb_emit_texel(l, qkv) ? TEXEL : PLAIN; /* the gradient of the output is smaller: it fits too */
 }
 
 /* products: how many [T,T] x channels products the kernel makes */
-static pnb_status emit(pnb_lower *l, pnb_dispatch *d, const pnb_push_attention *p, double products) {
-    d->spec[0] = pnb_load_local(l, p->count);
-    pnb_emit_spec(d, TILE4);
-    pnb_emit_push(d, p, sizeof *p);
-    pnb_groups_1d(pnb_lower_caps(l), p->count, d->spec[0], d->groups);
-    d->gflop = products * 8e-9 * p->count * p->steps * p->width;
+static pnb_status emit(pnb_lower *l, pnb_dispatch *d, pnb_push_attention p, int variant, uint32_t gpu_tile4, double products) {
+    bool gpu = variant >= GPU;
+    d->gflop = products * 8e-9 * p.count * p.steps * p.width;
+    d->spec[0] = pnb_load_local(l, p.count);
+    pnb_emit_spec(d, gpu ? gpu_tile4 : TILE4);
+    if (gpu) p.count = p.count / ((p.steps + 3) / 4) * pnb_divide_up(p.steps, d->spec[0]) * d->spec[0];
+    pnb_emit_push(d, &p, sizeof p);
+    pnb_groups_1d(pnb_lower_caps(l), p.count, d->spec[0], d->groups);
     return pnb_lower_emit(l, d);
 }
 
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
-    static const char *const shader[] = {"ops/attention", "ops/attention.texel", "ops/attention.ragged"};
+    static const char *const shader[VARIANTS] = {"ops/attention", "ops/attention.texel", "ops/attention.ragged", "ops/attention.gpu",
+                                                 "ops/attention.gpu_ragged"};
     pnb_push_attention p = push_of(pnb_lower_shape(l, node->in[QKV]), attributes_of(node));
-    int variant = variant_of(l, node->in[QKV]);
+    int variant = variant_of(l, node->in[QKV], "", &p);
     pnb_dispatch d = pnb_emit_begin(l, shader[variant], "attention");
     pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_update(&d, node->out[OUT]);
     pnb_emit_write(&d, node->out[STATS]);
-    return emit(l, &d, &p, 2);
+    return emit(l, &d, p, variant, GPU_TILE4, 2);
 }
 
 static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
-    static const char *const query[] = {"ops/attention_grad_query", "ops/attention_grad_query.texel", "ops/attention_grad_query.ragged"};
-    static const char *const key[] = {"ops/attention_grad_key", "ops/attention_grad_key.texel", "ops/attention_grad_key.ragged"};
+    static const char *const query[VARIANTS] = {"ops/attention_grad_query", "ops/attention_grad_query.texel",
+                                                "ops/attention_grad_query.ragged", "ops/attention_grad_query.gpu",
+                                                "ops/attention_grad_query.gpu_ragged"};
+    static const char *const key[VARIANTS] = {"ops/attention_grad_key", "ops/attention_grad_key.texel",
+                                              "ops/attention_grad_key.ragged", "ops/attention_grad_key.gpu",
+                                              "ops/attention_grad_key.gpu_ragged"};
     pnb_push_attention p = push_of(pnb_lower_shape(l, node->in[QKV]), attributes_of(node));
-    int variant = variant_of(l, node->in[QKV]);
+    int variant = variant_of(l, node->in[QKV], "_grad", &p);
     pnb_dispatch d = pnb_emit_begin(l, query[variant], "attention grad query");
     pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_read(&d, node->in[GRAD_OUT], false);
@@ -90,14 +105,14 @@ static pnb_status grad_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_read(&d, node->in[GRAD], variant == TEXEL);
     pnb_emit_update(&d, node->out[GRAD_QKV]);
     pnb_emit_write(&d, node->out[DELTA]);
-    PNB_TRY(emit(l, &d, &p, 3));
+    PNB_TRY(emit(l, &d, p, variant, GPU_GRAD_TILE4, 3));
     d = pnb_emit_begin(l, key[variant], "attention grad key");
     pnb_emit_read(&d, node->in[QKV], variant == TEXEL);
     pnb_emit_read(&d, node->in[GRAD_STATS], false);
     pnb_emit_read(&d, node->in[GRAD], variant == TEXEL);
     pnb_emit_read(&d, node->out[DELTA], false);
     pnb_emit_update(&d, node->out[GRAD_QKV]);
-    return emit(l, &d, &p, 4);
+    return emit(l, &d, p, variant, GPU_GRAD_TILE4, 4);
 }
 
 static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout, uint32_t want, pnb_tensor *gin) {
@@ -185,6 +200,8 @@ static const pnb_op_case cases[] = {
     {.name = "n2 c5 t21 h1 new", ATTENTION(2, 5, 21, 1, PNB_QKV_NEW)},
     {.name = "n1 c6 t20 h2 new", ATTENTION(1, 6, 20, 2, PNB_QKV_NEW)},
     {.name = "n1 c4 t36 h2 legacy", ATTENTION(1, 4, 36, 2, PNB_QKV_LEGACY)},
+    {.name = "n1 c4 t132 h2 new", ATTENTION(1, 4, 132, 2, PNB_QKV_NEW)},
+    {.name = "n2 c3 t70 h1 legacy", ATTENTION(2, 3, 70, 1, PNB_QKV_LEGACY)},
     {.name = "n1 c4 t18 h1, large scores", ATTENTION(1, 4, 18, 1, PNB_QKV_LEGACY), .scale = {6}},
     {.name = "bench n16 c128 t64 h4", ATTENTION(16, 128, 64, 4, PNB_QKV_LEGACY), .bench = true},
     {.name = "bench n16 c64 t256 h4", ATTENTION(16, 64, 256, 4, PNB_QKV_LEGACY), .bench = true},

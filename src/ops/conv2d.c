@@ -82,12 +82,17 @@ static pnb_status emit_general(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d *p
 
 /* ---- the fast 3x3 kernel: forward, and input gradient with flipped weights ------------------------------------------ */
 
-static const char *const fast_shader[] = {"ops/conv2d_3x3", "ops/conv2d_3x3.texel", "ops/conv2d_3x3.spread"};
+/* x and packed weights, as the device reads them best. */
+static const char *fast_shader(const pnb_lower *l, pnb_load load, pnb_tensor packed) {
+    static const char *const shader[] = {"ops/conv2d_3x3", "ops/conv2d_3x3.texel", "ops/conv2d_3x3.spread"};
+    if (pnb_lower_caps(l)->is_cpu) return shader[load];
+    return pnb_lower_half(l, packed) ? "ops/conv2d_3x3.gpu_half" : "ops/conv2d_3x3.gpu";
+}
 
 /* Rows of an invocation: as many as pay on the device, dividing the height (the kernel needs that). One on GPUs: two take 104
  * registers on AMD, with which only a quarter of the subgroups fit. */
 static uint32_t fast_rows(const pnb_gpu_caps *caps, pnb_load load, uint32_t height) {
-    uint32_t rows = load == PNB_LOAD_TEXEL ? 4 : caps->is_cpu ? 2 : 1;
+    uint32_t rows = !caps->is_cpu ? 1 : load == PNB_LOAD_TEXEL ? 4 : 2;
     while (height % rows) rows /= 2;
     return rows;
 }
@@ -96,17 +101,19 @@ static uint32_t fast_rows(const pnb_gpu_caps *caps, pnb_load load, uint32_t heig
 static pnb_status lower_fast(pnb_lower *l, pnb_tensor x, pnb_tensor packed, pnb_tensor bias, pnb_tensor y, bool *emitted) {
     enum { VEC4S = 2 }; /* of output channels in an invocation */
     pnb_shape sx = pnb_lower_shape(l, x), sy = pnb_lower_shape(l, y);
-    pnb_load load = pnb_load_choose(l, x, packed);
-    uint32_t rows = fast_rows(pnb_lower_caps(l), load, sx.d[2]), width4 = sx.d[3] / 4;
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    pnb_load load = caps->is_cpu ? pnb_load_choose(l, x, packed) : PNB_LOAD_STORAGE;
+    uint32_t rows = fast_rows(caps, load, sx.d[2]), width4 = sx.d[3] / 4;
     uint64_t count = (uint64_t)width4 * (sx.d[2] / rows) * sx.d[0];
     uint32_t local = pnb_load_local(l, count);
     uint64_t groups[3] = {(sy.d[1] + 4 * VEC4S - 1) / (4 * VEC4S), (count + local - 1) / local, 1};
     *emitted = pnb_load_groups_fit(l, groups);
     if (!*emitted) return PNB_OK;
 
-    pnb_dispatch d = pnb_emit_begin(l, fast_shader[load], "conv2d 3x3");
+    pnb_dispatch d = pnb_emit_begin(l, fast_shader(l, load, packed), "conv2d 3x3");
     pnb_emit_read(&d, x, load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, packed, load != PNB_LOAD_STORAGE);
+    d.bind[1].half = !caps->is_cpu && pnb_lower_half(l, packed);
     pnb_emit_read(&d, bias != PNB_NONE ? bias : x, false); /* x: bound, never read */
     pnb_emit_write(&d, y);
     d.spec[0] = local;

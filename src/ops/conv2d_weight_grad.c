@@ -148,6 +148,14 @@ static pnb_status tiles_lower(pnb_lower *l, const pnb_node *node) {
                           PNB_WG_PANEL * pnb_divide_up(at.sizes.channels, PNB_WG_PANEL) * at.sizes.quads);
 }
 
+/* Whether a GPU makes the product with half the register tile, so that more subgroups fit; the tuner may find otherwise. */
+static bool is_light(pnb_lower *l, const pnb_push_conv2d_weight_grad_winograd *s) {
+    static const char *const ways[] = {"2x8", "4x8"};
+    char key[96];
+    snprintf(key, sizeof key, "conv2d_weight_grad_product c%u o%u q%u p%u", s->in_channels, s->out_channels, s->quads, s->points);
+    return !pnb_lower_caps(l)->is_cpu && pnb_lower_choose(l, key, ways, 2, 0) == 0;
+}
+
 /* Register tiles: large on a CPU, where the accumulators may lie in its first cache. */
 static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
     static const char *const shader[] = {"ops/conv2d_weight_grad_product", "ops/conv2d_weight_grad_product.texel",
@@ -156,9 +164,10 @@ static pnb_status product_lower(pnb_lower *l, const pnb_node *node) {
     const pnb_push_conv2d_weight_grad_winograd *s = &at.sizes;
     pnb_load load = pnb_load_choose(l, node->in[X], node->in[GY]);
     bool cpu = pnb_lower_caps(l)->is_cpu, large = cpu && load != PNB_LOAD_STORAGE;
-    uint32_t local = cpu ? PNB_WG_PANEL : 32, wide = large && s->in_channels > 4 * PNB_WG_PANEL ? 8 : 4;
+    bool light = load == PNB_LOAD_STORAGE && is_light(l, s);
+    uint32_t local = cpu ? PNB_WG_PANEL : 32, wide = light ? 2 : large && s->in_channels > 4 * PNB_WG_PANEL ? 8 : 4;
     uint32_t panels = large && s->out_channels > PNB_WG_PANEL ? 2 : 1;
-    pnb_dispatch d = pnb_emit_begin(l, shader[load], "conv2d weight grad product");
+    pnb_dispatch d = pnb_emit_begin(l, light ? "ops/conv2d_weight_grad_product.gpu" : shader[load], "conv2d weight grad product");
     d.spec[0] = local;
     if (load != PNB_LOAD_STORAGE) {
         pnb_emit_spec(&d, wide);

@@ -67,14 +67,11 @@ static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tens
 
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
-/* Rows of an invocation: more reuse the weights better; fewer, where they would leave cores without work. On a CPU it does not depend
- * on the size, for a driver compiles each number anew, which is slow there: four pay where many channels are summed. */
+/* Rows of an invocation: more reuse the weights better. On a CPU it does not depend on the size, for a driver compiles each number
+ * anew, which is slow there: four pay where many channels are summed. On GPUs one: more leave registers for few subgroups. */
 static uint32_t product_rows(const pnb_lower *l, const attributes *at, pnb_shape x) {
-    enum { ENOUGH = 4096 };
-    bool cpu = pnb_lower_caps(l)->is_cpu;
-    uint32_t rows = cpu && (at->expand || at->taps == 1) ? 2 : 4;
-    uint64_t vec4s = (uint64_t)x.d[0] * x.d[2] * x.d[3] / 4;
-    while (rows > 1 && ((!cpu && vec4s / rows < ENOUGH) || (at->taps == 9 && x.d[2] % rows))) rows /= 2;
+    uint32_t rows = !pnb_lower_caps(l)->is_cpu ? 1 : at->expand || at->taps == 1 ? 2 : 4;
+    while (at->taps == 9 && x.d[2] % rows) rows /= 2;
     return rows;
 }
 
@@ -109,7 +106,8 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
         .update = update,
         .scale = at.scale,
     };
-    pnb_dispatch d = pnb_emit_begin(l, shader[load], at.expand ? "low_rank up" : "low_rank down");
+    bool gpu = !pnb_lower_caps(l)->is_cpu && load == PNB_LOAD_STORAGE;
+    pnb_dispatch d = pnb_emit_begin(l, gpu ? "ops/low_rank.gpu" : shader[load], at.expand ? "low_rank up" : "low_rank down");
     pnb_emit_read(&d, x, load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, node->in[WEIGHT], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, update ? y : x, load != PNB_LOAD_STORAGE); /* x: bound, never read */
@@ -187,7 +185,8 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
         .splits = pnb_lower_shape(l, node->out[0]).d[1],
         .scale = at.scale,
     };
-    pnb_dispatch d = pnb_emit_begin(l, shader[load], "low_rank weight grad");
+    bool gpu = !cpu && load == PNB_LOAD_STORAGE;
+    pnb_dispatch d = pnb_emit_begin(l, gpu ? "ops/low_rank_weights.gpu" : shader[load], "low_rank weight grad");
     pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, node->in[Z], load != PNB_LOAD_STORAGE);
     pnb_emit_write(&d, node->out[0]);
@@ -197,7 +196,7 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
     pnb_emit_push(&d, &push, sizeof push);
     d.groups[0] = (push.summed + local * wide - 1) / (local * wide);
     d.groups[1] = push.made / t;
-    d.groups[2] = push.splits;
+    d.groups[2] = push.splits * (gpu && at.taps == 9 ? 3 : 1); /* there, by rows of taps */
     d.gflop = 2e-9 * (double)pnb_shape_count(x) * push.made * at.taps;
     d.gbyte = 4e-9 * (double)(pnb_shape_count(x) + pnb_shape_count(z));
     return pnb_lower_emit(l, &d);
@@ -257,6 +256,14 @@ static pnb_status linear_lower(pnb_lower *l, const pnb_node *node) {
     return pnb_lower_emit(l, &d);
 }
 
+/* Shared memory for so many: on GPUs no more than that needs (rounded up to a power of two, for fewer kernels), since it bounds how
+ * many workgroups fit. */
+static uint32_t shared_floats(const pnb_gpu_caps *caps, uint32_t needed) {
+    uint32_t floats = PNB_LOW_RANK_SHARED;
+    while (!caps->is_cpu && floats / 2 >= needed && floats > 64) floats /= 2;
+    return floats;
+}
+
 static pnb_status linear_grad_lower(pnb_lower *l, const pnb_node *node) {
     enum { ITEMS = 512, MOST_GROUPS = 16 }; /* vec4s of weights that a workgroup takes */
     pnb_push_low_rank_linear push = linear_push(l, node->in[GRAD_X], node->in[GRAD_UP], attributes_of(node));
@@ -265,6 +272,7 @@ static pnb_status linear_grad_lower(pnb_lower *l, const pnb_node *node) {
     pnb_dispatch d = pnb_emit_begin(l, texel ? "ops/low_rank_linear_grad.texel" : "ops/low_rank_linear_grad", "low_rank linear grad");
     for (int i = 0; i < 4; i++) pnb_emit_read(&d, node->in[i], texel);
     for (int i = 0; i < 3; i++) pnb_emit_write(&d, node->out[i]);
+    pnb_emit_spec(&d, shared_floats(pnb_lower_caps(l), push.rows * push.ranks));
     pnb_emit_push(&d, &push, sizeof push);
     d.groups[0] = groups < MOST_GROUPS ? groups : MOST_GROUPS;
     d.groups[1] = d.groups[2] = 1;

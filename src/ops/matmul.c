@@ -172,6 +172,7 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     pnb_load load = pnb_load_choose(l, node->in[A], node->in[B]);
     bool narrow = is_narrow(caps) && load == PNB_LOAD_STORAGE, four = caps->subgroup_shuffle && caps->subgroup_size == 4;
     const char *shader = wide ? wide_shader[load] : dot_shader[load];
+    if (!caps->is_cpu && wide && load == PNB_LOAD_STORAGE) shader = "ops/matmul_wide.gpu";
     if (narrow) shader = wide ? narrow_shader[four][at->trans_a] : "ops/matmul_dot.narrow";
     pnb_dispatch d = pnb_emit_begin(l, shader, "matmul");
     bind_all(&d, node, load != PNB_LOAD_STORAGE);

@@ -2,6 +2,7 @@
 #include "ops/suite.h"
 
 #include "base/philox.h"
+#include "graph/op.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ typedef struct run {
     const pnb_op_suite *suite;
     const pnb_op_case *c;
     pnb_case_result *result;
+    bool half; /* parameters are frozen, and stored as 16-bit floats where ops can read that */
     pnb_store *store;
     pnb_graph *graph;
     pnb_program *program;
@@ -86,8 +88,10 @@ static pnb_status make_inputs(run *r) {
     return PNB_OK;
 }
 
-static bool has_gradient(const pnb_op_case *c) { return (c->no_grad & ((1u << c->n_in) - 1)) != (1u << c->n_in) - 1; }
-static bool differentiates(const run *r) { return !r->c->bench && has_gradient(r->c); }
+/* Bit i: input i has no gradient. */
+static uint32_t constant_inputs(const run *r) { return (r->c->no_grad | (r->half ? r->suite->parameters : 0)) & ((1u << r->c->n_in) - 1); }
+static bool has_gradient(const run *r) { return constant_inputs(r) != (1u << r->c->n_in) - 1; }
+static bool differentiates(const run *r) { return !r->c->bench && has_gradient(r); }
 
 static pnb_status make_cotangent(run *r) {
     r->cotangent_values = allocate(r, r->count, sizeof(float));
@@ -106,7 +110,7 @@ static pnb_status build_gradients(run *r) {
     pnb_tensor wrt[PNB_CASE_MAX_IN], grad[PNB_CASE_MAX_IN];
     uint32_t at[PNB_CASE_MAX_IN], n = 0;
     for (uint32_t i = 0; i < r->c->n_in; i++) {
-        if (r->c->no_grad & 1u << i) continue;
+        if (constant_inputs(r) & 1u << i) continue;
         at[n] = i;
         wrt[n++] = r->in[i];
     }
@@ -122,10 +126,12 @@ static pnb_status build_gradients(run *r) {
 static pnb_status build_graph(run *r, bool gradients) {
     PNB_TRY(pnb_store_create(r->err, "case", &r->store));
     PNB_TRY(pnb_graph_create(r->err, r->gpu, r->suite->op, &r->graph));
+    pnb_graph_narrow(r->graph, r->half);
     for (uint32_t i = 0; i < r->c->n_in; i++) {
         char name[16];
         snprintf(name, sizeof name, "in%u", i);
-        PNB_TRY(pnb_store_add(r->store, name, r->c->in[i], PNB_STORAGE_VARIABLE, &r->in_storage[i]));
+        bool frozen = r->half && r->suite->parameters & 1u << i;
+        PNB_TRY(pnb_store_add(r->store, name, r->c->in[i], frozen ? PNB_STORAGE_FROZEN : PNB_STORAGE_VARIABLE, &r->in_storage[i]));
         PNB_TRY(pnb_graph_bind(r->graph, r->in_storage[i], &r->in[i]));
     }
     PNB_TRY(r->suite->build(r->graph, r->c, r->in, &r->out));
@@ -290,9 +296,9 @@ pnb_status pnb_op_case_run(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *sui
     return status;
 }
 
-pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c) {
-    run r = {.gpu = gpu, .err = err, .suite = suite, .c = c};
-    pnb_status status = build_graph(&r, has_gradient(c));
+pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c, bool half) {
+    run r = {.gpu = gpu, .err = err, .suite = suite, .c = c, .half = half};
+    pnb_status status = build_graph(&r, has_gradient(&r));
     if (status == PNB_OK) status = pnb_program_compile(r.graph, gpu);
     if (status != PNB_OK) pnb_error_prefix(err, "%s, case '%s': ", suite->op, c->name);
     release(&r);

@@ -52,7 +52,7 @@ typedef struct pnb_case_result {
 pnb_status pnb_op_case_run(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c, pnb_case_result *result);
 
 /* Makes the kernels of one case, forward and backward (of bench cases too), without memory on the device: for devices that
- * only compile. */
-pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c);
+ * only compile. half: those of a frozen network that stores as 16-bit floats; its parameters have no gradients then. */
+pnb_status pnb_op_case_compile(pnb_gpu *gpu, pnb_error *err, const pnb_op_suite *suite, const pnb_op_case *c, bool half);
 
 #endif

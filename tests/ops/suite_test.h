@@ -9,11 +9,11 @@
 
 static const pnb_op_suite *test_suite_current;
 
-static inline void test_suite_cases(void **state) {
+static inline void test_suite_some(void **state, bool bench) {
     const pnb_op_suite *suite = test_suite_current;
     size_t failed = 0;
     for (size_t i = 0; i < suite->count; i++) {
-        if (suite->cases[i].timed_only) continue;
+        if (suite->cases[i].timed_only || (suite->cases[i].bench && !bench)) continue;
         pnb_case_result result;
         TEST_OK(test_err(state), pnb_op_case_run(test_gpu(state), test_err(state), suite, &suite->cases[i], &result));
         printf("%-20s %-44s forward %.2e gradient %.2e %s\n", result.op, result.name, result.forward_error, result.gradient_error,
@@ -21,6 +21,16 @@ static inline void test_suite_cases(void **state) {
         failed += !result.passed;
     }
     assert_int_equal(failed, 0);
+}
+
+static inline void test_suite_cases(void **state) { test_suite_some(state, true); }
+static inline void test_suite_small_cases(void **state) { test_suite_some(state, false); }
+
+/* All but the large cases with the kernels that a GPU would be given. */
+static inline int test_suite_hardware(const pnb_op_suite *suite) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_small_cases)};
+    test_suite_current = suite;
+    return cmocka_run_group_tests_name("as on hardware", tests, test_hardware_setup, test_device_teardown);
 }
 
 static inline int test_suite(const pnb_op_suite *suite) {

@@ -4,5 +4,5 @@
 extern const pnb_op_suite pnb_suite_conv2d_weight_grad;
 
 int main(void) {
-    return test_suite_ways(&pnb_suite_conv2d_weight_grad, 2);
+    return test_suite_ways(&pnb_suite_conv2d_weight_grad, 2) + test_suite_hardware(&pnb_suite_conv2d_weight_grad);
 }

@@ -3,4 +3,4 @@
 
 extern const pnb_op_suite pnb_suite_conv2d_winograd;
 
-int main(void) { return test_suite(&pnb_suite_conv2d_winograd); }
+int main(void) { return test_suite(&pnb_suite_conv2d_winograd) + test_suite_hardware(&pnb_suite_conv2d_winograd); }

@@ -61,5 +61,6 @@ static void test_dispatches(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_cases), cmocka_unit_test(test_dispatches)};
     test_suite_current = &pnb_suite_low_rank;
-    return cmocka_run_group_tests_name("low_rank", tests, test_device_setup, test_device_teardown);
+    int failed = cmocka_run_group_tests_name("low_rank", tests, test_device_setup, test_device_teardown);
+    return failed + test_suite_hardware(&pnb_suite_low_rank);
 }

@@ -3,4 +3,4 @@
 
 extern const pnb_op_suite pnb_suite_matmul;
 
-int main(void) { return test_suite(&pnb_suite_matmul); }
+int main(void) { return test_suite(&pnb_suite_matmul) + test_suite_hardware(&pnb_suite_matmul); }

@@ -68,7 +68,7 @@ static void test_compile(void **state) {
     pnb_gpu *gpu;
     TEST_OK(&err, pnb_gpu_create(&params, &err, &gpu));
     pnb_gpu_stats before = pnb_gpu_get_stats(gpu);
-    TEST_OK(&err, pnb_op_case_compile(gpu, &err, &suite, &c));
+    TEST_OK(&err, pnb_op_case_compile(gpu, &err, &suite, &c, false));
     pnb_gpu_stats after = pnb_gpu_get_stats(gpu);
     assert_int_equal(after.kernels_created, 2);
     assert_int_equal(after.allocations, before.allocations);
