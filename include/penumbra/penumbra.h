@@ -144,6 +144,10 @@ PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint
  * another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
 PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data,
                                      const pnb_extent *extent);
+/* Images of a data set (folder, stack, NPY or IDX, as pnb_train takes them) as [n, channels, size, size] in [-1,1]: resampled,
+ * those of IDX padded; n of them evenly spread over the set, 0 or more than there are: all. Faults name the file: PNB_ERROR_INPUT. */
+PNB_API pnb_status pnb_dataset_read(pnb_context *context, const char *path, uint32_t channels, uint32_t size, uint32_t n,
+                                    pnb_ndarray *out);
 PNB_API void pnb_ndarray_clear(pnb_ndarray *array);
 PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elements */
 

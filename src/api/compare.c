@@ -54,11 +54,13 @@ static const char *word(const cJSON *object, const char *key) {
 static char *title_of(const cJSON *run) {
     static const char *const names[][2] = {{"ppm", "PPM"},       {"dps", "DPS"},   {"pigdm", "PiGDM"},
                                              {"ddrm", "DDRM"},     {"rlsd", "RLSD"}, {"reddiff", "RED-Diff"},
-                                             {"langevin", "Langevin"}};
+                                             {"langevin", "Langevin"}, {"ppm_amortized", "PPM, amortised"}, {"davi", "DAVI"}};
     const cJSON *problem = cJSON_GetObjectItemCaseSensitive(run, "problem");
     const cJSON *sampling = cJSON_GetObjectItemCaseSensitive(run, "sampling");
+    const cJSON *reconstruction = cJSON_GetObjectItemCaseSensitive(run, "reconstruction");
     if (sampling) return pnb_format("prior, %s", word(sampling, "sampler"));
-    const char *method = word(cJSON_GetObjectItemCaseSensitive(problem, "method"), "type");
+    const char *method = reconstruction ? word(reconstruction, "method")
+                                        : word(cJSON_GetObjectItemCaseSensitive(problem, "method"), "type");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(method, names[i][0]) == 0) return pnb_copy_string(names[i][1]);
     }

@@ -4,6 +4,7 @@
 #include "io/image.h"
 #include "io/npy.h"
 #include "io/tiff.h"
+#include "train/images.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -107,6 +108,32 @@ pnb_status pnb_values_write_tiff(pnb_error *err, const char *path, uint32_t n, u
     pnb_status status = pnb_tiff_write(err, path, n, channels, height, width, numbers, map->pixel_nm);
     free(numbers);
     return status;
+}
+
+static pnb_status read_dataset(pnb_context *ctx, const char *path, const pnb_images_params *params, uint32_t n, pnb_ndarray *out) {
+    pnb_images all = {0}, some = {0};
+    pnb_status status = pnb_images_read(&ctx->error, path, params, &all);
+    if (status == PNB_OK && n > 0 && n < all.n) status = pnb_images_hold_out(&ctx->error, &all, n, &some);
+    pnb_images *from = some.n ? &some : &all;
+    if (status == PNB_OK && from->n > UINT32_MAX)
+        status = pnb_fail(&ctx->error, PNB_ERROR_INPUT, "'%s': more than %u images; take fewer", path, UINT32_MAX);
+    if (status == PNB_OK) {
+        out->data = from->data;
+        out->extent = (pnb_extent){.rank = 4, .size = {(uint32_t)from->n, from->channels, from->size, from->size}};
+        out->is_image = 1;
+        from->data = NULL;
+    }
+    pnb_images_free(&all);
+    pnb_images_free(&some);
+    return status;
+}
+
+pnb_status pnb_dataset_read(pnb_context *ctx, const char *path, uint32_t channels, uint32_t size, uint32_t n, pnb_ndarray *out) {
+    if (!ctx) return PNB_ERROR_USAGE;
+    if (!path || !out || channels == 0 || size == 0)
+        return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "pnb_dataset_read: needs a path, channels, a size and out");
+    memset(out, 0, sizeof *out);
+    return read_dataset(ctx, path, &(pnb_images_params){.channels = channels, .size = size}, n, out);
 }
 
 pnb_status pnb_ndarray_read(pnb_context *ctx, const char *path, uint32_t channels, pnb_ndarray *out) {

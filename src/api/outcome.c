@@ -337,15 +337,21 @@ static void add_amortized(cJSON *json, const pnb_run *r) {
     cJSON_AddBoolToObject(object, "truths", r->problem->truths != NULL);
 }
 
+/* Of a reconstruction: what its generator was trained for, with this measurement. */
+static pnb_status add_problem(cJSON *json, pnb_run *r) {
+    void *options = NULL;
+    cJSON *problem = NULL;
+    pnb_status status = r->options ? PNB_OK : pnb_problem_options(r->problem, r->ctx->gpu, &options);
+    if (status == PNB_OK) status = pnb_problem_object(r->problem, r->options ? r->options : options, &problem);
+    if (status == PNB_OK) cJSON_AddItemToObject(json, "problem", problem);
+    free(options);
+    return status;
+}
+
 static pnb_status fill_json(pnb_run *r, const pnb_outcome *o, cJSON *json) {
-    if (r->sampling) {
-        cJSON_AddItemToObject(json, pnb_run_kind(r), cJSON_Duplicate(r->sampling, 1));
-    } else {
-        cJSON *problem;
-        PNB_TRY(pnb_problem_object(r->problem, r->options, &problem));
-        cJSON_AddItemToObject(json, "problem", problem);
-        if (r->output) add_amortized(json, r);
-    }
+    if (r->sampling) cJSON_AddItemToObject(json, pnb_run_kind(r), cJSON_Duplicate(r->sampling, 1));
+    if (r->problem) PNB_TRY(add_problem(json, r));
+    if (r->output) add_amortized(json, r);
     cJSON_AddStringToObject(json, "version", PNB_VERSION);
     pnb_json_device(json, r->ctx->gpu);
     if (!pnb_json_tuning(json, r->ctx->gpu)) return pnb_no_memory(&r->ctx->error, "run.json");

@@ -86,7 +86,9 @@ static pnb_status parse_problem(pnb_run *r, const pnb_reconstruct_params *q) {
 
 static pnb_status describe(pnb_run *r, const pnb_reconstruct_params *q) {
     const char *keys[] = {"model", "measurement", "truth"}, *paths[] = {q->model, q->measurement, q->truth};
-    bool ok = (r->sampling = cJSON_CreateObject()) != NULL;
+    const char *method = pnb_safetensors_metadata(r->facts, "generator");
+    bool ok = (r->sampling = cJSON_CreateObject()) != NULL &&
+              (!method || cJSON_AddStringToObject(r->sampling, "method", method) != NULL);
     for (int i = 0; i < 3 && ok; i++) {
         char *path = paths[i] ? pnb_path_absolute(NULL, paths[i]) : NULL;
         ok = !paths[i] || (path && cJSON_AddStringToObject(r->sampling, keys[i], path));

@@ -1,6 +1,7 @@
 /* penumbra compare: every method on every task and observation of one prior, resumable, into tables and a figure a
  * task. */
 #include "cli/cli.h"
+#include "cli/compare_model.h"
 #include "cli/compare_table.h"
 #include "cli/results.h"
 
@@ -31,8 +32,9 @@ const cli_command cli_compare = {
     "calibration (rank_deviation is half the sum of |share - 1/bins|; rank_deviation_exact what exact draws show of it by\n"
     "chance, entries taken for independent). \"samples\" (8) of each method; \"evaluations\": network evaluations a\n"
     "sample, the same for all (without it\n"
-    "each has its defaults); \"seed\"; \"size\". Called again it goes on where it stopped. A method that cannot do a task is left\n"
-    "out of it: a row of dashes. DIR gets table.md, table.csv,\n"
+    "each has its defaults); \"seed\"; \"size\". A method {\"name\": \"DAVI\", \"model\": \"davi-{task}.safetensors\"} is a generator\n"
+    "of penumbra amortize, {task} being the task's name; its observations must be files. Called again it goes on where it\n"
+    "stopped. A method that cannot do a task is left out of it: a row of dashes. DIR gets table.md, table.csv,\n"
     "table.json and TASK.png (measurement, mean, standard deviation and samples of each method, first observation).\n",
     options,
     sizeof options / sizeof *options,
@@ -193,6 +195,10 @@ static cJSON *truth_of(const plan *p, int observation) {
 static char *problem_of(const plan *p, const cJSON *task, const cJSON *method, int observation) {
     cJSON *problem = cJSON_CreateObject(), *how = cJSON_Duplicate(method, true), *truth = truth_of(p, observation);
     cJSON_DeleteItemFromObjectCaseSensitive(how, "name");
+    if (get(how, "model")) { /* of this problem only the measurement is taken, so any method will do */
+        cJSON_DeleteItemFromObjectCaseSensitive(how, "model");
+        cJSON_AddStringToObject(how, "type", "dps");
+    }
     if (how && !get(how, "particles")) cJSON_AddNumberToObject(how, "particles", p->samples);
     bool ok = copy_into(problem, "prior", get(p->json, "prior")) && copy_into(problem, "size", get(p->json, "size")) &&
               copy_into(problem, "operator", get(task, "operator")) && copy_into(problem, "noise", get(task, "noise"));
@@ -269,7 +275,27 @@ static int solve(const plan *p, const cell *c, const char *text) {
     return code;
 }
 
+/* A method with a "model": samples of its generator. */
+static int reconstruct(const plan *p, const cell *c, const char *text, const char *pattern) {
+    const char *truth = cJSON_GetStringValue(cJSON_GetArrayItem(p->observations, c->observation));
+    char *model = cli_compare_path(p->base, pattern, name_of(c->task)), *path = cli_compare_path(p->base, truth ? truth : "", "");
+    int code = model && path ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
+    if (code == PNB_OK && (!truth || !cli_exists(model))) {
+        const char *why = truth ? "there is no such file; penumbra amortize makes one" : "needs observations that are files";
+        fprintf(stderr, "left out: %s: %s\n", model, why);
+        *c->refusal = strdup(why);
+    } else if (code == PNB_OK) {
+        cli_generator generator = {.task = name_of(c->task), .problem = text, .base = p->base, .model = model, .truth = path,
+                                   .folder = c->path, .samples = (uint32_t)p->samples, .seed = (uint64_t)p->seed + (uint64_t)c->observation};
+        code = make_folders(p, c->task, c->method) ? cli_compare_reconstruct(p->args, p->context, &generator) : PNB_ERROR_INPUT;
+    }
+    free(model);
+    free(path);
+    return code;
+}
+
 static int fill_cell(plan *p, cell *c) {
+    const char *model = cJSON_GetStringValue(get(c->method, "model"));
     int complete = 0;
     p->started++;
     if (*c->refusal) return PNB_OK;
@@ -282,7 +308,7 @@ static int fill_cell(plan *p, cell *c) {
                 p->runs);
     char *text = problem_of(p, c->task, c->method, c->observation);
     if (!text) return PNB_ERROR_OUT_OF_MEMORY;
-    int code = solve(p, c, text);
+    int code = model ? reconstruct(p, c, text, model) : solve(p, c, text);
     cJSON_free(text);
     return code;
 }

@@ -7,7 +7,8 @@
 static int run(int argc, char **argv);
 
 typedef struct values {
-    const char *problem, *observation, *x, *output;
+    const char *problem, *observation, *x, *data, *output;
+    cli_whole n;
 } values;
 static const cli_option options[] = {
     {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE",
@@ -15,11 +16,13 @@ static const cli_option options[] = {
     {"observation", 0, CLI_TEXT, offsetof(values, observation), "FILE",
      "in place of the problem: observation.json of a radio interferometer (array, source, times, errors)"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
+    {"data", 0, CLI_TEXT, offsetof(values, data), "D", "in place of --x: a data set as penumbra train takes it, brought to the problem's size"},
+    {"number", 'n', CLI_WHOLE, offsetof(values, n), "N", "of the data set: N images evenly spread over it (all)"},
     {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, .tif, otherwise NPY; .uvfits or .csv of an observation"},
 };
 const cli_command cli_simulate = {"simulate",
                                   "simulate the measurement of a known truth: y = A(x) + noise",
-                                  "--problem problem.json | --observation observation.json --x truth -o measurement",
+                                  "--problem problem.json | --observation observation.json --x truth | --data D -o measurement",
                                   "The noise comes from the problem's seed, or from --seed. observation.json holds \"array\" (path of lines\n"
                                   "station,x,y,z,sefd), \"source\" {name, ra_deg, dec_deg}, \"mjd\", \"fov_uas\", \"flux_jy\" or \"peak_jy\", and where\n"
                                   "the defaults do not fit start_hours, stop_hours, interval_seconds (600), integration_seconds (60),\n"
@@ -36,6 +39,18 @@ static pnb_status set_seed(const cli_args *args, pnb_problem *problem) {
     if (!args->common.seed.given) return PNB_OK;
     snprintf(text, sizeof text, "%llu", (unsigned long long)args->common.seed.value);
     return pnb_problem_set(problem, "seed", text);
+}
+
+/* --x, or --data as squares of the problem's size. The exit code. */
+static int read_truths(const cli_args *args, const values *v, pnb_context *ctx, const pnb_extent *image, pnb_ndarray *x) {
+    bool square = image->rank == 3 && image->size[1] == image->size[2];
+    char text[96];
+    if (v->data && !square)
+        return cli_usage(&cli_simulate, "--data brings images to squares, the problem's are %s: use --x",
+                         cli_extent_text(image, text, sizeof text));
+    pnb_status status = v->data ? pnb_dataset_read(ctx, v->data, image->size[0], image->size[1], (uint32_t)v->n.value, x)
+                                : pnb_ndarray_read(ctx, v->x, cli_channels(image), x);
+    return status ? cli_fail(args, ctx, status) : PNB_OK;
 }
 
 static int measure(const cli_args *args, const values *v, pnb_context *ctx, pnb_problem *problem,
@@ -81,7 +96,10 @@ static int simulate(const cli_args *args, const values *v, pnb_context *ctx) {
     if (v->problem && v->observation) return cli_usage(&cli_simulate, "give --problem or --observation, not both");
     if (v->observation && v->x && v->output) return observe(args, v, ctx);
     if (!v->problem && !v->observation) return cli_usage(&cli_simulate, "--problem FILE is missing");
-    if (!v->x) return cli_usage(&cli_simulate, "--x FILE is missing");
+    if (v->x && v->data) return cli_usage(&cli_simulate, "give --x or --data, not both");
+    if (!v->x && !v->data) return cli_usage(&cli_simulate, "--x FILE is missing");
+    if (v->n.given && (!v->data || v->n.value < 1 || v->n.value > UINT32_MAX))
+        return cli_usage(&cli_simulate, "-n: expected 1 to %u images of --data", UINT32_MAX);
     if (!v->output) return cli_usage(&cli_simulate, "-o FILE is missing");
     pnb_problem *problem = NULL;
     pnb_ndarray x = {0};
@@ -89,8 +107,8 @@ static int simulate(const cli_args *args, const values *v, pnb_context *ctx) {
     pnb_status status = pnb_problem_load(ctx, v->problem, &problem);
     if (status == PNB_OK) status = set_seed(args, problem);
     if (status == PNB_OK) status = pnb_problem_extents(problem, &image, NULL);
-    if (status == PNB_OK) status = pnb_ndarray_read(ctx, v->x, cli_channels(&image), &x);
-    int code = status ? cli_fail(args, ctx, status) : measure(args, v, ctx, problem, &x);
+    int code = status ? cli_fail(args, ctx, status) : read_truths(args, v, ctx, &image, &x);
+    if (code == PNB_OK) code = measure(args, v, ctx, problem, &x);
     pnb_ndarray_clear(&x);
     pnb_problem_destroy(&problem);
     return code;

@@ -106,7 +106,35 @@ static void test_images(void **state) {
     RUN_OK(s, "amortize box.json --measurements folder " SMALL "-o lora.safetensors");
     RUN_OK(s, "amortize box.json --measurements folder --truths folder --set supervised=1 --set targets=copy " SMALL
               "-o copy.safetensors");
-    RUN_OK(s, "amortize box.json --measurements folder --method davi " SMALL "-o davi2.safetensors");
+    RUN_OK(s, "simulate --problem box.json --data images.npy -n 3 --quiet -o three.npy");
+    expect_failure(s, NULL, "simulate --problem box.json --x images.npy --data images.npy -o y.npy", 2, "not both");
+    expect_failure(s, NULL, "simulate --problem box.json --x images.npy -n 3 -o y.npy", 2, "images of --data");
+    RUN_OK(s, "amortize box.json --measurements three.npy --method davi " SMALL "-o davi2.safetensors");
+    cJSON *trained = read_json("davi2.amortize/run.json");
+    assert_true(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(trained, "amortized"), "count")->valuedouble == 3);
+    cJSON_Delete(trained);
+    /* a generator in compare: on the measurement of its task; not for another operator; dashes where there is none */
+    static const char *const compare =
+        "{\"prior\": {\"file\": \"prior.safetensors\"}, \"tasks\": [{\"name\": \"2\", \"operator\": {\"type\": \"%s\"%s}, "
+        "\"noise\": {\"sigma\": 0.1}}, {\"name\": \"none\", \"operator\": {\"type\": \"identity\"}, \"noise\": {\"sigma\": 0.1}}], "
+        "\"methods\": [{\"name\": \"by DAVI\", \"model\": \"davi{task}.safetensors\"}], \"observations\": [\"folder/a.npy\"], \"samples\": 2}";
+    char text[1024];
+    snprintf(text, sizeof text, compare, "mask_box", ", \"top\": 2, \"left\": 2, \"height\": 3, \"width\": 3");
+    write_text("compare.json", text);
+    RUN_OK(s, "compare compare.json -o compared");
+    assert_non_null(strstr(s->err, "davinone.safetensors: there is no such file; penumbra amortize makes one"));
+    cJSON *rows = read_json("compared/table.json"), *run = read_json("compared/2/by DAVI/0000/run.json");
+    const cJSON *row = cJSON_GetArrayItem(rows, 0), *made = cJSON_GetObjectItemCaseSensitive(run, "reconstruction");
+    assert_true(cJSON_GetObjectItemCaseSensitive(row, "observations")->valuedouble == 1);
+    assert_true(cJSON_GetObjectItemCaseSensitive(row, "evaluations_a_sample")->valuedouble == 1);
+    assert_true(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, 1), "refused") != NULL);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(made, "method")->valuestring, "davi");
+    assert_true(file_exists("compared/2.png") && file_exists("compared/2/by DAVI/0000.measurement.npy"));
+    cJSON_Delete(rows);
+    cJSON_Delete(run);
+    snprintf(text, sizeof text, compare, "identity", "");
+    write_text("compare.json", text);
+    expect_failure(s, NULL, "compare compare.json --quiet -o other", 3, "task '2' has {\"type\":\"identity\"}: train one for it");
     (void)remove("prior.safetensors"); /* the generator's file is all that is needed */
     RUN_OK(
         s,

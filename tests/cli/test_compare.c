@@ -120,20 +120,26 @@ static void test_refused(void **state) {
     assert_non_null(strstr(s->err, "left out: ddrm"));
 }
 
-/* tools/garments: a run, the table, a method that cannot do a task, and what is there already. */
+/* tools/garments: a run, the table, a method that cannot do a task, a generator of tools/generators, and what is there already. */
 static void test_garments(void **state) {
     (void)state;
     char text[4096];
     setenv("PENUMBRA", PNB_COMMAND, 1);
-    const char *script = PNB_SOURCE_DIR "/tools/garments -o garments -i 1 -m \"ddrm\" -t \"superresolution gaussian_deblurring\" -e 2";
+    assert_int_equal(system(PNB_SOURCE_DIR "/tools/generators -o generators -t superresolution -u 1 -n 8 -d " PNB_SOURCE_DIR
+                                           "/assets/garments >log.txt 2>&1"),
+                     0);
+    const char *script =
+        PNB_SOURCE_DIR "/tools/garments -o garments -i 1 -m \"ddrm\" -t \"superresolution gaussian_deblurring\" -e 2 -g generators";
     for (int again = 0; again < 2; again++) {
         snprintf(text, sizeof text, "%s >table.txt 2>log.txt", script);
         assert_int_equal(system(text), 0);
         read_text("table.txt", text, sizeof text);
         assert_non_null(strstr(text, "| superresolution | DDRM | 1 |"));
+        assert_non_null(strstr(text, "| superresolution | DAVI | 1 |"));
         assert_non_null(strstr(text, "| gaussian_deblurring | DDRM | 0 | - |"));
+        assert_non_null(strstr(text, "| gaussian_deblurring | DAVI | 0 | - |"));
         read_text("log.txt", text, sizeof text);
-        assert_int_equal(strstr(text, "superresolution, DDRM, observation 0 (run 1 of 2)") != NULL, !again);
+        assert_int_equal(strstr(text, "superresolution, DDRM, observation 0 (run 1 of 4)") != NULL, !again);
     }
     assert_true(file_exists("garments/superresolution.png"));
     snprintf(text, sizeof text, "%s -s 'steps=a b' 2>log.txt", script);
