@@ -6,27 +6,30 @@
 //
 // Numerics: fp32, channels in order: the same sum for every tile, wherever it lies.
 //
-// Variants, for one class of devices each. Sizes are macros and no specialisation constants, because SwiftShader unrolls
-// loops only where they are known when SPIR-V is made, and is twenty times slower with arrays in memory.
+// Variants, for one class of devices each. Sizes are macros and no specialisation constants: matmul_quad.comp says why.
 //   plain         storage buffers and few registers (GPUs)
 //   texel_u       the same with weights through a texel buffer, where they are 16-bit floats
 //   texel         texel buffers, which lavapipe loads with straight vector loads
 //   spread        also loads weights once for a subgroup, a vec4 a lane, and shuffles them out: right for subgroups of exactly
 //                 SPREAD lanes; with others it does as texel does
-//   narrow        storage buffers and two vec4s an invocation, for software drivers of four lanes
-//   narrow_spread, narrow_spread_texel: the same with weights spread, and with V through a texel buffer
+//   quad          storage buffers and two vec4s an invocation, for software drivers with subgroups of four lanes: each lane of a
+//                 quad loads a vec4 of weights, which go round by swaps, so that lane l has, in accumulator 4 r + e, output
+//                 4 (l ^ r) + e of the block. CHAIN is as long as the code stays short (loads of storage buffers are long)
+//   quad_texel    the same with V through a texel buffer
 //! variant texel_u PNB_TEXEL_U=1
 //! variant texel PNB_TEXEL_U=1 PNB_TEXEL_V=1
 //! variant spread PNB_TEXEL_U=1 PNB_TEXEL_V=1 PNB_SPREAD=8 PNB_CHAIN=8
-//! variant narrow PNB_P=2
-//! variant narrow_spread PNB_P=2 PNB_SPREAD=4 PNB_CHAIN=1
-//! variant narrow_spread_texel PNB_P=2 PNB_SPREAD=4 PNB_CHAIN=1 PNB_TEXEL_V=1
+//! variant quad PNB_P=2 PNB_QUAD=1 PNB_CHAIN=2
+//! variant quad_texel PNB_P=2 PNB_QUAD=1 PNB_CHAIN=4 PNB_TEXEL_V=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #ifdef PNB_SPREAD
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
+#elif defined PNB_QUAD
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_quad : require
 #endif
 #include "ops/conv2d_winograd.h"
 #include "ops/conv2d_winograd_multiply.h"
@@ -63,7 +66,7 @@ layout(set = 0, binding = 2) writeonly buffer MBlock { vec4 m[]; };
 void main() {
     const int depth = int(p.depth);
     const int o0 = int(gl_WorkGroupID.x) * OUT, place = int(gl_WorkGroupID.z);
-#ifdef PNB_SPREAD
+#if defined PNB_SPREAD || defined PNB_QUAD
     const int lane = int(gl_SubgroupInvocationID);
     const int id = int(gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_SubgroupID * gl_SubgroupSize) + lane;
 #else
@@ -96,6 +99,25 @@ void main() {
         }
     } else
 #endif
+#ifdef PNB_QUAD
+    for (int c = 0; c < depth; c += PNB_CHAIN) {
+        [[unroll]] for (int i = 0; i < PNB_CHAIN; i++) {
+            const vec4 part = U(from + i * (BLOCK / 4) + lane % 4);
+            vec4 v[P];
+            [[unroll]] for (int k = 0; k < P; k++) v[k] = V(at + i * ROW + k * SHARE);
+            [[unroll]] for (int e = 0; e < 4; e++) {
+                const float w[4] = float[4](part[e], subgroupQuadSwapHorizontal(part[e]), subgroupQuadSwapVertical(part[e]),
+                                            subgroupQuadSwapDiagonal(part[e]));
+                [[unroll]] for (int r = 0; r < 4; r++)[[unroll]] for (int k = 0; k < P; k++) acc[k][4 * r + e] =
+                    fma(vec4(w[r]), v[k], acc[k][4 * r + e]);
+            }
+        }
+        at += PNB_CHAIN * ROW;
+        from += PNB_CHAIN * (BLOCK / 4);
+    }
+#define OUTPUT(o) (4 * (o / 4 ^ lane % 4) + o % 4)
+#else
+#define OUTPUT(o) o
     for (int c = 0; c < depth; c++) {
         vec4 v[P];
         [[unroll]] for (int k = 0; k < P; k++) v[k] = V(at + k * SHARE);
@@ -107,9 +129,10 @@ void main() {
         at += ROW;
         from += BLOCK / 4;
     }
+#endif
 
     if (id < int(p.count)) {
         const int to = (panel * int(p.blocks) * BLOCK + o0) * ROW + x;
-        [[unroll]] for (int o = 0; o < OUT; o++)[[unroll]] for (int k = 0; k < P; k++) m[to + o * ROW + k * SHARE] = acc[k][o];
+        [[unroll]] for (int o = 0; o < OUT; o++)[[unroll]] for (int k = 0; k < P; k++) m[to + OUTPUT(o) * ROW + k * SHARE] = acc[k][o];
     }
 }

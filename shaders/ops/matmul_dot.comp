@@ -8,21 +8,16 @@
 // Numerics: fp32, k in order, four at a time; the same sum at every place in the batch.
 //
 // Variants: plain reads storage buffers, texel reads texel buffers. (Spreading A over a subgroup, as matmul_wide.comp does,
-// was measured and does not pay here.) narrow: plain with a tile that is known when SPIR-V is made (matmul_wide.comp says why).
+// was measured and does not pay here.)
 //! variant texel PNB_TEXEL=1
-//! variant narrow PNB_NARROW=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/matmul.h"
 
 layout(local_size_x_id = 0) in;
-#ifdef PNB_NARROW
-const int TM = 8, TN = 1;
-#else
 layout(constant_id = 1) const int TM = 8; // 4 or 8
 layout(constant_id = 2) const int TN = 2;
-#endif
 
 #ifdef PNB_TEXEL
 layout(set = 0, binding = 0) uniform samplerBuffer a_texels;
@@ -64,7 +59,6 @@ void main() {
         of_column[t] = 0.0;
         if (p.bias_kind == PNB_BIAS_COLUMN) of_column[t] = bias[min(column + t, int(p.n) - 1)];
     }
-    // written out: glslc leaves loops with branches in them as they are, and with them the array in memory
     const int to = (batch * int(p.m) + m0) * int(p.n) + column;
 #define STORE(i)                                                                                                       \
     if (i < TM && i < rows_left) {                                                                                     \

@@ -10,17 +10,11 @@
 //
 // Variants: plain reads storage buffers, texel reads texel buffers; spread also loads A once for a subgroup, a vec4 a lane,
 // and shuffles it out. spread is right for subgroups of exactly SPREAD lanes; with others it does as texel does.
-// narrow, narrow_spread and their forms for a transposed A: plain and spread for software drivers of four lanes. Their tile is known
-// when SPIR-V is made, because SwiftShader unrolls loops only then, and is many times slower with arrays in memory.
 // gpu: plain, with A at addresses that a compiler can see to be the same for the workgroup (scalar loads on some GPUs), and one vec4
 // of B at a time, which leaves registers for more subgroups.
 //! variant gpu PNB_GPU=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
-//! variant narrow PNB_NARROW=1 PNB_TRANS_A=0
-//! variant narrow_transposed PNB_NARROW=1 PNB_TRANS_A=1
-//! variant narrow_spread PNB_NARROW=1 PNB_TRANS_A=0 PNB_SPREAD=1
-//! variant narrow_spread_transposed PNB_NARROW=1 PNB_TRANS_A=1 PNB_SPREAD=1
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -31,14 +25,10 @@
 #include "ops/matmul.h"
 
 layout(local_size_x_id = 0) in;
-#ifdef PNB_NARROW
-const int TM = 8, T4 = 1, TRANS_A = PNB_TRANS_A, SPREAD = 4;
-#else
 layout(constant_id = 1) const int TM = 8; // 4 or 8
 layout(constant_id = 2) const int T4 = 2;
 layout(constant_id = 3) const int TRANS_A = 0;
 layout(constant_id = 4) const int SPREAD = 8;
-#endif
 
 #ifdef PNB_TEXEL
 layout(set = 0, binding = 0) uniform samplerBuffer a_texels;
@@ -148,7 +138,6 @@ void main() {
         of_column[t] = vec4(0.0);
         if (p.bias_kind == PNB_BIAS_COLUMN) of_column[t] = vec4(bias[n], bias[n + 1], bias[n + 2], bias[n + 3]);
     }
-    // written out: glslc leaves loops with branches in them as they are, and with them the array in memory
     const int to = (batch * int(p.m) + m0) * n4 + column;
 #define STORE(i)                                                                                                       \
     if (i < TM && i < rows_left) {                                                                                     \

@@ -113,6 +113,7 @@ void pnb_caps_read(const pnb_vki *vki, VkPhysicalDevice physical, pnb_gpu_caps *
     caps->subgroup_size = (uint32_t)clamp_u64(subgroup.subgroupSize, 1, 128);
     caps->subgroup_arithmetic = compute && (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
     caps->subgroup_shuffle = compute && (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT);
+    caps->subgroup_quad = compute && (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_QUAD_BIT) && caps->subgroup_size >= 4;
     caps->fp16_storage = half.storageBuffer16BitAccess;
     *queue = (pnb_queue_choice){0};
     bool has_queue = find_queue(vki, physical, queue);

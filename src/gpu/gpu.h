@@ -43,7 +43,7 @@ typedef struct pnb_gpu_caps {
     uint32_t max_local_size_x;
     uint32_t shared_bytes;
     uint32_t subgroup_size;
-    bool subgroup_arithmetic, subgroup_shuffle; /* in compute */
+    bool subgroup_arithmetic, subgroup_shuffle, subgroup_quad; /* in compute */
     bool fp16_storage;
     uint32_t cooperative[3];      /* M, N, K of matrices that a subgroup multiplies, 16-bit floats to fp32; 0: none, or not built */
     double timestamp_ns;          /* nanoseconds a tick; 0: no timestamps on the compute queue */

@@ -20,7 +20,7 @@
 
 enum { X, WEIGHT, BIAS, PACKED }; /* inputs */
 enum { Y, V, M };                 /* outputs: the result, and scratch */
-enum { NARROW_LANES = 4 };
+enum { QUAD = 4 };
 /* Bytes of V, and of M: what lies in a cache, or keeps a GPU busy. */
 enum { CPU_SCRATCH = 2 << 20, GPU_SCRATCH = 32 << 20 };
 
@@ -149,7 +149,6 @@ typedef struct product {
 } product;
 
 static product product_of(const pnb_lower *l, pnb_tensor u, pnb_tensor v) {
-    const pnb_gpu_caps *caps = pnb_lower_caps(l);
     if (pnb_lower_half(l, u) && !pnb_emit_texel(l, v))
         return (product){"ops/conv2d_winograd_multiply.texel_u", true, false, 4, PNB_WINOGRAD_BLOCK / 2};
     switch (pnb_load_choose(l, u, v)) {
@@ -157,12 +156,10 @@ static product product_of(const pnb_lower *l, pnb_tensor u, pnb_tensor v) {
     case PNB_LOAD_TEXEL: return (product){"ops/conv2d_winograd_multiply.texel", true, true, 4, PNB_WINOGRAD_BLOCK};
     default: break;
     }
-    if (!caps->is_cpu) return (product){"ops/conv2d_winograd_multiply", false, false, 4, PNB_WINOGRAD_BLOCK / 2};
-    product p = {"ops/conv2d_winograd_multiply.narrow", false, false, 8, PNB_WINOGRAD_BLOCK};
-    if (!caps->subgroup_shuffle || caps->subgroup_size != NARROW_LANES) return p;
-    p.texel_v = pnb_shape_count(pnb_lower_shape(l, v)) / 4 <= caps->max_texel_elements;
-    p.shader = p.texel_v ? "ops/conv2d_winograd_multiply.narrow_spread_texel" : "ops/conv2d_winograd_multiply.narrow_spread";
-    return p;
+    if (!pnb_load_quad(l)) return (product){"ops/conv2d_winograd_multiply", false, false, 4, PNB_WINOGRAD_BLOCK / 2};
+    bool texel = pnb_load_fits_texel(l, v);
+    return (product){texel ? "ops/conv2d_winograd_multiply.quad_texel" : "ops/conv2d_winograd_multiply.quad", false, texel, 8,
+                     PNB_WINOGRAD_BLOCK};
 }
 
 pnb_status pnb_emit_panel_product(pnb_lower *l, const pnb_panel_product *p) {
@@ -179,7 +176,7 @@ pnb_status pnb_emit_panel_product(pnb_lower *l, const pnb_panel_product *p) {
     pnb_emit_write(&d, p->m);
     pnb_emit_push(&d, &push, sizeof push);
     d.spec[0] = pnb_load_local(l, push.count);
-    if (d.spec[0] > push.count) d.spec[0] = NARROW_LANES; /* count is a multiple of it */
+    if (d.spec[0] > push.count) d.spec[0] = QUAD; /* count is a multiple of it */
     d.groups[0] = p->blocks * PNB_WINOGRAD_BLOCK / how.outputs;
     d.groups[1] = pnb_divide_up(push.count, d.spec[0]);
     d.groups[2] = p->places;

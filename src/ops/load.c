@@ -13,6 +13,16 @@ pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
     return spread ? PNB_LOAD_SPREAD : PNB_LOAD_TEXEL;
 }
 
+bool pnb_load_quad(const pnb_lower *l) {
+    const pnb_gpu_caps *caps = pnb_lower_caps(l);
+    return caps->is_cpu && !caps->prefer_texel && caps->subgroup_quad;
+}
+
+bool pnb_load_fits_texel(const pnb_lower *l, pnb_tensor t) {
+    uint64_t count = pnb_shape_count(pnb_lower_shape(l, t));
+    return count % 4 == 0 && count / 4 <= pnb_lower_caps(l)->max_texel_elements;
+}
+
 uint32_t pnb_load_local(const pnb_lower *l, uint64_t count) {
     if (!pnb_lower_caps(l)->is_cpu) return GPU_LOCAL;
     return count > CPU_MANY ? CPU_LOCAL_MANY : CPU_LOCAL;

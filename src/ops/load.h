@@ -14,6 +14,13 @@ typedef enum pnb_load { PNB_LOAD_STORAGE, PNB_LOAD_TEXEL, PNB_LOAD_SPREAD } pnb_
  * the other has to fit. */
 pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b);
 
+/* Whether kernels are made for quads here: software drivers that gain nothing from texels over a whole subgroup of eight lanes. Such
+ * kernels ("ops/matmul_quad", "ops/conv2d_winograd_multiply.quad") say why. */
+bool pnb_load_quad(const pnb_lower *l);
+
+/* Whether a tensor fits a texel buffer, asked for or not. Quads read all their operands so where they fit. */
+bool pnb_load_fits_texel(const pnb_lower *l, pnb_tensor t);
+
 /* A workgroup's size for `count` invocations that are heavy each. On a CPU one subgroup, whatever the count, for each size is compiled
  * anew there; larger only where there would be more workgroups than devices take. */
 uint32_t pnb_load_local(const pnb_lower *l, uint64_t count);

@@ -1,7 +1,7 @@
 /* Batched matrix products with all transpositions, a broadcast batch on either side, and an optional bias.
  *
  * Three direct kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
- * contiguous along k, and a general one. Software drivers make large products, and those that only the general kernel would serve,
+ * contiguous along k, and a general one; `quad` is in the place of the first two where there are quads (load.h). Software drivers make large products, and those that only the general kernel would serve,
  * from packed operands; constant ones are packed once. A GPU's matrix units serve graphs that store as 16-bit floats, forward: fp16
  * has not the range of gradients (matmul_cooperative.c). The derivatives are products again:
  *     A as stored [M,K]: dA = G op(B)^T;   [K,M]: dA = op(B) G^T
@@ -12,6 +12,7 @@
 #include "ops/load.h"
 #include "ops/matmul_cooperative.h"
 #include "ops/matmul_packed.h"
+#include "ops/matmul_quad.h"
 #include "ops/ops.h"
 #include "ops/product.h"
 #include "ops/suite.h"
@@ -99,9 +100,10 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
 
 static const char *const wide_shader[] = {"ops/matmul_wide", "ops/matmul_wide.texel", "ops/matmul_wide.spread"};
 static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.texel"}; /* spread does not pay */
-/* [spread][transposed A], for software drivers of four lanes; their tile is {8, 1}. */
-static const char *const narrow_shader[2][2] = {{"ops/matmul_wide.narrow", "ops/matmul_wide.narrow_transposed"},
-                                                {"ops/matmul_wide.narrow_spread", "ops/matmul_wide.narrow_spread_transposed"}};
+/* [A or B transposed][texel] */
+static const char *const quad_shader[3][2] = {{"ops/matmul_quad", "ops/matmul_quad.texel"},
+                                              {"ops/matmul_quad.transposed_a", "ops/matmul_quad.transposed_a_texel"},
+                                              {"ops/matmul_quad.transposed_b", "ops/matmul_quad.transposed_b_texel"}};
 
 static pnb_push_matmul push_of(sizes s, const attributes *at) {
     uint32_t a_row = at->trans_a ? s.m : s.k, b_row = at->trans_b ? s.k : s.n;
@@ -155,12 +157,10 @@ static tile dot_tile(const pnb_lower *l, sizes s) {
     return t;
 }
 
-static bool is_narrow(const pnb_gpu_caps *caps) { return caps->is_cpu && !caps->prefer_texel; }
-
 /* Emits a fast kernel, or leaves *emitted false where the device's group limits do not allow it. */
 static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool wide, bool *emitted) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
-    tile t = is_narrow(caps) ? (tile){8, 1} : wide ? wide_tile(l, s) : dot_tile(l, s);
+    tile t = wide ? wide_tile(l, s) : dot_tile(l, s);
     uint32_t columns = wide ? s.n / 4 / t.columns : (s.n + t.columns - 1) / t.columns;
     bool flat = s.batch_a == 1;
     uint64_t count = flat ? (uint64_t)s.batch * columns : columns;
@@ -170,21 +170,37 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     if (!*emitted) return PNB_OK;
 
     pnb_load load = pnb_load_choose(l, node->in[A], node->in[B]);
-    bool narrow = is_narrow(caps) && load == PNB_LOAD_STORAGE, four = caps->subgroup_shuffle && caps->subgroup_size == 4;
     const char *shader = wide ? wide_shader[load] : dot_shader[load];
     if (!caps->is_cpu && wide && load == PNB_LOAD_STORAGE) shader = "ops/matmul_wide.gpu";
-    if (narrow) shader = wide ? narrow_shader[four][at->trans_a] : "ops/matmul_dot.narrow";
     pnb_dispatch d = pnb_emit_begin(l, shader, "matmul");
     bind_all(&d, node, load != PNB_LOAD_STORAGE);
     d.spec[0] = local;
-    if (!narrow) {
-        pnb_emit_spec(&d, t.rows);
-        pnb_emit_spec(&d, t.columns);
-        if (wide) pnb_emit_spec(&d, at->trans_a);
-        if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, caps->subgroup_size);
-    }
+    pnb_emit_spec(&d, t.rows);
+    pnb_emit_spec(&d, t.columns);
+    if (wide) pnb_emit_spec(&d, at->trans_a);
+    if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, caps->subgroup_size);
     pnb_push_matmul push = push_of(s, at);
     push.count = (uint32_t)count;
+    pnb_emit_push(&d, &push, sizeof push);
+    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
+    count_work(&d, s);
+    return pnb_lower_emit(l, &d);
+}
+
+/* As lower_fast, for quads: what it takes, in tiles that the shader knows. */
+static pnb_status lower_quad(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool wide, bool *emitted) {
+    bool texel = pnb_load_fits_texel(l, node->in[A]) && pnb_load_fits_texel(l, node->in[B]), flat = s.batch_a == 1;
+    uint32_t columns = 16 * (texel ? PNB_MATMUL_QUAD_TEXEL : PNB_MATMUL_QUAD_PLAIN);
+    uint64_t count = (flat ? s.batch : 1) * (uint64_t)s.n, threads = 4 * ((count + columns - 1) / columns);
+    uint32_t local = pnb_load_local(l, threads);
+    uint64_t groups[3] = {(s.m + PNB_MATMUL_QUAD_ROWS - 1) / PNB_MATMUL_QUAD_ROWS, (threads + local - 1) / local, flat ? 1 : s.batch};
+    *emitted = pnb_load_groups_fit(l, groups);
+    if (!*emitted) return PNB_OK;
+    pnb_dispatch d = pnb_emit_begin(l, quad_shader[wide ? at->trans_a : 2][texel], "matmul");
+    bind_all(&d, node, texel);
+    d.spec[0] = local;
+    pnb_push_matmul push = push_of(s, at);
+    push.count = (uint32_t)(wide ? count / 4 : count);
     pnb_emit_push(&d, &push, sizeof push);
     for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
     count_work(&d, s);
@@ -317,6 +333,8 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
         return pnb_matmul_cooperative_emit(l, &push, (pnb_matmul_operands){node->in[PACKED_A], node->in[PACKED_B], bias, node->out[0]});
     }
     if (at.rows) PNB_TRY(lower_packed(l, node, s, &at, &emitted));
+    bool half = pnb_lower_half(l, node->in[A]) || pnb_lower_half(l, node->in[B]); /* for texel kernels alone, and may not fit quads */
+    if (!emitted && (wide || dot) && pnb_load_quad(l) && !half) PNB_TRY(lower_quad(l, node, s, &at, wide, &emitted));
     if (!emitted && (wide || dot)) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
     return emitted ? PNB_OK : lower_general(l, node, s, &at);
 }
