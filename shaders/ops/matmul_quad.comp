@@ -25,7 +25,6 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_quad : require
 #include "ops/matmul.h"
-#include "ops/matmul_quad.h"
 
 layout(local_size_x_id = 0) in; // a multiple of 4
 #ifdef PNB_TEXEL

@@ -100,10 +100,6 @@ static pnb_status vjp(pnb_graph *g, const pnb_node *node, const pnb_tensor *gout
 
 static const char *const wide_shader[] = {"ops/matmul_wide", "ops/matmul_wide.texel", "ops/matmul_wide.spread"};
 static const char *const dot_shader[] = {"ops/matmul_dot", "ops/matmul_dot.texel", "ops/matmul_dot.texel"}; /* spread does not pay */
-/* [A or B transposed][texel] */
-static const char *const quad_shader[3][2] = {{"ops/matmul_quad", "ops/matmul_quad.texel"},
-                                              {"ops/matmul_quad.transposed_a", "ops/matmul_quad.transposed_a_texel"},
-                                              {"ops/matmul_quad.transposed_b", "ops/matmul_quad.transposed_b_texel"}};
 
 static pnb_push_matmul push_of(sizes s, const attributes *at) {
     uint32_t a_row = at->trans_a ? s.m : s.k, b_row = at->trans_b ? s.k : s.n;
@@ -130,9 +126,13 @@ static void bind_all(pnb_dispatch *d, const pnb_node *node, bool texel) {
     pnb_emit_write(d, node->out[0]);
 }
 
+static double gflop_of(sizes s) { return 2e-9 * s.batch * s.m * s.n * s.k; }
+static double gbyte_of(sizes s) {
+    return 4e-9 * ((double)s.batch_a * s.m * s.k + (double)s.batch_b * s.n * s.k + (double)s.batch * s.m * s.n);
+}
 static void count_work(pnb_dispatch *d, sizes s) {
-    d->gflop = 2e-9 * s.batch * s.m * s.n * s.k;
-    d->gbyte = 4e-9 * ((double)s.batch_a * s.m * s.k + (double)s.batch_b * s.n * s.k + (double)s.batch * s.m * s.n);
+    d->gflop = gflop_of(s);
+    d->gbyte = gbyte_of(s);
 }
 
 /* The shape of the two fast kernels: `rows` by `columns` in an invocation (columns in the kernel's own unit). */
@@ -181,26 +181,6 @@ static pnb_status lower_fast(pnb_lower *l, const pnb_node *node, sizes s, const 
     if (wide && load == PNB_LOAD_SPREAD) pnb_emit_spec(&d, caps->subgroup_size);
     pnb_push_matmul push = push_of(s, at);
     push.count = (uint32_t)count;
-    pnb_emit_push(&d, &push, sizeof push);
-    for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
-    count_work(&d, s);
-    return pnb_lower_emit(l, &d);
-}
-
-/* As lower_fast, for quads: what it takes, in tiles that the shader knows. */
-static pnb_status lower_quad(pnb_lower *l, const pnb_node *node, sizes s, const attributes *at, bool wide, bool *emitted) {
-    bool texel = pnb_load_fits_texel(l, node->in[A]) && pnb_load_fits_texel(l, node->in[B]), flat = s.batch_a == 1;
-    uint32_t columns = 16 * (texel ? PNB_MATMUL_QUAD_TEXEL : PNB_MATMUL_QUAD_PLAIN);
-    uint64_t count = (flat ? s.batch : 1) * (uint64_t)s.n, threads = 4 * ((count + columns - 1) / columns);
-    uint32_t local = pnb_load_local(l, threads);
-    uint64_t groups[3] = {(s.m + PNB_MATMUL_QUAD_ROWS - 1) / PNB_MATMUL_QUAD_ROWS, (threads + local - 1) / local, flat ? 1 : s.batch};
-    *emitted = pnb_load_groups_fit(l, groups);
-    if (!*emitted) return PNB_OK;
-    pnb_dispatch d = pnb_emit_begin(l, quad_shader[wide ? at->trans_a : 2][texel], "matmul");
-    bind_all(&d, node, texel);
-    d.spec[0] = local;
-    pnb_push_matmul push = push_of(s, at);
-    push.count = (uint32_t)(wide ? count / 4 : count);
     pnb_emit_push(&d, &push, sizeof push);
     for (int i = 0; i < 3; i++) d.groups[i] = (uint32_t)groups[i];
     count_work(&d, s);
@@ -333,8 +313,12 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
         return pnb_matmul_cooperative_emit(l, &push, (pnb_matmul_operands){node->in[PACKED_A], node->in[PACKED_B], bias, node->out[0]});
     }
     if (at.rows) PNB_TRY(lower_packed(l, node, s, &at, &emitted));
-    bool half = pnb_lower_half(l, node->in[A]) || pnb_lower_half(l, node->in[B]); /* for texel kernels alone, and may not fit quads */
-    if (!emitted && (wide || dot) && pnb_load_quad(l) && !half) PNB_TRY(lower_quad(l, node, s, &at, wide, &emitted));
+    bool half = pnb_lower_half(l, node->in[A]) || pnb_lower_half(l, node->in[B]);
+    if (!emitted && (wide || dot) && !half && pnb_load_quad(l)) {
+        pnb_tensor bias = node->in[node->in[BIAS] != PNB_NONE ? BIAS : A];
+        pnb_matmul_quad quad = {node->in[A], node->in[B], bias, node->out[0], gflop_of(s), gbyte_of(s)};
+        PNB_TRY(pnb_matmul_quad_emit(l, push_of(s, &at), &quad, &emitted));
+    }
     if (!emitted && (wide || dot)) PNB_TRY(lower_fast(l, node, s, &at, wide, &emitted));
     return emitted ? PNB_OK : lower_general(l, node, s, &at);
 }
