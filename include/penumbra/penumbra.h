@@ -140,8 +140,8 @@ typedef struct pnb_ndarray {
  * pages as [N,C,H,W]. channels 0: as the file has; 1 or 3: grey and RGB images are converted. A damaged file: PNB_ERROR_INPUT.
  */
 PNB_API pnb_status pnb_ndarray_read(pnb_context *context, const char *path, uint32_t channels, pnb_ndarray *out);
-/* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), a TIFF of floats where it ends in .tif, otherwise NPY. Written under
- * another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
+/* PNG where the name ends in .png (values of [-1,1], clamped; [C,H,W] or [H,W], C 1 or 3), a TIFF of floats where it ends in .tif,
+ * otherwise NPY. Written under another name and renamed. Refuses values that are not finite: PNB_ERROR_NUMERIC. */
 PNB_API pnb_status pnb_ndarray_write(pnb_context *context, const char *path, const float *data,
                                      const pnb_extent *extent);
 /* Images of a data set (folder, stack, NPY or IDX, as pnb_train takes them) as [n, channels, size, size] in [-1,1]: resampled,
@@ -153,9 +153,9 @@ PNB_API uint64_t pnb_extent_count(const pnb_extent *extent); /* number of elemen
 
 /* ---- priors ----------------------------------------------------------------------------------------------------- */
 
-/* From a safetensors file, a checkpoint of PyTorch (as pnb_convert reads it) or a folder of diffusers; the architecture is worked out from the
- * names and shapes in it. Touches no device. A file that is damaged or no known network: PNB_ERROR_MODEL. A missing
- * file: PNB_ERROR_INPUT. */
+/* From a safetensors file, a checkpoint of PyTorch (as pnb_convert reads it) or a folder of diffusers; the architecture is worked out from
+ * the names and shapes in it. Touches no device. A file that is damaged or no known network: PNB_ERROR_MODEL. A missing file:
+ * PNB_ERROR_INPUT. */
 PNB_API pnb_status pnb_model_load(pnb_context *context, const char *path, pnb_model **out);
 /* Exact Gaussian mixture of n parts in dim dimensions: weights [n] (normalised here), means [n,dim], covariances
  * [n,dim,dim], symmetric and positive definite. Copied. */

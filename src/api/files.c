@@ -87,7 +87,8 @@ pnb_status pnb_values_read_mapped(pnb_error *err, const char *path, uint32_t cha
                 has_ending(path, ".jpg") || has_ending(path, ".jpeg");
     if (!*is_image) return pnb_fail(err, PNB_ERROR_INPUT, "'%s': expected a file in NPY, FITS, TIFF, PNG or JPEG format", path);
     if (map->has_range || map->has_page)
-        return pnb_fail(err, PNB_ERROR_INPUT, "'%s': black, white and page are for TIFF, NPY and FITS; a PNG or JPEG is mapped whole", path);
+        return pnb_fail(err, PNB_ERROR_INPUT, "'%s': black, white and page are for TIFF, NPY and FITS; a PNG or JPEG is mapped whole",
+                        path);
     PNB_TRY(pnb_image_read(err, path, channels, out));
     map_values(out, 0, 1);
     return PNB_OK;
@@ -104,7 +105,8 @@ pnb_status pnb_values_write_tiff(pnb_error *err, const char *path, uint32_t n, u
     double half = 0.5 * (map->white - map->black);
     float *numbers = malloc(count * sizeof *numbers);
     if (!numbers) return pnb_no_memory(err, path);
-    for (size_t i = 0; i < count; i++) numbers[i] = (float)(deviations ? half * (double)data[i] : map->black + half * ((double)data[i] + 1));
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (float)(deviations ? half * (double)data[i] : map->black + half * ((double)data[i] + 1));
     pnb_status status = pnb_tiff_write(err, path, n, channels, height, width, numbers, map->pixel_nm);
     free(numbers);
     return status;
@@ -200,7 +202,8 @@ pnb_status pnb_ndarray_write(pnb_context *ctx, const char *path, const float *da
     uint32_t skip = extent->rank == 4 ? 1 : 0, colours = extent->rank == 2 ? 1 : d[skip];
     if (has_ending(path, ".tif") || has_ending(path, ".tiff")) {
         if (extent->rank < 2 || (colours != 1 && colours != 3))
-            return pnb_fail(&ctx->error, PNB_ERROR_USAGE, "'%s': a TIFF takes images [H,W], [C,H,W] or [N,C,H,W] with 1 or 3 channels; use .npy", path);
+            return pnb_fail(&ctx->error, PNB_ERROR_USAGE,
+                            "'%s': a TIFF takes images [H,W], [C,H,W] or [N,C,H,W] with 1 or 3 channels; use .npy", path);
         return pnb_tiff_write(&ctx->error, path, skip ? d[0] : 1, colours, d[extent->rank - 2], d[extent->rank - 1], data, NULL);
     }
     if (!has_ending(path, ".png")) {

@@ -76,7 +76,8 @@ static pnb_status read_tiles(pnb_problem *p, const pnb_json *prior) {
     if (tile == 0) return PNB_OK;
     pnb_status status = pnb_prior_set_tiles(p->model->prior, (uint32_t)tile, (uint32_t)overlap);
     if (status) return pnb_error_prefix(&p->ctx->error, "%s: ", p->file);
-    bool ok = cJSON_AddNumberToObject(p->model->source, "tile", (double)tile) && cJSON_AddNumberToObject(p->model->source, "overlap", (double)overlap);
+    bool ok = cJSON_AddNumberToObject(p->model->source, "tile", (double)tile) &&
+              cJSON_AddNumberToObject(p->model->source, "overlap", (double)overlap);
     return ok ? PNB_OK : pnb_no_memory(&p->ctx->error, "prior");
 }
 
@@ -264,7 +265,8 @@ pnb_status pnb_problem_check_noise(pnb_problem *p) {
     if (!isfinite(p->zero) || p->zero >= 1)
         return pnb_problem_fail(p, PNB_ERROR_INPUT, "zero is %g, expected a value below 1 (-1 for pictures)", p->zero);
     if (p->photons > 0 && pnb_operator_weights(p->forward->op)) {
-        return pnb_problem_fail(p, PNB_ERROR_INPUT, "noise: photon noise is a camera's; operator %s has an error for each entry, use gaussian",
+        return pnb_problem_fail(p, PNB_ERROR_INPUT,
+                                "noise: photon noise is a camera's; operator %s has an error for each entry, use gaussian",
                                 pnb_operator_name(p->forward->op));
     }
     return PNB_OK;

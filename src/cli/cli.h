@@ -150,8 +150,8 @@ const char *cli_duration(double seconds, char *buffer, size_t bytes);
 /* ---- the subcommands
  * ------------------------------------------------------------------------------------------------------------ */
 
-extern const cli_command cli_bench, cli_compare, cli_compare_devices, cli_convert, cli_devices, cli_doctor, cli_eval,
-    cli_figure, cli_forward, cli_inspect, cli_predict, cli_sample, cli_selftest, cli_simulate, cli_solve, cli_train, cli_amortize, cli_reconstruct,
+extern const cli_command cli_bench, cli_compare, cli_compare_devices, cli_convert, cli_devices, cli_doctor, cli_eval, cli_figure,
+    cli_forward, cli_inspect, cli_predict, cli_sample, cli_selftest, cli_simulate, cli_solve, cli_train, cli_amortize, cli_reconstruct,
     cli_tune;
 
 #endif

@@ -285,8 +285,14 @@ static int reconstruct(const plan *p, const cell *c, const char *text, const cha
         fprintf(stderr, "left out: %s: %s\n", model, why);
         *c->refusal = strdup(why);
     } else if (code == PNB_OK) {
-        cli_generator generator = {.task = name_of(c->task), .problem = text, .base = p->base, .model = model, .truth = path,
-                                   .folder = c->path, .samples = (uint32_t)p->samples, .seed = (uint64_t)p->seed + (uint64_t)c->observation};
+        cli_generator generator = {.task = name_of(c->task),
+                                   .problem = text,
+                                   .base = p->base,
+                                   .model = model,
+                                   .truth = path,
+                                   .folder = c->path,
+                                   .samples = (uint32_t)p->samples,
+                                   .seed = (uint64_t)p->seed + (uint64_t)c->observation};
         code = make_folders(p, c->task, c->method) ? cli_compare_reconstruct(p->args, p->context, &generator) : PNB_ERROR_INPUT;
     }
     free(model);

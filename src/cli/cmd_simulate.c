@@ -11,28 +11,30 @@ typedef struct values {
     cli_whole n;
 } values;
 static const cli_option options[] = {
-    {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE",
-     "problem.json: its prior's size, operator, noise and seed"},
+    {"problem", 0, CLI_TEXT, offsetof(values, problem), "FILE", "problem.json: its prior's size, operator, noise and seed"},
     {"observation", 0, CLI_TEXT, offsetof(values, observation), "FILE",
      "in place of the problem: observation.json of a radio interferometer (array, source, times, errors)"},
     {"x", 0, CLI_TEXT, offsetof(values, x), "FILE", "the truth: image, or .npy of one or of a batch"},
-    {"data", 0, CLI_TEXT, offsetof(values, data), "D", "in place of --x: a data set as penumbra train takes it, brought to the problem's size"},
+    {"data", 0, CLI_TEXT, offsetof(values, data), "D",
+     "in place of --x: a data set as penumbra train takes it, brought to the problem's size"},
     {"number", 'n', CLI_WHOLE, offsetof(values, n), "N", "of the data set: N images evenly spread over it (all)"},
-    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE", "the measurement: .png for one image, .tif, otherwise NPY; .uvfits or .csv of an observation"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "FILE",
+     "the measurement: .png for one image, .tif, otherwise NPY; .uvfits or .csv of an observation"},
 };
-const cli_command cli_simulate = {"simulate",
-                                  "simulate the measurement of a known truth: y = A(x) + noise",
-                                  "--problem problem.json | --observation observation.json --x truth | --data D -o measurement",
-                                  "The noise comes from the problem's seed, or from --seed. observation.json holds \"array\" (path of lines\n"
-                                  "station,x,y,z,sefd), \"source\" {name, ra_deg, dec_deg}, \"mjd\", \"fov_uas\", \"flux_jy\" or \"peak_jy\", and where\n"
-                                  "the defaults do not fit start_hours, stop_hours, interval_seconds (600), integration_seconds (60),\n"
-                                  "frequency_hz (230e9), bandwidth_hz (4e9), least_elevation_deg (10), most_elevation_deg (85), gain_offset,\n"
-                                  "gain_scan (0), phases (none or random), thermal_noise (true), pixels (unit or jy), seed.\n",
-                                  options,
-                                  sizeof options / sizeof *options,
-                                  0,
-                                  0,
-                                  run};
+const cli_command cli_simulate = {
+    "simulate",
+    "simulate the measurement of a known truth: y = A(x) + noise",
+    "--problem problem.json | --observation observation.json --x truth | --data D -o measurement",
+    "The noise comes from the problem's seed, or from --seed. observation.json holds \"array\" (path of lines\n"
+    "station,x,y,z,sefd), \"source\" {name, ra_deg, dec_deg}, \"mjd\", \"fov_uas\", \"flux_jy\" or \"peak_jy\", and where\n"
+    "the defaults do not fit start_hours, stop_hours, interval_seconds (600), integration_seconds (60),\n"
+    "frequency_hz (230e9), bandwidth_hz (4e9), least_elevation_deg (10), most_elevation_deg (85), gain_offset,\n"
+    "gain_scan (0), phases (none or random), thermal_noise (true), pixels (unit or jy), seed.\n",
+    options,
+    sizeof options / sizeof *options,
+    0,
+    0,
+    run};
 
 static pnb_status set_seed(const cli_args *args, pnb_problem *problem) {
     char text[32];

@@ -43,7 +43,8 @@ const cli_command cli_solve = {
     "\"start\": \"samples.npy\" has ppm go on from these samples; with \"steps\": 0 its finish alone.\n"
     "prior may have \"tile\" (side) and \"overlap\" (a quarter): larger images are then seen in tiles that are blended.\n"
     "A measurement is NPY, PNG, JPEG, FITS or TIFF; {\"file\": \"m.tif\", \"black\": 100, \"white\": 4000, \"page\": 0} maps counts to\n"
-    "-1 and 1, and of a TIFF the results come as TIFF too, in its counts. Ctrl-C finishes the step, writes what there is and exits with 130; --resume goes on from there.\n",
+    "-1 and 1, and of a TIFF the results come as TIFF too, in its counts. Ctrl-C finishes the step, writes what there is and exits with "
+    "130; --resume goes on from there.\n",
     options,
     sizeof options / sizeof *options,
     0,

@@ -3,11 +3,10 @@
 
 #include <string.h>
 
-static const cli_command *const commands[] = {&cli_solve,    &cli_sample,  &cli_predict,         &cli_forward,
-                                              &cli_simulate, &cli_eval,    &cli_figure,          &cli_compare,
-                                              &cli_inspect,
-                                              &cli_convert,  &cli_devices, &cli_selftest,        &cli_bench,
-                                              &cli_tune,     &cli_train,   &cli_amortize,  &cli_reconstruct,   &cli_compare_devices, &cli_doctor};
+static const cli_command *const commands[] = {&cli_solve,    &cli_sample,      &cli_predict,         &cli_forward, &cli_simulate,
+                                              &cli_eval,     &cli_figure,      &cli_compare,         &cli_inspect, &cli_convert,
+                                              &cli_devices,  &cli_selftest,    &cli_bench,           &cli_tune,    &cli_train,
+                                              &cli_amortize, &cli_reconstruct, &cli_compare_devices, &cli_doctor};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static void show_usage(FILE *to) {

@@ -298,10 +298,25 @@ static pnb_status compute(pnb_error *err, const pnb_metrics_input *in, workspace
 }
 
 pnb_status pnb_metrics_compute(pnb_error *err, const pnb_metrics_input *in, pnb_metrics *out) {
-    *out = (pnb_metrics){.psnr_mean = NAN, .psnr_samples = NAN, .ssim_mean = NAN, .ssim_samples = NAN, .ssim_gauss_mean = NAN,
-                         .ssim_gauss_samples = NAN, .ssim_piq_mean = NAN, .ssim_piq_samples = NAN, .diversity = NAN, .diversity_signed = NAN, .crps = NAN, .rmse = NAN,
-                         .spread = NAN, .spread_skill = NAN, .error_correlation = NAN, .chi2 = NAN, .chi2_least = NAN,
-                         .chi2_largest = NAN, .residual_ratio = NAN};
+    *out = (pnb_metrics){.psnr_mean = NAN,
+                         .psnr_samples = NAN,
+                         .ssim_mean = NAN,
+                         .ssim_samples = NAN,
+                         .ssim_gauss_mean = NAN,
+                         .ssim_gauss_samples = NAN,
+                         .ssim_piq_mean = NAN,
+                         .ssim_piq_samples = NAN,
+                         .diversity = NAN,
+                         .diversity_signed = NAN,
+                         .crps = NAN,
+                         .rmse = NAN,
+                         .spread = NAN,
+                         .spread_skill = NAN,
+                         .error_correlation = NAN,
+                         .chi2 = NAN,
+                         .chi2_least = NAN,
+                         .chi2_largest = NAN,
+                         .residual_ratio = NAN};
     for (int i = 0; i < 3; i++) out->coverage[i] = out->coverage_fair[i] = NAN;
     workspace w = {0};
     pnb_status status = compute(err, in, &w, out);

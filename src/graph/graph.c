@@ -264,8 +264,8 @@ static pnb_status check_inputs(pnb_graph *g, const pnb_op *op, const pnb_tensor 
         snprintf(role, sizeof role, "input %u", i);
         PNB_TRY(pnb_graph_check(g, op->name, role, in[i]));
         if (g->tensors[in[i]].half && !(op->reads_half >> i & 1))
-            return pnb_fail(g->err, PNB_ERROR_INTERNAL, "%s: input %u ('%s') is stored as 16-bit floats, which it does not read", op->name, i,
-                            g->tensors[in[i]].name);
+            return pnb_fail(g->err, PNB_ERROR_INTERNAL, "%s: input %u ('%s') is stored as 16-bit floats, which it does not read", op->name,
+                            i, g->tensors[in[i]].name);
         if (!(inout >> i & 1)) continue;
         const pnb_tensor_info *root = &g->tensors[g->tensors[in[i]].root];
         if (!root->storage || root->constant) {

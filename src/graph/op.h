@@ -23,7 +23,7 @@ typedef struct pnb_node {
     uint32_t n_in, n_out;
     pnb_tensor in[PNB_NODE_MAX_IN];   /* PNB_NONE for an absent optional input */
     pnb_tensor out[PNB_NODE_MAX_OUT]; /* out[0..] results; an op may add workspace tensors as further outputs */
-    uint32_t inout;                   /* bit i: in[i] is also written (optimisers, step state); must be a VARIABLE storage or a view of one */
+    uint32_t inout; /* bit i: in[i] is also written (optimisers, step state); must be a VARIABLE storage or a view of one */
     _Alignas(8) unsigned char attr[PNB_NODE_ATTR_BYTES];
 } pnb_node;
 

@@ -72,8 +72,8 @@ static pnb_status planner_init(planner *p, pnb_graph *g, const pnb_program_memor
     plan->places = calloc(t, sizeof *plan->places);
     plan->recipes = calloc(t, sizeof *plan->recipes);
     plan->place_count = g->tensor_count;
-    if (!p->same || !p->ready || !plan->recipes || !p->live || !p->behind || !p->kept || !p->used || !p->first || !p->last || !p->slot || !p->slots || !p->owner || !plan->order ||
-        !plan->places) {
+    if (!p->same || !p->ready || !plan->recipes || !p->live || !p->behind || !p->kept || !p->used || !p->first || !p->last || !p->slot ||
+        !p->slots || !p->owner || !plan->order || !plan->places) {
         planner_free(p);
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY, "plan of graph '%s': out of host memory", g->name);
     }
@@ -179,7 +179,8 @@ static pnb_status check_sizes(planner *p) {
         if (!p->used[t] || bytes <= p->limit) continue;
         char shape[48], need[32], have[32];
         return pnb_fail(g->err, PNB_ERROR_OUT_OF_MEMORY,
-                        "graph '%s': tensor '%s' %s takes %s, the device binds at most %s at a time; smaller images, or fewer of them at once, would fit",
+                        "graph '%s': tensor '%s' %s takes %s, the device binds at most %s at a time; smaller images, or fewer of them at "
+                        "once, would fit",
                         g->name, g->tensors[t].name, pnb_shape_text(g->tensors[t].shape, shape), pnb_bytes_text(bytes, need),
                         pnb_bytes_text(p->limit, have));
     }

@@ -100,7 +100,12 @@ static pnb_status enter_constants(pnb_program *p, const pnb_graph *g) {
 /* ---- recording -------------------------------------------------------------------------------------------------- */
 
 static pnb_status get_kernel(pnb_gpu *gpu, const pnb_plan *plan, const pnb_dispatch *d, pnb_gpu_kernel **out) {
-    pnb_gpu_kernel_desc desc = {.shader = d->shader, .code = d->code, .code_bytes = d->code_bytes, .bindings = d->n_bind, .push_bytes = d->push_bytes, .spec_count = d->n_spec};
+    pnb_gpu_kernel_desc desc = {.shader = d->shader,
+                                .code = d->code,
+                                .code_bytes = d->code_bytes,
+                                .bindings = d->n_bind,
+                                .push_bytes = d->push_bytes,
+                                .spec_count = d->n_spec};
     for (uint32_t i = 0; i < d->n_bind; i++) {
         uint32_t texel = d->bind[i].texel;
         desc.texel_mask |= texel << i;

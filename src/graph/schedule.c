@@ -47,8 +47,8 @@ void pnb_schedule(pnb_plan *plan) {
             range r = range_of(plan, &pd->d, k);
             hazard = conflicts(&before, &r);
         }
-        pd->list_start = i == 0 || i == plan->prologue_dispatches || length >= PNB_LIST_MAX_DISPATCHES || gflop + pd->d.gflop > LIST_GFLOP ||
-                         (hazard && length >= SOFT_LENGTH);
+        pd->list_start = i == 0 || i == plan->prologue_dispatches || length >= PNB_LIST_MAX_DISPATCHES ||
+                         gflop + pd->d.gflop > LIST_GFLOP || (hazard && length >= SOFT_LENGTH);
         pd->barrier = hazard && !pd->list_start;
         if (pd->list_start) length = 0, gflop = 0.0;
         if (pd->barrier) plan->report.barriers++;

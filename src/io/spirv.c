@@ -95,10 +95,11 @@ pnb_status pnb_spirv_check(pnb_error *err, const char *name, const uint32_t *cod
 #ifdef PNB_SHADERC
 
 /* libshaderc's functions, loaded when the first GLSL comes: the library needs it for nothing else. */
-#define FUNCTIONS(X)                                                                                                                        \
-    X(compiler_initialize) X(compiler_release) X(compile_options_initialize) X(compile_options_release)                                     \
-    X(compile_options_set_optimization_level) X(compile_options_set_target_env) X(compile_into_spv) X(result_get_compilation_status)        \
-    X(result_get_error_message) X(result_get_length) X(result_get_bytes) X(result_release)
+#define FUNCTIONS(X)                                                                                                                       \
+    X(compiler_initialize)                                                                                                                 \
+    X(compiler_release) X(compile_options_initialize) X(compile_options_release) X(compile_options_set_optimization_level)                 \
+        X(compile_options_set_target_env) X(compile_into_spv) X(result_get_compilation_status) X(result_get_error_message)                 \
+            X(result_get_length) X(result_get_bytes) X(result_release)
 #define MEMBER(name) __typeof__(shaderc_##name) *name;
 typedef struct compiler_functions {
     void *library;
@@ -132,15 +133,16 @@ static bool load(compiler_functions *f) {
     return false;
 }
 
-static pnb_status compile_with(pnb_error *err, const compiler_functions *f, const char *path, const char *text, size_t size, uint32_t **code,
-                               size_t *bytes) {
+static pnb_status compile_with(pnb_error *err, const compiler_functions *f, const char *path, const char *text, size_t size,
+                               uint32_t **code, size_t *bytes) {
     shaderc_compiler_t compiler = f->compiler_initialize();
     shaderc_compile_options_t options = compiler ? f->compile_options_initialize() : NULL;
     if (options) {
         f->compile_options_set_optimization_level(options, shaderc_optimization_level_performance);
         f->compile_options_set_target_env(options, shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_2);
     }
-    shaderc_compilation_result_t r = options ? f->compile_into_spv(compiler, text, size, shaderc_compute_shader, path, "main", options) : NULL;
+    shaderc_compilation_result_t r =
+        options ? f->compile_into_spv(compiler, text, size, shaderc_compute_shader, path, "main", options) : NULL;
     pnb_status status = PNB_OK;
     if (!r) {
         status = pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "shader '%s': the compiler could not start", path);
@@ -169,7 +171,9 @@ bool pnb_glsl_available(void) {
 static pnb_status compile(pnb_error *err, const char *path, const char *text, size_t size, uint32_t **code, size_t *bytes) {
     compiler_functions f;
     if (!load(&f))
-        return BAD("shader '%s': no SPIR-V, and libshaderc, which compiles GLSL, is not installed: compile it with glslc -O FILE -o FILE.spv", path);
+        return BAD(
+            "shader '%s': no SPIR-V, and libshaderc, which compiles GLSL, is not installed: compile it with glslc -O FILE -o FILE.spv",
+            path);
     pnb_status status = compile_with(err, &f, path, text, size, code, bytes);
     dlclose(f.library);
     return status;

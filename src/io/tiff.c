@@ -180,9 +180,11 @@ static pnb_status read_headers(tiff_file *f, page *first, uint64_t *pages) {
         if (*pages == 0) *first = p;
         if (p.width != first->width || p.height != first->height || p.samples != first->samples || p.bits != first->bits ||
             p.format != first->format || p.colours != first->colours)
-            return BAD(f, "file '%s': page %llu is %u x %u with %u samples of %u bits, the first %u x %u with %u of %u: expected pages of one kind",
-                       f->name, (unsigned long long)*pages + 1, p.width, p.height, p.samples, p.bits, first->width, first->height,
-                       first->samples, first->bits);
+            return BAD(
+                f,
+                "file '%s': page %llu is %u x %u with %u samples of %u bits, the first %u x %u with %u of %u: expected pages of one kind",
+                f->name, (unsigned long long)*pages + 1, p.width, p.height, p.samples, p.bits, first->width, first->height, first->samples,
+                first->bits);
         if (++*pages > PNB_TIFF_MAX_PAGES) return BAD(f, "file '%s': more than %d pages", f->name, PNB_TIFF_MAX_PAGES);
         PNB_TRY(check_claim(f, first, *pages));
     } while (TIFFReadDirectory(f->tiff));
@@ -221,7 +223,8 @@ static pnb_status place(tiff_file *f, const page *p, uint32_t number, const unsi
                 double v = value_at(p, raw, ((size_t)i * stride + j) * step + (contiguous ? c : 0));
                 float narrow = (float)v;
                 if (!isfinite(narrow))
-                    return BAD(f, "file '%s': page %u, row %u, column %u is %g: expected finite values", f->name, number, top + i, left + j, v);
+                    return BAD(f, "file '%s': page %u, row %u, column %u is %g: expected finite values", f->name, number, top + i, left + j,
+                               v);
                 out[((size_t)c * p->height + top + i) * p->width + left + j] = narrow;
             }
         }
@@ -245,8 +248,9 @@ static pnb_status read_blocks(tiff_file *f, const page *p, uint32_t number, unsi
                 uint32_t stride = tiled ? block_width : p->width;
                 size_t want = ((size_t)(tiled ? block_height : rows) * stride) * sample;
                 if (want > raw_bytes) return BAD(f, "file '%s': page %u: its blocks do not fit their own header", f->name, number);
-                tmsize_t got = tiled ? TIFFReadEncodedTile(f->tiff, TIFFComputeTile(f->tiff, left, top, 0, (uint16_t)plane), raw, (tmsize_t)want)
-                                     : TIFFReadEncodedStrip(f->tiff, TIFFComputeStrip(f->tiff, top, (uint16_t)plane), raw, (tmsize_t)want);
+                tmsize_t got =
+                    tiled ? TIFFReadEncodedTile(f->tiff, TIFFComputeTile(f->tiff, left, top, 0, (uint16_t)plane), raw, (tmsize_t)want)
+                          : TIFFReadEncodedStrip(f->tiff, TIFFComputeStrip(f->tiff, top, (uint16_t)plane), raw, (tmsize_t)want);
                 if (got < 0 || (size_t)got < want)
                     return BAD(f, "file '%s': page %u: cut short or damaged at row %u (%s)", f->name, number, top,
                                f->complaint[0] ? f->complaint : "too few bytes");
@@ -261,7 +265,8 @@ static pnb_status read_page(tiff_file *f, const page *p, uint32_t number, float 
     uint32_t block_height = 0, block_width = p->width;
     bool tiled = TIFFIsTiled(f->tiff) != 0;
     if (tiled) {
-        if (!TIFFGetField(f->tiff, TIFFTAG_TILEWIDTH, &block_width) || !TIFFGetField(f->tiff, TIFFTAG_TILELENGTH, &block_height)) block_height = 0;
+        if (!TIFFGetField(f->tiff, TIFFTAG_TILEWIDTH, &block_width) || !TIFFGetField(f->tiff, TIFFTAG_TILELENGTH, &block_height))
+            block_height = 0;
     } else {
         TIFFGetFieldDefaulted(f->tiff, TIFFTAG_ROWSPERSTRIP, &block_height);
         block_height = least_of(block_height, p->height); /* 2^32 - 1: one strip */
@@ -434,9 +439,10 @@ pnb_status pnb_tiff_write(pnb_error *err, const char *path, uint32_t pages, uint
     tiff_file f = {.err = err, .name = path};
     size_t one = (size_t)channels * height * width, bytes = one * pages * sizeof *data;
     float range[2], *row = NULL;
-    if (pages == 0 || pages > PNB_TIFF_MAX_PAGES || (channels != 1 && channels != 3) || !height || !width || height > MAX_SIDE || width > MAX_SIDE)
-        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': a TIFF of %u pages of %u x %u pixels and %u channels cannot be written", path, pages,
-                        width, height, channels);
+    if (pages == 0 || pages > PNB_TIFF_MAX_PAGES || (channels != 1 && channels != 3) || !height || !width || height > MAX_SIDE ||
+        width > MAX_SIDE)
+        return pnb_fail(err, PNB_ERROR_USAGE, "file '%s': a TIFF of %u pages of %u x %u pixels and %u channels cannot be written", path,
+                        pages, width, height, channels);
     PNB_TRY(check_finite(err, path, data, one * pages, range));
     pnb_status status = open_memory(&f, bytes > 3u << 30 ? "w8lm" : "wlm"); /* little-endian; 8: BigTIFF, where 4 GB are near */
     if (status == PNB_OK) {
@@ -457,7 +463,8 @@ pnb_status pnb_tiff_write(pnb_error *err, const char *path, uint32_t pages, uint
 #else
 
 static pnb_status absent(pnb_error *err, const char *name) {
-    return pnb_fail(err, PNB_ERROR_INPUT, "file '%s': this build of Penumbra has no TIFF support; build it with libtiff 4.5, or use NPY or PNG", name);
+    return pnb_fail(err, PNB_ERROR_INPUT,
+                    "file '%s': this build of Penumbra has no TIFF support; build it with libtiff 4.5, or use NPY or PNG", name);
 }
 
 pnb_status pnb_tiff_parse(pnb_error *err, const char *name, const void *bytes, size_t size, pnb_tiff_info *info, pnb_array *out) {

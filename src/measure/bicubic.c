@@ -118,7 +118,8 @@ static pnb_status create(pnb_operator *op, const struct cJSON *args, const char 
         fill_matrix(axes[i].w, (int)axes[i].n, (int)f);
         op->norm *= decompose(&axes[i]);
     }
-    pnb_status status = allocated ? add_constants(op, axes) : pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator bicubic: no host memory");
+    pnb_status status =
+        allocated ? add_constants(op, axes) : pnb_fail(op->err, PNB_ERROR_OUT_OF_MEMORY, "operator bicubic: no host memory");
     free(axes[0].w);
     free(axes[1].w);
     return status;

@@ -76,12 +76,12 @@ static pnb_status check_kernel(pnb_operator *op, const pnb_array *kernel, const 
     uint64_t rows = kernel->shape[0], columns = kernel->shape[1];
     uint32_t h = op->image.d[1], w = op->image.d[2];
     if (rows % 2 == 0 || columns % 2 == 0) {
-        return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: %s has %llu x %llu entries; both must be odd, so that it has a centre", type,
-                        what, (unsigned long long)rows, (unsigned long long)columns);
+        return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: %s has %llu x %llu entries; both must be odd, so that it has a centre",
+                        type, what, (unsigned long long)rows, (unsigned long long)columns);
     }
     if (rows / 2 >= h || columns / 2 >= w) {
-        return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: %s of %llu x %llu entries is too large for an image of %u x %u pixels", type,
-                        what, (unsigned long long)rows, (unsigned long long)columns, h, w);
+        return pnb_fail(op->err, PNB_ERROR_INPUT, "operator %s: %s of %llu x %llu entries is too large for an image of %u x %u pixels",
+                        type, what, (unsigned long long)rows, (unsigned long long)columns, h, w);
     }
     *sum = 0;
     for (uint64_t i = 0; i < kernel->count; i++) *sum += (double)kernel->data[i];

@@ -156,10 +156,11 @@ static pnb_status judge(pnb_error *err, const char *what, uint64_t d, uint64_t m
         double left = dot(ax + s * m, u + s * m, m), right = dot(x + s * d, atu + s * d, d);
         double scale = fmax(size_of(ax + s * m, m) * size_of(u + s * m, m), size_of(x + s * d, d) * size_of(atu + s * d, d));
         if (!(fabs(left - right) <= TOLERANCE * scale))
-            return pnb_fail(err, PNB_ERROR_INPUT,
-                            "operator custom: %s: the adjoint is wrong: <A x, u> = %.6g and <x, A^T u> = %.6g of random x and u differ by %.3g "
-                            "of |A x||u| (allowed %g)",
-                            what, left, right, fabs(left - right) / scale, TOLERANCE);
+            return pnb_fail(
+                err, PNB_ERROR_INPUT,
+                "operator custom: %s: the adjoint is wrong: <A x, u> = %.6g and <x, A^T u> = %.6g of random x and u differ by %.3g "
+                "of |A x||u| (allowed %g)",
+                what, left, right, fabs(left - right) / scale, TOLERANCE);
     }
     return PNB_OK;
 }
@@ -298,8 +299,10 @@ static pnb_status read_shader(pnb_operator *op, const cJSON *args, const char *b
     char *path;
     PNB_TRY(pnb_operator_path(op, args, key, base_dir, &path));
     if (!path)
-        return pnb_fail(op->err, PNB_ERROR_INPUT, "operator custom: '%s' is missing: the path of a shader (GLSL or SPIR-V); operators made of "
-                        "functions are made anew by their application", key);
+        return pnb_fail(op->err, PNB_ERROR_INPUT,
+                        "operator custom: '%s' is missing: the path of a shader (GLSL or SPIR-V); operators made of "
+                        "functions are made anew by their application",
+                        key);
     pnb_status status = pnb_spirv_read(op->err, path, limits, &c->code[direction], &c->bytes[direction]);
     free(path);
     PNB_TRY(status);
@@ -361,14 +364,17 @@ static pnb_status add_column(pnb_error *err, const pnb_custom_callback *c, uint3
                              pnb_sparse *t) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < m; i++) {
-        if (!isfinite(column[i])) return pnb_fail(err, PNB_ERROR_INPUT, "operator '%s': element %u of its result is not finite", c->name, i);
+        if (!isfinite(column[i]))
+            return pnb_fail(err, PNB_ERROR_INPUT, "operator '%s': element %u of its result is not finite", c->name, i);
         if (column[i] == 0) continue;
         where[n] = i;
         weights[n++] = column[i];
     }
     if ((uint64_t)t->count + n > MAX_ENTRIES)
-        return pnb_fail(err, PNB_ERROR_INPUT, "operator '%s': its matrix has more than %d entries that are not 0: use shaders", c->name, MAX_ENTRIES);
-    return pnb_sparse_add_row(t, n, where, weights) ? PNB_OK : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "operator '%s': no host memory", c->name);
+        return pnb_fail(err, PNB_ERROR_INPUT, "operator '%s': its matrix has more than %d entries that are not 0: use shaders", c->name,
+                        MAX_ENTRIES);
+    return pnb_sparse_add_row(t, n, where, weights) ? PNB_OK
+                                                    : pnb_fail(err, PNB_ERROR_OUT_OF_MEMORY, "operator '%s': no host memory", c->name);
 }
 
 /* y = A x, or x = A^T y where transposed is false, of the matrix of A^T. */
@@ -385,8 +391,8 @@ static void multiply(const pnb_sparse *t, bool transposed, const float *from, fl
 }
 
 /* The functions at random x and u against the matrix of their columns; then the norm. */
-static pnb_status try_functions(pnb_error *err, const pnb_custom_callback *c, const pnb_sparse *t, uint64_t d, uint64_t m, float *x, float *u,
-                                float *ax, float *atu, double *norm) {
+static pnb_status try_functions(pnb_error *err, const pnb_custom_callback *c, const pnb_sparse *t, uint64_t d, uint64_t m, float *x,
+                                float *u, float *ax, float *atu, double *norm) {
     pnb_fill_normal(17, 1, 0, 0, x, 2 * d);
     pnb_fill_normal(17, 2, 0, 0, u, 3 * m);
     for (uint64_t i = 0; i < d; i++) x[2 * d + i] = x[i] + x[d + i];

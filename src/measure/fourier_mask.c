@@ -13,7 +13,8 @@ typedef struct options {
 } options;
 
 static const pnb_option table[] = {
-    {"centred", PNB_OPTION_BOOL, offsetof(options, centred), 1, 0, 1, NULL, "", "the mask, and y, have frequency 0 in the middle, not in the corner"},
+    {"centred", PNB_OPTION_BOOL, offsetof(options, centred), 1, 0, 1, NULL, "",
+     "the mask, and y, have frequency 0 in the middle, not in the corner"},
 };
 
 static const pnb_operator_key keys[] = {

@@ -1,9 +1,9 @@
 /* gaussian_blur: each channel filtered by a Gaussian, rows then columns (deblurring; algorithms.md 4.3, 4.4; DPS's definition).
  *
  * Correlation after padding: mirrored without repeating the edge pixel, circular, or zero. The taps are exp(-k^2 / (2 sigma^2)), cut
- * at `cut` sigma (or at `size`), and sum to 1: DPS has 25 of them (sigma 3), DAVI 61 (cut 20, size 61, zero). The adjoint is a kernel of its own, exact, so the derivative is exact too.
- * A circular image is convolved by FFT, with a pseudo-inverse; the others have none: the smallest singular values are far below what
- * fp32 can invert. */
+ * at `cut` sigma (or at `size`), and sum to 1: DPS has 25 of them (sigma 3), DAVI 61 (cut 20, size 61, zero). The adjoint is a kernel of
+ * its own, exact, so the derivative is exact too. A circular image is convolved by FFT, with a pseudo-inverse; the others have none: the
+ * smallest singular values are far below what fp32 can invert. */
 #include "measure/convolution.h"
 #include "measure/gaussian_blur.h"
 #include "ops/emit.h"

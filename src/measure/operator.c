@@ -45,8 +45,8 @@ static pnb_status find_type(pnb_error *err, const char *name, const pnb_operator
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", words[i]);
     }
     const char *near = pnb_did_you_mean(name, words);
-    if (near) return pnb_fail(err, PNB_ERROR_INPUT, "operator: there is no type '%.64s'; did you mean '%s'?", name, near);
-    return pnb_fail(err, PNB_ERROR_INPUT, "operator: there is no type '%.64s' (there are %s)", name, known);
+    if (near) return pnb_fail(err, PNB_ERROR_INPUT, "there is no operator '%.64s'; did you mean '%s'?", name, near);
+    return pnb_fail(err, PNB_ERROR_INPUT, "there is no operator '%.64s' (there are %s)", name, known);
 }
 
 /* ---- arguments -------------------------------------------------------------------------------------------------- */

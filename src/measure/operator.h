@@ -12,9 +12,9 @@
 typedef struct pnb_operator pnb_operator;
 struct cJSON; /* arguments come as the JSON object of the problem */
 
-/* type: one of pnb_operator_docs: "identity", "mask_box", "mask", "average_pool", "gaussian_blur" ... args: the JSON object of the problem (key
- * "type" ignored) or NULL; image: [C,H,W] or [D], without the batch; base_dir: folder for relative paths in args.
- * Unknown type or argument, impossible size: PNB_ERROR_INPUT. */
+/* type: one of pnb_operator_docs: "identity", "mask_box", "mask", "average_pool", "gaussian_blur" ... args: the JSON object of the problem
+ * (key "type" ignored) or NULL; image: [C,H,W] or [D], without the batch; base_dir: folder for relative paths in args. Unknown type or
+ * argument, impossible size: PNB_ERROR_INPUT. */
 pnb_status pnb_operator_create(pnb_error *err, const char *type, const struct cJSON *args, pnb_shape image,
                                const char *base_dir, pnb_operator **out);
 void pnb_operator_destroy(pnb_operator **op, pnb_gpu *gpu);
@@ -33,7 +33,8 @@ bool pnb_operator_has_pinv(const pnb_operator *op);
 uint64_t pnb_operator_measured_count(const pnb_operator *op);
 /* 1 where an entry of y is measured, else 0 (masks); NULL: all are. Borrowed; elements of the measurement shape. */
 const float *pnb_operator_measured(const pnb_operator *op);
-double pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spectral norm ||A||, of its residual's where entries have weights */
+double
+pnb_operator_norm(const pnb_operator *op); /* an upper bound of the spectral norm ||A||, of its residual's where entries have weights */
 
 /* Where entries of y have errors of their own: [m] floats 1/sigma_i, negative where the entry is an angle in radians, of which
  * whole turns do not matter. The problem's sigma then multiplies them all. NULL: the problem's sigma is that of every entry.
@@ -61,10 +62,12 @@ struct cJSON *pnb_operator_args(const pnb_operator *op);
 pnb_status pnb_operator_apply(pnb_operator *op, pnb_graph *g, pnb_tensor x, pnb_tensor *y);
 pnb_status pnb_operator_adjoint(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 pnb_status pnb_operator_pinv(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
-/* Where particles start: what the operator itself says, else the pseudo-inverse where there is one, the parts' starts of a composition, else y itself if it is an image of the same shape, else A^T y. */
+/* Where particles start: what the operator itself says, else the pseudo-inverse where there is one, the parts' starts of a composition,
+ * else y itself if it is an image of the same shape, else A^T y. */
 pnb_status pnb_operator_initial(pnb_operator *op, pnb_graph *g, pnb_tensor y, pnb_tensor *x);
 
-/* ---- spectrum.c: A = U S V^T, where U and V are cheap: masks, pools, small matrices. The methods that work coefficient by coefficient need it. */
+/* ---- spectrum.c: A = U S V^T, where U and V are cheap: masks, pools, small matrices. The methods that work coefficient by coefficient
+ * need it. */
 
 /* The singular values: `count` of them, or count 1 where all that is measured have the same; 0 entries belong to nothing.
  * NULL: not known. Borrowed. */

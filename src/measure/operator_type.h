@@ -60,8 +60,9 @@ struct pnb_operator {
 };
 
 extern const pnb_operator_type pnb_operator_identity, pnb_operator_mask_box, pnb_operator_mask, pnb_operator_average_pool,
-    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_custom, pnb_operator_fourier_mask, pnb_operator_gaussian_blur, pnb_operator_mask_random, pnb_operator_matrix,
-    pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf, pnb_operator_vlbi;
+    pnb_operator_bicubic, pnb_operator_compose, pnb_operator_custom, pnb_operator_fourier_mask, pnb_operator_gaussian_blur,
+    pnb_operator_mask_random, pnb_operator_matrix, pnb_operator_motion_blur, pnb_operator_phase_retrieval, pnb_operator_psf,
+    pnb_operator_vlbi;
 
 struct pnb_custom_callback;
 /* Fills an operator of type custom from an application's functions (custom.h). */

@@ -15,7 +15,8 @@ typedef struct pnb_photons {
  * measurement, or NULL: that of the grey halfway from zero to white (1). */
 double pnb_photons_level(const pnb_photons *p, const pnb_operator *op, const float *y);
 /* Twice minus the log-density of each entry, up to a constant: (m - y)^2/v(m) + ln(v(m)/sigma^2), so 0 or more. Differentiable in
- * ax; both [N, measurement...]. extra: [N], a variance added to v, for a likelihood that is widened; PNB_NONE: none. Entries that are not measured (both 0) give a constant: pnb_photons_hidden, of one of them. */
+ * ax; both [N, measurement...]. extra: [N], a variance added to v, for a likelihood that is widened; PNB_NONE: none. Entries that are not
+ * measured (both 0) give a constant: pnb_photons_hidden, of one of them. */
 pnb_status pnb_photons_loss(pnb_graph *g, const pnb_photons *p, pnb_tensor ax, pnb_tensor y, pnb_tensor extra,
                             pnb_tensor *loss);
 double pnb_photons_hidden(const pnb_photons *p);

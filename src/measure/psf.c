@@ -24,9 +24,12 @@ typedef struct options {
 
 static const pnb_option table[] = {
     {"na", PNB_OPTION_REAL, offsetof(options, na), 1.41, 0.01, 3, NULL, "", "numerical aperture"},
-    {"wavelength_nm", PNB_OPTION_REAL, offsetof(options, wavelength_nm), 525, 1, 100000, NULL, "nm", "wavelength of the emitted light in vacuum"},
-    {"pixel_nm", PNB_OPTION_REAL, offsetof(options, pixel_nm), 31.3, 0.1, 1000000, NULL, "nm", "side of a pixel in the specimen; the prior's, where its metadata has pixel_nm"},
-    {"model", PNB_OPTION_CHOICE, offsetof(options, model), AIRY, AIRY, BORN_WOLF, models, "", "shape of the function, where it is not from a file"},
+    {"wavelength_nm", PNB_OPTION_REAL, offsetof(options, wavelength_nm), 525, 1, 100000, NULL, "nm",
+     "wavelength of the emitted light in vacuum"},
+    {"pixel_nm", PNB_OPTION_REAL, offsetof(options, pixel_nm), 31.3, 0.1, 1000000, NULL, "nm",
+     "side of a pixel in the specimen; the prior's, where its metadata has pixel_nm"},
+    {"model", PNB_OPTION_CHOICE, offsetof(options, model), AIRY, AIRY, BORN_WOLF, models, "",
+     "shape of the function, where it is not from a file"},
     {"index", PNB_OPTION_REAL, offsetof(options, index), 1.518, 1, 4, NULL, "", "refractive index of the immersion (born_wolf)"},
     {"defocus_nm", PNB_OPTION_REAL, offsetof(options, defocus_nm), 0, -100000, 100000, NULL, "nm", "distance from the focus (born_wolf)"},
     {"size", PNB_OPTION_INT, offsetof(options, size), 0, 0, 4095, NULL, "pixels",
@@ -35,7 +38,8 @@ static const pnb_option table[] = {
 };
 
 static const pnb_operator_key keys[] = {
-    {"file", "path of the point-spread function, .npy or PNG, odd sides, its centre in the middle, scaled to sum 1; without it one is computed",
+    {"file",
+     "path of the point-spread function, .npy or PNG, odd sides, its centre in the middle, scaled to sum 1; without it one is computed",
      true},
 };
 

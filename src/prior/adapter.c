@@ -174,7 +174,8 @@ void pnb_adapter_destroy(pnb_adapter **adapter, pnb_gpu *gpu) {
 }
 
 pnb_status pnb_adapter_commit(pnb_adapter *adapter, pnb_gpu *gpu) {
-    if (pnb_adapter_is_copy(adapter) && !adapter->weights.committed) PNB_TRY(pnb_weights_fetch(&adapter->prior->weights, gpu, &adapter->weights));
+    if (pnb_adapter_is_copy(adapter) && !adapter->weights.committed)
+        PNB_TRY(pnb_weights_fetch(&adapter->prior->weights, gpu, &adapter->weights));
     return pnb_weights_commit(&adapter->weights, gpu);
 }
 

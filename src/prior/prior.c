@@ -206,7 +206,8 @@ pnb_status pnb_prior_set_tiles(pnb_prior *prior, uint32_t tile, uint32_t overlap
     if (prior->kind != PNB_PRIOR_UNET) return pnb_fail(prior->err, PNB_ERROR_INPUT, "prior: only images are cut into tiles");
     if (tile % multiple || overlap == 0 || overlap > tile / 2)
         return pnb_fail(prior->err, PNB_ERROR_INPUT,
-                        "prior: tile %u and overlap %u: expected a multiple of %u and an overlap of 1 to half of it", tile, overlap, multiple);
+                        "prior: tile %u and overlap %u: expected a multiple of %u and an overlap of 1 to half of it", tile, overlap,
+                        multiple);
     prior->tile = tile;
     prior->overlap = overlap;
     return PNB_OK;
@@ -319,8 +320,8 @@ static pnb_status slice_rows(pnb_graph *g, uint32_t begin, uint32_t count, pnb_t
 }
 
 /* eps of rows [begin, begin + count) of x and of level. */
-static pnb_status chunk_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_eps_params params, uint32_t begin, uint32_t count,
-                            pnb_tensor *eps) {
+static pnb_status chunk_eps(pnb_prior *prior, pnb_graph *g, pnb_tensor x, pnb_level level, pnb_eps_params params, uint32_t begin,
+                            uint32_t count, pnb_tensor *eps) {
     PNB_TRY(slice_rows(g, begin, count, &x));
     PNB_TRY(slice_rows(g, begin, count, &level.t));
     PNB_TRY(slice_rows(g, begin, count, &level.alpha));

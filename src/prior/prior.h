@@ -16,9 +16,9 @@ typedef struct pnb_adapter pnb_adapter;
 
 typedef enum pnb_prior_kind { PNB_PRIOR_GMM, PNB_PRIOR_MLP, PNB_PRIOR_UNET } pnb_prior_kind;
 
-/* From a safetensors file or a checkpoint of PyTorch, or diffusers' folder with one: the architecture is worked out from names and shapes (metadata helps where these are not
- * enough). A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on the host until
- * commit. */
+/* From a safetensors file or a checkpoint of PyTorch, or diffusers' folder with one: the architecture is worked out from names and shapes
+ * (metadata helps where these are not enough). A file that is no known network: PNB_ERROR_MODEL with what was found. Weights are kept on
+ * the host until commit. */
 pnb_status pnb_prior_load(pnb_error *err, const char *path, pnb_prior **out);
 /* Which tensors of a file are a network known here: those whose names begin with the first `length` bytes of *prefix
  * (borrowed from the file). Of several copies the averaged one ("ema"). false: there is none. */

@@ -13,8 +13,8 @@ typedef struct pnb_spectral {
     uint32_t count, kinds;
 } pnb_spectral;
 
-/* Describes the table of `steps` steps from `first` on; fill values[((step - first) * kinds + kind) * count + i] before pnb_spectral_write, after commit, which
- * also frees them. pnb_spectral_finish on every path. */
+/* Describes the table of `steps` steps from `first` on; fill values[((step - first) * kinds + kind) * count + i] before pnb_spectral_write,
+ * after commit, which also frees them. pnb_spectral_finish on every path. */
 pnb_status pnb_spectral_describe(pnb_solver *s, uint32_t kinds, uint32_t first, uint32_t steps, pnb_spectral *out);
 pnb_status pnb_spectral_write(pnb_solver *s, pnb_spectral *t);
 void pnb_spectral_finish(pnb_spectral *t);

@@ -117,7 +117,8 @@ static void test_images(void **state) {
     static const char *const compare =
         "{\"prior\": {\"file\": \"prior.safetensors\"}, \"tasks\": [{\"name\": \"2\", \"operator\": {\"type\": \"%s\"%s}, "
         "\"noise\": {\"sigma\": 0.1}}, {\"name\": \"none\", \"operator\": {\"type\": \"identity\"}, \"noise\": {\"sigma\": 0.1}}], "
-        "\"methods\": [{\"name\": \"by DAVI\", \"model\": \"davi{task}.safetensors\"}], \"observations\": [\"folder/a.npy\"], \"samples\": 2}";
+        "\"methods\": [{\"name\": \"by DAVI\", \"model\": \"davi{task}.safetensors\"}], \"observations\": [\"folder/a.npy\"], \"samples\": "
+        "2}";
     char text[1024];
     snprintf(text, sizeof text, compare, "mask_box", ", \"top\": 2, \"left\": 2, \"height\": 3, \"width\": 3");
     write_text("compare.json", text);

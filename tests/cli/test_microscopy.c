@@ -125,8 +125,10 @@ static void test_refused(void **state) {
 static void test_training_stack(void **state) {
     shell *s = *state;
     write_counts("cells.tif");
-    expect_failure(s, NULL, "train --data cells.tif --size 8 --channels 1 --range 0,500 --preset tiny --steps 1 -o p.safetensors --quiet", 3, "outside of the range");
-    RUN_OK(s, "train --data cells.tif --size 8 --channels 1 --range 0,1200 --preset tiny --steps 1 --set batch=2 --set validation=0 -o p.safetensors --quiet");
+    expect_failure(s, NULL, "train --data cells.tif --size 8 --channels 1 --range 0,500 --preset tiny --steps 1 -o p.safetensors --quiet",
+                   3, "outside of the range");
+    RUN_OK(s, "train --data cells.tif --size 8 --channels 1 --range 0,1200 --preset tiny --steps 1 --set batch=2 --set validation=0 -o "
+              "p.safetensors --quiet");
 }
 
 int main(void) {

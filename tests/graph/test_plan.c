@@ -188,7 +188,8 @@ static void test_errors(void **state) {
     assert_int_equal(plan->report.arenas, 3); /* 128 MiB is the most that one has */
     assert_int_equal(check_budget(plan, UINT64_C(300) << 20), PNB_OK);
     assert_int_equal(check_budget(plan, 0), PNB_OK); /* the baseline device does not say what it has */
-    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(299) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20), PNB_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(299) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20),
+                     PNB_ERROR_OUT_OF_MEMORY);
     assert_int_equal(pnb_plan_check_budget(plan, "net", UINT64_C(300) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20), PNB_OK);
     assert_int_equal(check_budget(plan, UINT64_C(299) << 20), PNB_ERROR_OUT_OF_MEMORY);
     assert_contains(f->err.message, "graph 'net' needs 300.0 MiB for intermediate tensors and 0 bytes for prepared constants, "
@@ -263,8 +264,10 @@ static void grow_randomly(fixture *f, uint32_t *seed, int nodes) {
         assert_int_equal(pnb_graph_add(f->g, ops[next_random(seed) % 4], in, n_in, 0, NULL, 0, shapes, n_out, out, n_out), PNB_OK);
         if (next_random(seed) % 16 == 0) pnb_graph_output(f->g, out[0]);
         pnb_shape s = pnb_graph_shape(f->g, out[0]);
-        if (next_random(seed) % 4 == 0 && s.d[0] == 4 && s.d[1] >= 64) assert_int_equal(pnb_graph_slice0(f->g, out[0], 1, 2, &in[0]), PNB_OK);
-        if (next_random(seed) % 8 == 0) assert_int_equal(pnb_graph_reshape(f->g, out[0], pnb_shape1((uint32_t)pnb_shape_count(s)), &in[0]), PNB_OK);
+        if (next_random(seed) % 4 == 0 && s.d[0] == 4 && s.d[1] >= 64)
+            assert_int_equal(pnb_graph_slice0(f->g, out[0], 1, 2, &in[0]), PNB_OK);
+        if (next_random(seed) % 8 == 0)
+            assert_int_equal(pnb_graph_reshape(f->g, out[0], pnb_shape1((uint32_t)pnb_shape_count(s)), &in[0]), PNB_OK);
     }
     pnb_graph_output(f->g, (pnb_tensor)(f->g->tensor_count - 1));
 }
@@ -320,8 +323,15 @@ static void test_large_graph_is_quick(void **state) {
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_dead_nodes),    TEST(test_prologue),      TEST(test_chain),
-                                       TEST(test_equal_constants_are_one), TEST(test_inplace_chain), TEST(test_inplace_rules), TEST(test_errors),
-                                       TEST(test_join), cmocka_unit_test(test_random_graphs), TEST(test_large_graph_is_quick)};
+    const struct CMUnitTest tests[] = {TEST(test_dead_nodes),
+                                       TEST(test_prologue),
+                                       TEST(test_chain),
+                                       TEST(test_equal_constants_are_one),
+                                       TEST(test_inplace_chain),
+                                       TEST(test_inplace_rules),
+                                       TEST(test_errors),
+                                       TEST(test_join),
+                                       cmocka_unit_test(test_random_graphs),
+                                       TEST(test_large_graph_is_quick)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,8 @@ static void test_replay(void **state) {
 
 static void test_prologue_runs_once(void **state) {
     bench b = bench_begin(state);
-    pnb_tensor w = bench_storage(&b, "w", pnb_shape1(64), PNB_STORAGE_FROZEN, 0), v = bench_storage(&b, "v", pnb_shape1(64), PNB_STORAGE_VARIABLE, 5);
+    pnb_tensor w = bench_storage(&b, "w", pnb_shape1(64), PNB_STORAGE_FROZEN, 0),
+               v = bench_storage(&b, "v", pnb_shape1(64), PNB_STORAGE_VARIABLE, 5);
     pnb_tensor prepared, y;
     TEST_OK(b.err, pnb_affine(b.g, w, 2, 0, &prepared));
     TEST_OK(b.err, pnb_affine(b.g, prepared, 1, 3, &prepared));

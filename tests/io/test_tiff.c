@@ -41,7 +41,8 @@ static void test_kinds(void **state) {
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
             const kind *k = &kinds[i];
             double values[60];
-            for (int v = 0; v < 60; v++) values[v] = k->format == 3 ? 0.37 * v - 7 : k->format == 2 ? v * 11 - 300 : v * (k->bits == 8 ? 4 : 1000);
+            for (int v = 0; v < 60; v++)
+                values[v] = k->format == 3 ? 0.37 * v - 7 : k->format == 2 ? v * 11 - 300 : v * (k->bits == 8 ? 4 : 1000);
             begin(&m, turn);
             add_page(&m, k, values);
             for (int v = 0; v < 60; v++) values[v] += 1;
@@ -68,7 +69,8 @@ static void test_kinds(void **state) {
 
 #ifdef PNB_LIBTIFF
 /* By libtiff itself: strips of 2 rows or tiles, compressed, planes together or apart. */
-static void write_blocks(const char *path, bool tiled, uint16_t compression, uint16_t planar, const uint16_t *values, uint32_t h, uint32_t w) {
+static void write_blocks(const char *path, bool tiled, uint16_t compression, uint16_t planar, const uint16_t *values, uint32_t h,
+                         uint32_t w) {
     enum { TILE = 16 };
     TIFF *t = TIFFOpen(path, "w");
     assert_non_null(t);

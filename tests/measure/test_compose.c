@@ -79,9 +79,10 @@ static void test_refused(void **state) {
     pnb_shape image = pnb_shape3(1, 6, 6);
     rig_refuse("compose", NULL, image, "'operators' is missing");
     rig_refuse("compose", "{\"operators\": []}", image, "must be a list of 1 to 16 operators");
-    rig_refuse("compose", "{\"operators\": [{\"type\": \"identity\"}, {\"factor\": 2}]}", image, "entry 2 of 'operators' must be an object");
-    rig_refuse("compose", "{\"operators\": [{\"type\": \"average_pool\", \"factor\": 3}, {\"type\": \"average_pool\", \"factor\": 4}]}", image,
-               "operator compose, entry 2: operator average_pool: factor 4 does not divide the image of 2 x 2 pixels");
+    rig_refuse("compose", "{\"operators\": [{\"type\": \"identity\"}, {\"factor\": 2}]}", image,
+               "entry 2 of 'operators' must be an object");
+    rig_refuse("compose", "{\"operators\": [{\"type\": \"average_pool\", \"factor\": 3}, {\"type\": \"average_pool\", \"factor\": 4}]}",
+               image, "operator compose, entry 2: operator average_pool: factor 4 does not divide the image of 2 x 2 pixels");
 }
 
 int main(void) {

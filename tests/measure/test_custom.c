@@ -135,7 +135,8 @@ static void test_does_not_compile(void **state) {
     rig_refuse("custom", json, pnb_shape3(1, 6, 6), "'nonsense' : undeclared");
     write_text("a.comp", "#version 450\nlayout(local_size_x = 64) in;\nvoid main() {}\n");
     rig_refuse("custom", json, pnb_shape3(1, 6, 6), "layout(local_size_x_id = 0) in;");
-    write_text("a.comp", "#version 450\nlayout(local_size_x_id = 0) in;\nlayout(std430, binding = 5) buffer A { float a[]; };\nvoid main() { a[0] = 1.0; }\n");
+    write_text("a.comp", "#version 450\nlayout(local_size_x_id = 0) in;\nlayout(std430, binding = 5) buffer A { float a[]; };\nvoid main() "
+                         "{ a[0] = 1.0; }\n");
     rig_refuse("custom", json, pnb_shape3(1, 6, 6), "binding 5; there are 2");
     write_text("a.comp", "#version 450\nlayout(local_size_x_id = 0) in;\nlayout(std430, binding = 1) buffer A { float a[]; };\n"
                          "layout(push_constant) uniform P { vec4 v[4]; float w; } p;\nvoid main() { a[0] = p.w; }\n");
@@ -146,7 +147,8 @@ static void test_modules(void **state) {
     (void)state;
     pnb_error err = {0};
     const pnb_spirv_limits limits = {2, 24};
-    const uint32_t newer[5] = {0x07230203, 0x00010600, 0, 1, 0}, empty[5] = {0x07230203, 0x00010000, 0, 1, 0}, swapped[5] = {0x03022307, 0, 0, 1, 0};
+    const uint32_t newer[5] = {0x07230203, 0x00010600, 0, 1, 0}, empty[5] = {0x07230203, 0x00010000, 0, 1, 0},
+                   swapped[5] = {0x03022307, 0, 0, 1, 0};
     const uint32_t cut[6] = {0x07230203, 0x00010000, 0, 1, 0, 9u << 16 | 17}, nothing[6] = {0x07230203, 0x00010000, 0, 1, 0, 17};
     const uint32_t doubles[7] = {0x07230203, 0x00010000, 0, 1, 0, 2u << 16 | 17, 10};
     assert_int_equal(pnb_spirv_check(&err, "m", newer, sizeof newer, limits), PNB_ERROR_INPUT);

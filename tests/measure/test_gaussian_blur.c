@@ -61,7 +61,8 @@ static void test_circular(void **state) {
 
 static void test_zero(void **state) {
     check(state, "{\"boundary\": \"zero\"}", 3, 12, PNB_BORDER_ZERO, pnb_shape3(3, 28, 31));
-    check(state, "{\"sigma\": 3, \"cut\": 20, \"size\": 61, \"boundary\": \"zero\"}", 3, 30, PNB_BORDER_ZERO, pnb_shape3(1, 33, 40)); /* DAVI */
+    check(state, "{\"sigma\": 3, \"cut\": 20, \"size\": 61, \"boundary\": \"zero\"}", 3, 30, PNB_BORDER_ZERO,
+          pnb_shape3(1, 33, 40)); /* DAVI */
     check(state, "{\"sigma\": 1, \"boundary\": \"zero\"}", 1, 4, PNB_BORDER_ZERO, pnb_shape3(1, 5, 7));
 }
 

@@ -95,7 +95,8 @@ static void test_png_file(void **state) {
 static void test_refused(void **state) {
     (void)state;
     pnb_shape image = pnb_shape3(1, 28, 28);
-    rig_refuse("mask_box", "{\"top\": 20, \"height\": 9}", image, "the box of 9 x 14 pixels at row 20, column 7 leaves the image of 28 x 28 pixels");
+    rig_refuse("mask_box", "{\"top\": 20, \"height\": 9}", image,
+               "the box of 9 x 14 pixels at row 20, column 7 leaves the image of 28 x 28 pixels");
     rig_refuse("mask_box", "{\"hight\": 9}", image, "operator mask_box: unknown key 'hight'; did you mean 'height'?");
     rig_refuse("mask_box", "{\"height\": 28, \"width\": 28}", image, "hides every pixel");
     rig_refuse("mask_box", "{\"top\": 1.5}", image, "top: expected a whole number");

@@ -16,9 +16,9 @@ static void test_types(void **state) {
 static void test_refused(void **state) {
     (void)state;
     pnb_shape image = pnb_shape3(1, 28, 28);
-    rig_refuse("mask_bax", NULL, image, "there is no type 'mask_bax'; did you mean 'mask_box'?");
+    rig_refuse("mask_bax", NULL, image, "there is no operator 'mask_bax'; did you mean 'mask_box'?");
     rig_refuse("fourier", NULL, image,
-               "there is no type 'fourier' (there are identity, mask_box, mask, mask_random, average_pool, bicubic, ");
+               "there is no operator 'fourier' (there are identity, mask_box, mask, mask_random, average_pool, bicubic, ");
     rig_refuse("identity", "{\"sigma\": 3}", image, "operator identity: unknown key 'sigma'");
     rig_refuse("gaussian_blur", "{\"factor\": 3}", image, "unknown key 'factor'");
     rig_refuse("identity", "[]", image, "expected an object {...}");

@@ -121,7 +121,8 @@ static void test_adapter(void **state) {
     pnb_error err = {0};
     pnb_adapter *adapter;
     TEST_OK(&err, pnb_prior_set_tiles(prior, TILE, OVERLAP));
-    TEST_OK(&err, pnb_adapter_create(&err, prior, &(pnb_adapter_params){.rank = 2, .scale = 1, .targets = PNB_ADAPT_EXTENDED, .seed = 1}, &adapter));
+    TEST_OK(&err, pnb_adapter_create(&err, prior, &(pnb_adapter_params){.rank = 2, .scale = 1, .targets = PNB_ADAPT_EXTENDED, .seed = 1},
+                                     &adapter));
     TEST_OK(&err, pnb_adapter_commit(adapter, test_gpu(state)));
     const uint32_t t[2] = {40, 700};
     float *x = rig_normal(5, COUNT), *plain = predict(state, prior, 2, H, W, t, x, NULL);

@@ -53,12 +53,14 @@ static void solve(void **state, const char *method, const char *const *pairs, in
 
 static void test_langevin(void **state) {
     solve(state, "langevin",
-          (const char *const[]){"particles", "1024", "steps", "400", "rho", "0.1", "step_size", "0.3", "init_std", "0.5", NULL}, 1024, 0.2, 0.1);
+          (const char *const[]){"particles", "1024", "steps", "400", "rho", "0.1", "step_size", "0.3", "init_std", "0.5", NULL}, 1024, 0.2,
+          0.1);
 }
 
 /* Sixty-four particles are a coarse picture: near enough that a wrong sign or variance is seen. */
 static void test_ppm(void **state) {
-    solve(state, "ppm", (const char *const[]){"particles", "64", "steps", "200", "finish", "langevin", "finish_steps", "100", NULL}, 64, 0.6, 0.5);
+    solve(state, "ppm", (const char *const[]){"particles", "64", "steps", "200", "finish", "langevin", "finish_steps", "100", NULL}, 64,
+          0.6, 0.5);
 }
 
 static void test_refused(void **state) {
