@@ -144,7 +144,7 @@ static tile wide_tile(const pnb_lower *l, sizes s) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     tile t = {8, 1};
     uint64_t lanes = (uint64_t)s.batch * (s.n / 4);
-    if (cpu && s.n % 8 == 0 && lanes / 2 * ((s.m + 7) / 8) >= 256) t.columns = 2;
+    if (cpu && s.n % 8 == 0 && lanes / 2 * ((s.m + 7) / 8) >= 128) t.columns = 2;
     if (s.m <= 4) t.rows = 4;
     return t;
 }
@@ -329,7 +329,7 @@ const pnb_op pnb_op_matmul = {.name = "matmul", .vjp = vjp, .lower = lower, .rea
 
 /* Products that an element must go into before packing it pays, by what the product would be made with otherwise (measured on
  * lavapipe: packing an element costs as much as 15 to 40 of them). */
-enum { WORTH_WIDE = 120, WORTH_DOT = 50, WORTH_GENERAL = 35, LEAST_ROWS = 8 };
+enum { WORTH_WIDE = 120, WORTH_DOT = 50, WORTH_GENERAL = 35, LEAST_ROWS = 8, LEAST_PRODUCTS = 1 << 20 };
 
 enum { DIRECT, PACKED_16X2, PACKED_16X4, COOPERATIVE, WAYS };
 
@@ -341,6 +341,8 @@ static uint32_t preferred_way(sizes s, const attributes *at, bool pack_b, bool c
     if (!constant_a) packed += (double)s.batch_a * s.m * s.k;
     if (pack_b && !constant_b) packed += (double)s.batch_b * s.n * s.k;
     uint64_t columns = is_flat(s) ? (uint64_t)s.batch * s.n : s.n;
+    /* a small one, as of embeddings, is not worth the time that a software driver takes to compile two more kernels */
+    if (worth != WORTH_GENERAL && products < LEAST_PRODUCTS) return DIRECT;
     if (s.m < LEAST_ROWS || columns < 64 || s.k < 64 || products / packed < worth) return DIRECT;
     /* against the wide kernel, short sums and few rows gain nothing even where packing is free */
     if (worth == WORTH_WIDE && (s.m < 64 || s.k < 256)) return DIRECT;

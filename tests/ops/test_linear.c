@@ -21,7 +21,7 @@ static uint32_t dispatches(void **state, uint32_t layers) {
     for (uint32_t i = 0; i < layers; i++) {
         char name[16];
         snprintf(name, sizeof name, "w%u", i);
-        TEST_OK(err, pnb_store_add(store, name, pnb_shape2(128 << i, 128), PNB_STORAGE_FROZEN, &s));
+        TEST_OK(err, pnb_store_add(store, name, pnb_shape2(1024u << i, 128), PNB_STORAGE_FROZEN, &s));
         TEST_OK(err, pnb_graph_bind(g, s, &w));
         TEST_OK(err, pnb_linear(g, x, w, PNB_NONE, &y));
         TEST_OK(err, pnb_graph_output(g, y));
