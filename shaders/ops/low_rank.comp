@@ -15,7 +15,12 @@
 // lane, and shuffles them out. spread is right for subgroups of exactly SPREAD lanes; with others it does as texel does.
 // gpu reads single weights, at addresses that are the same for the workgroup (scalar loads on some GPUs), and holds one row of the
 // window at a time, which leaves registers for more subgroups; the sums are the same.
+// fixed, by TAPS and MADE_FAST: gpu with sizes that are known when SPIR-V is made, for quads' drivers (matmul_quad.comp says why).
 //! variant gpu PNB_GPU=1
+//! variant fixed_1 PNB_GPU=1 PNB_TAPS=1 PNB_MADE_FAST=0
+//! variant fixed_1_made_fast PNB_GPU=1 PNB_TAPS=1 PNB_MADE_FAST=1
+//! variant fixed_9 PNB_GPU=1 PNB_TAPS=9 PNB_MADE_FAST=0
+//! variant fixed_9_made_fast PNB_GPU=1 PNB_TAPS=9 PNB_MADE_FAST=1
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -29,10 +34,14 @@
 #include "ops/low_rank.h"
 
 layout(local_size_x_id = 0) in;
+#ifdef PNB_TAPS
+const int TAPS = PNB_TAPS, T = PNB_LOW_RANK_FIXED_T, R = PNB_LOW_RANK_FIXED_ROWS, MADE_FAST = PNB_MADE_FAST;
+#else
 layout(constant_id = 1) const int TAPS = 9;
 layout(constant_id = 2) const int T = 8; // 4 or 8
 layout(constant_id = 3) const int R = 2;
 layout(constant_id = 4) const int MADE_FAST = 0;
+#endif
 layout(constant_id = 5) const int SPREAD = 8;
 layout(constant_id = 6) const int EDGE = 1; // 0: every row starts and ends at a subgroup's border
 
@@ -71,6 +80,31 @@ bool first, last, top, bottom;
 vec4 acc[R][T];
 
 // Adds what channel s of x gives; at: its first row.
+#ifdef PNB_TAPS
+// No branch in the loops: spirv-opt would not unroll them.
+float keep(float value, bool yes) { return yes ? value : 0.0; }
+vec4 keep(vec4 value, bool yes) { return yes ? value : vec4(0.0); }
+
+void add_channel(int at, int m0, int s, int width4) {
+    vec4 window[3][ROWS]; // left, mid, right
+    [[unroll]] for (int q = 0; q < ROWS; q++) {
+        const bool outside = TAPS == 9 && (q == 0 && top || q == ROWS - 1 && bottom);
+        const int row = at + (outside ? 0 : q - HALO) * width4;
+        const vec4 mid = keep(X(row), !outside);
+        window[1][q] = mid;
+        if (TAPS == 9) {
+            window[0][q] = vec4(keep(x_single[4 * row - (first ? 0 : 1)], !first && !outside), mid.xyz);
+            window[2][q] = vec4(mid.yzw, keep(x_single[4 * row + (last ? 0 : 4)], !last && !outside));
+        }
+    }
+    [[unroll]] for (int k = 0; k < TAPS; k++)[[unroll]] for (int m = 0; m < T; m++) {
+        const int w = MADE_FAST != 0 ? s * int(p.made) + m0 + m : (m0 + m) * int(p.summed) + s, tap = MADE_FAST != 0 ? TAPS - 1 - k : k;
+        const vec4 value = vec4(w_single[w * TAPS + tap]);
+        [[unroll]] for (int r = 0; r < R; r++) acc[r][m] = fma(value, window[TAPS == 9 ? k % 3 : 1][r + k / 3], acc[r][m]);
+    }
+}
+#else
+
 void add_channel(int at, int m0, int s, int width4) {
     [[unroll]] for (int q = 0; q < ROWS; q++) {
         const bool outside = TAPS == 9 && (q == 0 && top || q == ROWS - 1 && bottom);
@@ -90,6 +124,7 @@ void add_channel(int at, int m0, int s, int width4) {
         }
     }
 }
+#endif
 #else
 #ifdef PNB_SPREAD
 const int LANES = SPREAD;
@@ -218,6 +253,15 @@ void main() {
 #endif
     }
 
+#ifdef PNB_TAPS
+    const bool update = p.update != 0u;
+    const int to = int(p.begin4) + ((n * int(p.made) + m0) * height + y0) * width4 + x4;
+    [[unroll]] for (int m = 0; m < T; m++)[[unroll]] for (int r = 0; r < R; r++) {
+        const int place = to + m * plane + r * width4;
+        const vec4 sum = p.scale * acc[r][m] + keep(OLD(update ? place : 0), update);
+        if (id < int(p.count)) y[place] = sum;
+    }
+#else
     if (id >= int(p.count)) return;
     const int to = int(p.begin4) + ((n * int(p.made) + m0) * height + y0) * width4 + x4;
     [[unroll]] for (int m = 0; m < T; m++)[[unroll]] for (int r = 0; r < R; r++) {
@@ -226,4 +270,5 @@ void main() {
         if (p.update != 0u) sum += OLD(place);
         y[place] = sum;
     }
+#endif
 }

@@ -1,6 +1,9 @@
 /* Push constants of the low-rank kernels. The plane of a 1x1 layer is seen as any rows of vec4s that cover it. */
 #include "lib/share.h"
 
+#define PNB_LOW_RANK_FIXED_T 4    /* channels and rows that an invocation of the fixed kernels makes */
+#define PNB_LOW_RANK_FIXED_ROWS 2
+
 PNB_PUSH_BEGIN(low_rank)
     u32 batch;                /* samples */
     u32 summed, made;         /* product: channels read and made; weights: channels of x and of z */

@@ -10,7 +10,10 @@
 //
 // Variants: as low_rank.comp, z being what is spread.
 // gpu makes one row of taps, workgroup z = 3 split + row (TAPS = 9): a third of the sums, with which more subgroups fit.
+// fixed, by TAPS: plain with sizes that are known when SPIR-V is made, as low_rank.comp.
 //! variant gpu PNB_GPU=1
+//! variant fixed_1 PNB_TAPS=1
+//! variant fixed_9 PNB_TAPS=9
 //! variant texel PNB_TEXEL=1
 //! variant spread PNB_TEXEL=1 PNB_SPREAD=1
 #version 450
@@ -23,9 +26,13 @@
 #include "ops/low_rank.h"
 
 layout(local_size_x_id = 0) in;
+#ifdef PNB_TAPS
+const int TAPS = PNB_TAPS, T = PNB_LOW_RANK_FIXED_T, TC = 1;
+#else
 layout(constant_id = 1) const int TAPS = 9;
 layout(constant_id = 2) const int T = 8; // 4 or 8
 layout(constant_id = 3) const int TC = 1;
+#endif
 layout(constant_id = 4) const int RANK_FAST = 0;
 layout(constant_id = 5) const int SPREAD = 8;
 
@@ -48,6 +55,13 @@ const int TAP_ROWS = 1; // of a 3x3 kernel's
 const int TAP_ROWS = 3;
 #endif
 const int SUMS = TAPS == 9 ? 3 * TAP_ROWS : 1; // of a pair of channels
+
+#ifdef PNB_TAPS // no branch in the loops: spirv-opt would not unroll them
+vec4 keep(vec4 value, bool yes) { return yes ? value : vec4(0.0); }
+float keep(float value, bool yes) { return yes ? value : 0.0; }
+#else
+#define keep(value, yes) ((yes) ? (value) : 0.0)
+#endif
 
 void main() {
     const int width4 = int(p.width4), height = int(p.height), plane = height * width4;
@@ -110,9 +124,13 @@ void main() {
                         vec4 x[3];
                         x[0] = vec4(before[q][u].w, now[q][u].xyz);
                         x[1] = now[q][u];
-                        x[2] = vec4(now[q][u].yzw, j + 1 < width4 ? after.x : 0.0);
+                        x[2] = vec4(now[q][u].yzw, keep(after.x, j + 1 < width4));
                         [[unroll]] for (int v = 0; v < 3; v++) {
+#ifdef PNB_TAPS
+                            x[v] = keep(x[v], !outside);
+#else
                             if (outside) x[v] = vec4(0.0);
+#endif
                             [[unroll]] for (int m = 0; m < T; m++) acc[q][m][u * 3 + v] += dot(z[m], x[v]);
                         }
                         before[q][u] = now[q][u];
@@ -123,6 +141,12 @@ void main() {
         }
     }
 
+#ifdef PNB_TAPS
+    [[unroll]] for (int m = 0; m < T; m++)[[unroll]] for (int t = 0; t < SUMS; t++) {
+        const int pair = RANK_FAST * (channel * int(p.made) + m0 + m) + (1 - RANK_FAST) * ((m0 + m) * int(p.summed) + channel);
+        if (channel < int(p.summed)) g[(pair * TAPS + t) * int(p.splits) + split] = p.scale * acc[0][m][t];
+    }
+#else
     [[unroll]] for (int q = 0; q < TC; q++) {
         const int s = channel + q * int(gl_WorkGroupSize.x);
         if (s < int(p.summed)) {
@@ -132,4 +156,5 @@ void main() {
             }
         }
     }
+#endif
 }

@@ -65,6 +65,9 @@ static pnb_load load_of(const pnb_lower *l, pnb_tensor a, pnb_tensor b, pnb_tens
     return load == PNB_LOAD_STORAGE || pnb_emit_texel(l, c) ? load : PNB_LOAD_STORAGE;
 }
 
+/* Whether sizes are known when SPIR-V is made, for drivers with quads (load.h). */
+static bool is_fixed(const pnb_lower *l, pnb_load load) { return load == PNB_LOAD_STORAGE && pnb_load_quad(l); }
+
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
 /* Rows of an invocation: more reuse the weights better. On a CPU it does not depend on the size, for a driver compiles each number
@@ -83,6 +86,8 @@ static pnb_status copy_base(pnb_lower *l, pnb_tensor a, pnb_tensor y) {
 
 static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     static const char *const shader[] = {"ops/low_rank", "ops/low_rank.texel", "ops/low_rank.spread"};
+    static const char *const fixed[2][2] = {{"ops/low_rank.fixed_1", "ops/low_rank.fixed_1_made_fast"},
+                                            {"ops/low_rank.fixed_9", "ops/low_rank.fixed_9_made_fast"}};
     attributes at = attributes_of(node);
     pnb_tensor x = node->in[X], y = node->out[0];
     pnb_shape sx = pnb_lower_shape(l, x);
@@ -91,7 +96,8 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     if (update && !pnb_lower_same_memory(l, node->in[BASE], y)) PNB_TRY(copy_base(l, node->in[BASE], y));
 
     pnb_load load = load_of(l, x, node->in[WEIGHT], update ? y : x);
-    uint32_t rows = product_rows(l, &at, sx), t = made_together(made);
+    bool known = is_fixed(l, load) && (at.taps == 9 ? sx.d[2] % PNB_LOW_RANK_FIXED_ROWS == 0 : sx.d[2] * sx.d[3] % 8 == 0);
+    uint32_t rows = known ? PNB_LOW_RANK_FIXED_ROWS : product_rows(l, &at, sx), t = known ? PNB_LOW_RANK_FIXED_T : made_together(made);
     grid plane = grid_of(sx, at.taps, rows);
     if (plane.height % rows) rows = plane.height; /* a plane of an odd number of vec4s */
     pnb_push_low_rank push = {
@@ -107,7 +113,8 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
         .scale = at.scale,
     };
     bool gpu = !pnb_lower_caps(l)->is_cpu && load == PNB_LOAD_STORAGE;
-    pnb_dispatch d = pnb_emit_begin(l, gpu ? "ops/low_rank.gpu" : shader[load], at.expand ? "low_rank up" : "low_rank down");
+    const char *name = known ? fixed[at.taps == 9][made_fast(&at)] : gpu ? "ops/low_rank.gpu" : shader[load];
+    pnb_dispatch d = pnb_emit_begin(l, name, at.expand ? "low_rank up" : "low_rank down");
     pnb_emit_read(&d, x, load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, node->in[WEIGHT], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, update ? y : x, load != PNB_LOAD_STORAGE); /* x: bound, never read */
@@ -115,7 +122,7 @@ static pnb_status lower(pnb_lower *l, const pnb_node *node) {
     uint32_t lanes = pnb_lower_caps(l)->subgroup_size, local = pnb_load_local(l, push.count);
     d.spec[0] = local;
     const uint32_t spec[] = {at.taps, t, rows, made_fast(&at), lanes, at.taps == 9 && lanes % plane.width4 != 0};
-    for (size_t i = 0; i < sizeof spec / sizeof *spec; i++) pnb_emit_spec(&d, spec[i]);
+    for (size_t i = 0; !known && i < sizeof spec / sizeof *spec; i++) pnb_emit_spec(&d, spec[i]);
     pnb_emit_push(&d, &push, sizeof push);
     pnb_groups_1d(pnb_lower_caps(l), push.count, local, d.groups);
     d.groups[2] = push.made / t;
@@ -175,7 +182,9 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
     bool cpu = pnb_lower_caps(l)->is_cpu;
     pnb_load load = pnb_load_choose(l, node->in[X], node->in[Z]);
     grid plane = grid_of(x, at.taps, x.d[2]);
-    uint32_t t = made_together(z.d[1]), local = cpu ? 8 : 32, wide = cpu && at.taps == 1 && x.d[1] >= MANY * local ? MANY : 1;
+    bool known = is_fixed(l, load);
+    uint32_t t = known ? PNB_LOW_RANK_FIXED_T : made_together(z.d[1]), local = cpu ? 8 : 32;
+    uint32_t wide = cpu && !known && at.taps == 1 && x.d[1] >= MANY * local ? MANY : 1;
     pnb_push_low_rank push = {
         .batch = x.d[0],
         .summed = x.d[1],
@@ -186,7 +195,9 @@ static pnb_status weights_lower(pnb_lower *l, const pnb_node *node) {
         .scale = at.scale,
     };
     bool gpu = !cpu && load == PNB_LOAD_STORAGE;
-    pnb_dispatch d = pnb_emit_begin(l, gpu ? "ops/low_rank_weights.gpu" : shader[load], "low_rank weight grad");
+    const char *name = gpu ? "ops/low_rank_weights.gpu" : shader[load];
+    if (known) name = at.taps == 9 ? "ops/low_rank_weights.fixed_9" : "ops/low_rank_weights.fixed_1";
+    pnb_dispatch d = pnb_emit_begin(l, name, "low_rank weight grad");
     pnb_emit_read(&d, node->in[X], load != PNB_LOAD_STORAGE);
     pnb_emit_read(&d, node->in[Z], load != PNB_LOAD_STORAGE);
     pnb_emit_write(&d, node->out[0]);
