@@ -1,6 +1,8 @@
 /* Writing dispatches: the few decisions that all simple kernels share. */
 #include "ops/emit.h"
 
+#include "ops/load.h"
+
 #include <string.h>
 
 enum { CPU_GROUPS = 64, CPU_REDUCE_LOCAL = 32, GPU_REDUCE_LOCAL = 128 };
@@ -60,10 +62,8 @@ uint32_t pnb_emit_row_lanes(pnb_dispatch *d, const pnb_lower *l, uint64_t rows, 
 }
 
 bool pnb_emit_texel(const pnb_lower *l, pnb_tensor t) {
-    const pnb_gpu_caps *caps = pnb_lower_caps(l);
-    uint64_t count = pnb_shape_count(pnb_lower_shape(l, t));
     if (pnb_lower_half(l, t)) return true; /* made to fit (half.c) */
-    return caps->prefer_texel && count % 4 == 0 && count / 4 <= caps->max_texel_elements;
+    return (pnb_lower_caps(l)->prefer_texel || pnb_load_quad(l)) && pnb_load_fits_texel(l, t);
 }
 
 uint32_t pnb_emit_count(const pnb_lower *l, pnb_tensor t) { return (uint32_t)pnb_shape_count(pnb_lower_shape(l, t)); }

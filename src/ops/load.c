@@ -8,6 +8,7 @@ enum { CPU_LOCAL = 8, CPU_LOCAL_MANY = 32, CPU_MANY = 1 << 18, GPU_LOCAL = 64, S
 pnb_load pnb_load_choose(const pnb_lower *l, pnb_tensor a, pnb_tensor b) {
     const pnb_gpu_caps *caps = pnb_lower_caps(l);
     bool must = pnb_lower_half(l, a) || pnb_lower_half(l, b);
+    if (!must && pnb_load_quad(l)) return PNB_LOAD_STORAGE;
     if (!must && (!pnb_emit_texel(l, a) || !pnb_emit_texel(l, b))) return PNB_LOAD_STORAGE;
     bool spread = caps->is_cpu && caps->subgroup_shuffle && caps->subgroup_size == SPREAD_LANES;
     return spread ? PNB_LOAD_SPREAD : PNB_LOAD_TEXEL;
