@@ -106,11 +106,11 @@ static pnb_status emit(pnb_lower *l, pnb_dispatch *d, pnb_push_conv2d_columns *p
     return pnb_lower_emit(l, d);
 }
 
-/* Whether the kernels that load vec4s and pick taps out of them pay: their loops are unrolled for small kernels, and by
- * SwiftShader, which alone of the software drivers has no use for texels, never. */
+/* Whether the kernels that load vec4s and pick taps out of them pay: their loops are unrolled for small kernels, and never by drivers
+ * with quads (load.h). */
 static bool unrolls(const pnb_lower *l, bool texel, const pnb_push_conv2d_columns *p) {
     bool small = p->stride <= 4 && p->kernel_w <= 8 && p->pad < p->kernel_w;
-    return small && (texel || !pnb_lower_caps(l)->is_cpu);
+    return small && !pnb_load_quad(l) && (texel || !pnb_lower_caps(l)->is_cpu);
 }
 
 /* Columns of `from` for the vec4s of pixels [push->first, first + count). quads: the weight gradient's layout. */
