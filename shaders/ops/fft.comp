@@ -8,6 +8,9 @@
 // no shared memory. Twiddles come from tables that the host makes in double, [t][k] in pairs of k, or for units along the axis
 // [k - 1][t] in pairs of t. Sizes are specialisation constants, so that no division is left. Numerics: fp32, an error of about
 // 6e-8 sqrt(log2 n) of the result's root mean square.
+//
+// Variants by radix; texel reads texel buffers. across and along are KIND, first a first pass (D = 1), known when SPIR-V is made: for
+// quads' drivers (matmul_quad.comp), which compute both sides of a branch on a specialisation constant too, with all its stores.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -47,6 +50,56 @@
 //! variant r32_texel PNB_RADIX=32 PNB_TEXEL=1
 //! variant r64 PNB_RADIX=64
 //! variant r64_texel PNB_RADIX=64 PNB_TEXEL=1
+//! variant r2_across_first PNB_RADIX=2 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r2_across_first_texel PNB_RADIX=2 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r2_across PNB_RADIX=2 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r2_across_texel PNB_RADIX=2 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r2_along_first PNB_RADIX=2 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1
+//! variant r2_along_first_texel PNB_RADIX=2 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1 PNB_TEXEL=1
+//! variant r2_along PNB_RADIX=2 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r2_along_texel PNB_RADIX=2 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r3_across_first PNB_RADIX=3 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r3_across_first_texel PNB_RADIX=3 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r3_across PNB_RADIX=3 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r3_across_texel PNB_RADIX=3 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r3_along PNB_RADIX=3 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r3_along_texel PNB_RADIX=3 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r4_across_first PNB_RADIX=4 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r4_across_first_texel PNB_RADIX=4 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r4_across PNB_RADIX=4 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r4_across_texel PNB_RADIX=4 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r4_along_first PNB_RADIX=4 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1
+//! variant r4_along_first_texel PNB_RADIX=4 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1 PNB_TEXEL=1
+//! variant r4_along PNB_RADIX=4 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r4_along_texel PNB_RADIX=4 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r5_across_first PNB_RADIX=5 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r5_across_first_texel PNB_RADIX=5 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r5_across PNB_RADIX=5 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r5_across_texel PNB_RADIX=5 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r5_along PNB_RADIX=5 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r5_along_texel PNB_RADIX=5 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r6_across_first PNB_RADIX=6 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r6_across_first_texel PNB_RADIX=6 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r6_across PNB_RADIX=6 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r6_across_texel PNB_RADIX=6 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r6_along_first PNB_RADIX=6 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1
+//! variant r6_along_first_texel PNB_RADIX=6 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1 PNB_TEXEL=1
+//! variant r6_along PNB_RADIX=6 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r6_along_texel PNB_RADIX=6 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r7_across_first PNB_RADIX=7 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r7_across_first_texel PNB_RADIX=7 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r7_across PNB_RADIX=7 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r7_across_texel PNB_RADIX=7 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r7_along PNB_RADIX=7 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r7_along_texel PNB_RADIX=7 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
+//! variant r8_across_first PNB_RADIX=8 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1
+//! variant r8_across_first_texel PNB_RADIX=8 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=1 PNB_TEXEL=1
+//! variant r8_across PNB_RADIX=8 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0
+//! variant r8_across_texel PNB_RADIX=8 PNB_KIND=PNB_FFT_ACROSS PNB_FIRST=0 PNB_TEXEL=1
+//! variant r8_along_first PNB_RADIX=8 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1
+//! variant r8_along_first_texel PNB_RADIX=8 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=1 PNB_TEXEL=1
+//! variant r8_along PNB_RADIX=8 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0
+//! variant r8_along_texel PNB_RADIX=8 PNB_KIND=PNB_FFT_ALONG PNB_FIRST=0 PNB_TEXEL=1
 #ifndef PNB_RADIX
 #define PNB_RADIX 2
 #endif
@@ -55,7 +108,15 @@
 #include "ops/fft_radix.glsl"
 
 layout(local_size_x_id = 0) in;
+#ifdef PNB_KIND
+const uint KIND = PNB_KIND;
+#define FIRST (PNB_FIRST != 0)
+#define LATER (PNB_FIRST == 0)
+#else
 layout(constant_id = 1) const uint KIND = PNB_FFT_SINGLE;
+#define FIRST (DONE == 1u)
+#define LATER (DONE > 1u)
+#endif
 layout(constant_id = 2) const bool INVERSE = false;
 layout(constant_id = 3) const uint BUTTERFLIES = 1; // n / R
 layout(constant_id = 4) const uint DONE = 1;
@@ -79,7 +140,11 @@ vec4 load(uint unit) {
 
 void store(uint unit, vec4 v) {
     v *= p.scale;
+#ifdef PNB_KIND
+    v = INVERSE ? v.yxwz : v;
+#else
     if (INVERSE) v = v.yxwz;
+#endif
     if (KIND == PNB_FFT_SINGLE) {
         y1_set(2u * unit, v.x);
         y1_set(2u * unit + 1u, v.y);
@@ -131,9 +196,9 @@ void main() {
         uint row = o * R * COLUMNS, to = (row + ((j - t) * R + t) / PER) * INNER + i;
         vec4 v[PNB_RADIX];
         [[unroll]] for (uint k = 0u; k < R; k++) v[k] = load((row + first) * INNER + i + k * STEP);
-        if (DONE > 1u) twiddle(v, t);
+        if (LATER) twiddle(v, t);
         pnb_butterflies(v);
-        if (ALONG && DONE == 1u) { // neighbours of j lie R apart now, neighbours of k side by side
+        if (ALONG && FIRST) { // neighbours of j lie R apart now, neighbours of k side by side
             [[unroll]] for (uint k = 0u; k < R / 2u; k++) { // a condition on k + 1 is not unrolled by Mesa 22: v went to memory
                 vec4 a = v[PNB_RESULT(2u * k)], b = v[PNB_RESULT(2u * k + 1u)];
                 store(to + k, vec4(a.xy, b.xy));

@@ -10,6 +10,7 @@
 #include "ops/complex_mul.h"
 #include "ops/emit.h"
 #include "ops/fft_plan.h"
+#include "ops/load.h"
 #include "ops/ops.h"
 #include "ops/suite.h"
 
@@ -30,14 +31,27 @@ typedef struct attributes {
 
 /* ---- lowering ------------------------------------------------------------------------------------------------------ */
 
+/* Names, storage buffers first, then texels; known: [along][first pass], for drivers that want the kind known when SPIR-V is made
+ * (fft.comp says why). The first pass along the axis has an even radix. */
 static const struct {
     uint32_t radix;
-    const char *shader, *texel;
+    const char *any[2], *known[2][2][2];
 } kernels[] = {
-#define RADIX(r) {r, "ops/fft.r" #r, "ops/fft.r" #r "_texel"}
-    RADIX(2),  RADIX(3),  RADIX(4),  RADIX(5),  RADIX(6),  RADIX(7),  RADIX(8),  RADIX(9),  RADIX(10),
+#define BOTH(name) {"ops/fft.r" name, "ops/fft.r" name "_texel"}
+#define RADIX(r) {r, BOTH(#r), {{{NULL}}}}
+#define ODD(r) {r, BOTH(#r), {{BOTH(#r "_across"), BOTH(#r "_across_first")}, {BOTH(#r "_along"), {NULL}}}}
+#define EVEN(r) {r, BOTH(#r), {{BOTH(#r "_across"), BOTH(#r "_across_first")}, {BOTH(#r "_along"), BOTH(#r "_along_first")}}}
+    EVEN(2),   ODD(3),    EVEN(4),   ODD(5),    EVEN(6),   ODD(7),    EVEN(8),   RADIX(9),  RADIX(10),
     RADIX(12), RADIX(14), RADIX(15), RADIX(16), RADIX(20), RADIX(24), RADIX(28), RADIX(32), RADIX(64),
 };
+
+static const char *const *pass_kernel(const pnb_lower *l, const pnb_fft_plan *p, uint32_t radix, bool first) {
+    uint32_t k = 0;
+    bool along = p->kind == PNB_FFT_ALONG;
+    while (kernels[k].radix != radix) k++;
+    const char *const *known = kernels[k].known[along][first];
+    return pnb_load_quad(l) && (along || p->kind == PNB_FFT_ACROSS) && known[0] ? known : kernels[k].any;
+}
 
 /* What the dispatches of a node go through: from the input, by turns through result and workspace, so that the last makes the result. */
 typedef struct walk {
@@ -50,13 +64,13 @@ typedef struct walk {
 } walk;
 
 /* The next dispatch: of these kernels, reading `table` too (PNB_NONE: the numbers a second time). */
-static pnb_dispatch begin(walk *w, const pnb_fft_plan *p, uint32_t radix, const char *shader, const char *texel_shader, pnb_tensor table,
-                          uint32_t offset, uint64_t levels) {
+static pnb_dispatch begin(walk *w, const pnb_fft_plan *p, uint32_t radix, const char *const shader[2], pnb_tensor table, uint32_t offset,
+                          uint64_t levels) {
     pnb_tensor to = w->node->out[--w->left % 2], read = table == PNB_NONE ? w->at : table;
     double points = (double)p->outer * p->n * p->inner;
     pnb_push_fft push = {.items = pnb_fft_items(p, radix), .table = offset / 2, .scale = w->left ? 1 : w->scale};
     bool texel = pnb_emit_texel(w->l, w->at) && pnb_emit_texel(w->l, read);
-    pnb_dispatch d = pnb_emit_begin(w->l, texel ? texel_shader : shader, shader + 4);
+    pnb_dispatch d = pnb_emit_begin(w->l, texel ? shader[1] : shader[0], shader[0] + 4);
     pnb_emit_spec(&d, p->kind);
     pnb_emit_spec(&d, w->inverse);
     pnb_emit_read(&d, w->at, texel);
@@ -70,9 +84,8 @@ static pnb_dispatch begin(walk *w, const pnb_fft_plan *p, uint32_t radix, const 
 }
 
 static pnb_status emit_pass(walk *w, const pnb_fft_plan *p, uint32_t i, uint32_t done, uint32_t offset, pnb_tensor table) {
-    uint32_t k = 0, radix = p->radix[i];
-    while (kernels[k].radix != radix) k++;
-    pnb_dispatch d = begin(w, p, radix, kernels[k].shader, kernels[k].texel, table, offset, radix);
+    uint32_t radix = p->radix[i];
+    pnb_dispatch d = begin(w, p, radix, pass_kernel(w->l, p, radix, done == 1), table, offset, radix);
     if (pnb_lower_caps(w->l)->is_cpu) d.spec[0] = CPU_LOCAL;
     pnb_emit_spec(&d, p->n / radix);
     pnb_emit_spec(&d, done);
@@ -83,7 +96,8 @@ static pnb_status emit_pass(walk *w, const pnb_fft_plan *p, uint32_t i, uint32_t
 
 /* All passes of an axis in one dispatch. */
 static pnb_status emit_shared(walk *w, const pnb_fft_plan *p, pnb_tensor table) {
-    pnb_dispatch d = begin(w, p, p->radix[0], "ops/fft_shared.plain", "ops/fft_shared.texel", table, 0, p->n);
+    static const char *const shader[] = {"ops/fft_shared.plain", "ops/fft_shared.texel"};
+    pnb_dispatch d = begin(w, p, p->radix[0], shader, table, 0, p->n);
     d.spec[0] = p->local;
     pnb_emit_spec(&d, p->n);
     pnb_emit_spec(&d, pnb_fft_inner(p));
@@ -389,6 +403,10 @@ static const pnb_op_case cases[] = {
     {.name = "n3 64", .n_in = 1, .in = {{3, {3, 64, 2, 1}}}, .arg = {1}},
     {.name = "n2 28x24 inverse unitary", .n_in = 1, .in = {{4, {2, 28, 24, 2}}}, .arg = {2, 1, 1}},
     {.name = "n3 20 inverse", .n_in = 1, .in = {{3, {3, 20, 2, 1}}}, .arg = {1, 1}},
+    {.name = "n2 3x4", .n_in = 1, .in = {{4, {2, 3, 4, 2}}}, .arg = {2}},
+    {.name = "n2 5x6 inverse", .n_in = 1, .in = {{4, {2, 5, 6, 2}}}, .arg = {2, 1}},
+    {.name = "7x2 unitary", .n_in = 1, .in = {{4, {1, 7, 2, 2}}}, .arg = {2, 0, 1}},
+    {.name = "16x6", .n_in = 1, .in = {{4, {1, 16, 6, 2}}}, .arg = {2}},
     {.name = "32x64 inverse", .n_in = 1, .in = {{4, {1, 32, 64, 2}}}, .arg = {2, 1}},
     {.name = "n3 20x36 inverse", .n_in = 1, .in = {{4, {3, 20, 36, 2}}}, .arg = {2, 1}},
     {.name = "n3 96x60 inverse unitary", .n_in = 1, .in = {{4, {3, 96, 60, 2}}}, .arg = {2, 1, 1}, .bench = true},

@@ -1,5 +1,6 @@
 /* fft on the device against its fp64 reference; the relative L2 error of large transforms and how it grows; a transform and back;
- * FFTW in double as the judge where it is installed. */
+ * FFTW in double as the judge where it is installed; the kernels that drivers with quads get. */
+#include "gpu/internal.h"
 #include "ops/fft_plan.h"
 #include "ops/ops.h"
 #include "ops/suite_test.h"
@@ -169,10 +170,34 @@ static void test_refused(void **state) {
     pnb_store_destroy(&store, NULL);
 }
 
+/* A device that asks for kernels whose kind is known when SPIR-V is made, as drivers with quads do. */
+static int setup_known(void **state) {
+    if (test_device_setup(state) != 0) return -1;
+    test_gpu(state)->caps.is_cpu = true;
+    test_gpu(state)->caps.prefer_texel = false;
+    return 0;
+}
+
+/* These kernels with storage buffers and with texels, on any device with quads. */
+static void test_known(void **state) {
+    pnb_gpu_caps *caps = &test_gpu(state)->caps;
+    uint32_t texels = caps->max_texel_elements;
+    if (!caps->subgroup_quad) {
+        print_message("skipped: no quads on %s\n", caps->name);
+        skip();
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        caps->max_texel_elements = i ? texels : 0;
+        test_suite_cases(state);
+    }
+}
+
 int main(void) {
+    const struct CMUnitTest known[] = {cmocka_unit_test(test_known)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite_every_way), cmocka_unit_test(test_accuracy),
                                        cmocka_unit_test(test_radices), cmocka_unit_test(test_plans), cmocka_unit_test(test_refused)};
     test_suite_current = &pnb_suite_fft;
     test_suite_ways_count = 2;
-    return cmocka_run_group_tests_name("fft", tests, test_device_setup, test_device_teardown);
+    int failed = cmocka_run_group_tests_name("fft", tests, test_device_setup, test_device_teardown);
+    return failed + cmocka_run_group_tests_name("fft, kinds known", known, setup_known, test_device_teardown);
 }
