@@ -1,8 +1,9 @@
 /* Batched matrix products with all transpositions, a broadcast batch on either side, and an optional bias.
  *
  * Three direct kernels: `wide` for a B that is contiguous along its columns (vec4s of columns), `dot` for operands that are both
- * contiguous along k, and a general one; `quad` is in the place of the first two where there are quads (load.h). Software drivers make large products, and those that only the general kernel would serve,
- * from packed operands; constant ones are packed once. A GPU's matrix units serve graphs that store as 16-bit floats, forward: fp16
+ * contiguous along k, and a general one; `quad` is in the place of the first two where there are quads (load.h). Software drivers
+ * make large products, and those that only the general kernel would serve, from packed operands; constant ones are packed once. A
+ * GPU's matrix units serve graphs that store as 16-bit floats, forward: fp16
  * has not the range of gradients (matmul_cooperative.c). The derivatives are products again:
  *     A as stored [M,K]: dA = G op(B)^T;   [K,M]: dA = op(B) G^T
  *     B as stored [K,N]: dB = op(A)^T G;   [N,K]: dB = G^T op(A)
