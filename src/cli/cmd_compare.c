@@ -17,8 +17,7 @@ typedef struct values {
     bool table;
 } values;
 static const cli_option options[] = {
-    {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR",
-     "folder of the results: one folder a run, and the tables"},
+    {"output", 'o', CLI_TEXT, offsetof(values, output), "DIR", "folder of the results: one folder a run, and the tables"},
     {"table", 0, CLI_FLAG, offsetof(values, table), NULL, "run nothing: the tables and figures of what is there"},
 };
 const cli_command cli_compare = {
@@ -31,8 +30,8 @@ const cli_command cli_compare = {
     "problem.json. Of a mixture prior \"observations\": 16 means 16 exact draws: the ranks then are simulation-based\n"
     "calibration (rank_deviation is half the sum of |share - 1/bins|; rank_deviation_exact what exact draws show of it by\n"
     "chance, entries taken for independent). \"samples\" (8) of each method; \"evaluations\": network evaluations a\n"
-    "sample, the same for all (without it\n"
-    "each has its defaults); \"seed\"; \"size\". A method {\"name\": \"DAVI\", \"model\": \"davi-{task}.safetensors\"} is a generator\n"
+    "sample, the same for all, by their steps (a warm-up and a finish stay as they are; without it each has its\n"
+    "defaults); \"seed\"; \"size\". A method {\"name\": \"DAVI\", \"model\": \"davi-{task}.safetensors\"} is a generator\n"
     "of penumbra amortize, {task} being the task's name; its observations must be files. Called again it goes on where it\n"
     "stopped. A method that cannot do a task is left out of it: a row of dashes. DIR gets table.md, table.csv,\n"
     "table.json and TASK.png (measurement, mean, standard deviation and samples of each method, first observation).\n",
@@ -51,8 +50,8 @@ typedef struct plan {
     cJSON *json;
     const cJSON *tasks, *methods, *observations;
     int observation_count, samples;
-    double evaluations, seed; /* evaluations: a sample; 0: each method's defaults */
-    int runs, started;        /* of all; how many of them were come to */
+    double evaluations, seed;                 /* evaluations: a sample; 0: each method's defaults */
+    int runs, started;                        /* of all; how many of them were come to */
     char *refused[MOST_TASKS * MOST_METHODS]; /* why a method cannot do a task, [task][method]; NULL: it can, or was not asked */
 } plan;
 
@@ -82,8 +81,7 @@ static int check_names(const plan *p, const char *key, const cJSON *list) {
         if (!plain) return fault(p, key, "objects with a \"name\" (shorter than 64 letters, without slashes)");
         cJSON_ArrayForEach(other, list) {
             if (other == entry) break;
-            if (strcmp(name_of(other), name) == 0)
-                return fault(p, key, "a different \"name\" for each (two are alike)");
+            if (strcmp(name_of(other), name) == 0) return fault(p, key, "a different \"name\" for each (two are alike)");
         }
     }
     return CLI_GO_ON;
@@ -100,8 +98,7 @@ static int whole(const plan *p, const char *key, double least, double most, doub
 }
 
 static int check_keys(const plan *p) {
-    static const char *const known[] = {"prior",        "size",    "tasks",       "methods",
-                                        "observations", "samples", "evaluations", "seed"};
+    static const char *const known[] = {"prior", "size", "tasks", "methods", "observations", "samples", "evaluations", "seed"};
     enum { KNOWN = sizeof known / sizeof *known };
     const cJSON *v;
     cJSON_ArrayForEach(v, p->json) {
@@ -109,8 +106,8 @@ static int check_keys(const plan *p) {
         for (size_t i = 0; i < KNOWN; i++) found = found || strcmp(known[i], v->string) == 0;
         const char *near = cli_nearest(v->string, known, KNOWN);
         if (found) continue;
-        fprintf(stderr, "penumbra compare: %s: there is no key '%s'%s%s\n", p->file, v->string,
-                near ? "; did you mean " : "", near ? near : "");
+        fprintf(stderr, "penumbra compare: %s: there is no key '%s'%s%s\n", p->file, v->string, near ? "; did you mean " : "",
+                near ? near : "");
         return PNB_ERROR_INPUT;
     }
     return CLI_GO_ON;
@@ -124,13 +121,11 @@ static int read_lists(plan *p) {
     if (!cJSON_IsObject(get(p->json, "prior"))) return fault(p, "prior", "an object, as in problem.json");
     int tasks = cJSON_GetArraySize(p->tasks);
     if (!cJSON_IsArray(p->tasks) || tasks < 1 || tasks > MOST_TASKS) return fault(p, "tasks", "a list of 1 to 256 tasks");
-    if (!cJSON_IsArray(p->methods) || methods < 1 || methods > MOST_METHODS)
-        return fault(p, "methods", "a list of 1 to 16 methods");
+    if (!cJSON_IsArray(p->methods) || methods < 1 || methods > MOST_METHODS) return fault(p, "methods", "a list of 1 to 16 methods");
     double count = cJSON_IsArray(p->observations) ? cJSON_GetArraySize(p->observations) : 0;
     if (cJSON_IsNumber(p->observations)) count = p->observations->valuedouble;
     if (!(count >= 1 && count <= MOST_OBSERVATIONS && count == floor(count)))
-        return fault(p, "observations",
-                     "a list of truths (files or arrays), or how many draws of a mixture prior (1 to 4096)");
+        return fault(p, "observations", "a list of truths (files or arrays), or how many draws of a mixture prior (1 to 4096)");
     p->observation_count = (int)count;
     p->runs = tasks * methods * p->observation_count;
     int code = check_names(p, "tasks", p->tasks);
@@ -211,37 +206,55 @@ static char *problem_of(const plan *p, const cJSON *task, const cJSON *method, i
     return text;
 }
 
-static bool scale_option(pnb_problem *problem, const cJSON *resolved, const char *key, double factor) {
-    const cJSON *v = get(get(resolved, "method"), key);
-    char name[NAME_ROOM], text[32];
-    if (!v) return true;
-    snprintf(name, sizeof name, "method.%s", key);
-    snprintf(text, sizeof text, "%.0f", fmax(1, round(v->valuedouble * factor)));
-    return pnb_problem_set(problem, name, text) == PNB_OK;
+static pnb_status set_whole(pnb_problem *problem, const char *name, double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.0f", fmax(1, round(value)));
+    return pnb_problem_set(problem, name, text);
 }
 
-/* Steps (and the finish's) multiplied so that a sample takes the evaluations that are asked for. */
-static pnb_status spend(const plan *p, pnb_problem *problem, pnb_run **run) {
+/* Network evaluations a sample of the whole run, by its plan. */
+static pnb_status planned(pnb_problem *problem, double *evaluations) {
     pnb_progress progress = {.struct_size = sizeof progress};
+    pnb_run *run_ = NULL;
+    pnb_status status = pnb_run_create(problem, &run_);
+    if (status == PNB_OK) status = pnb_run_get_progress(run_, &progress);
+    if (status == PNB_OK) *evaluations = (double)progress.evaluations_all / pnb_run_particles(run_);
+    pnb_run_destroy(&run_);
+    return status;
+}
+
+/* So many steps that a sample takes the evaluations that are asked for. What comes beside them, a warm-up and a finish, is as the
+ * method has it, the finish cut where that is more than half of all. */
+static pnb_status spend(const plan *p, pnb_problem *problem) {
     char *json = NULL;
-    pnb_status status = pnb_run_get_progress(*run, &progress);
-    if (status == PNB_OK) status = pnb_problem_json(problem, &json);
+    pnb_status status = pnb_problem_json(problem, &json);
     if (status) return status;
-    double each = (double)progress.evaluations_all / pnb_run_particles(*run), factor = p->evaluations / each;
     cJSON *resolved = cJSON_Parse(json);
     pnb_free(json);
-    bool ok =
-        scale_option(problem, resolved, "steps", factor) && scale_option(problem, resolved, "finish_steps", factor);
+    const cJSON *method = get(resolved, "method"), *steps = get(method, "steps"), *finish = get(method, "finish_steps");
+    double all = 0, one = 0, each = 0, beside = 0;
+    if (steps) {
+        status = planned(problem, &all);
+        if (status == PNB_OK) status = set_whole(problem, "method.steps", 1);
+        if (status == PNB_OK) status = planned(problem, &one);
+        each = steps->valuedouble > 1 ? (all - one) / (steps->valuedouble - 1) : one;
+        beside = one - each;
+        if (status == PNB_OK && finish && beside > p->evaluations / 2) {
+            status = set_whole(problem, "method.finish_steps", finish->valuedouble * p->evaluations / 2 / beside);
+            if (status == PNB_OK) status = planned(problem, &one);
+            beside = one - each;
+        }
+        if (status == PNB_OK) status = set_whole(problem, "method.steps", (p->evaluations - beside) / each);
+    }
     cJSON_Delete(resolved);
-    pnb_run_destroy(run);
-    return ok ? pnb_run_create(problem, run) : PNB_ERROR_INPUT;
+    return status;
 }
 
 static int one_run(const plan *p, pnb_problem *problem, const char *path) {
     cli_results results = {.folder = path, .resume = true};
     pnb_run *run_ = NULL;
-    pnb_status status = pnb_run_create(problem, &run_);
-    if (status == PNB_OK && p->evaluations > 0) status = spend(p, problem, &run_);
+    pnb_status status = p->evaluations > 0 ? spend(p, problem) : PNB_OK;
+    if (status == PNB_OK) status = pnb_run_create(problem, &run_);
     int code = status ? cli_fail(p->args, p->context, status) : cli_results_run(p->args, p->context, run_, &results);
     pnb_run_destroy(&run_);
     return code;

@@ -54,6 +54,27 @@ static void test_whole(void **state) {
     cJSON_Delete(b);
 }
 
+/* Equal evaluations come from the steps alone; the finish gives way where it would take more than half of them. */
+static void test_evaluations(void **state) {
+    shell *s = *state;
+    char text[2048];
+    static const int budgets[] = {400, 120};
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text,
+                 "{" PRIOR TASK "\"methods\": [{\"type\": \"ppm\"}], \"observations\": 1, \"samples\": 4, \"evaluations\": %d}", budgets[i]);
+        write_text("budget.json", text);
+        remove_tree("budget");
+        RUN_OK(s, "compare budget.json -o budget");
+        cJSON *rows = read_json("budget/table.json"), *run = read_json("budget/line/ppm/0000/run.json");
+        const cJSON *method = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(run, "problem"), "method");
+        double finish = value(method, "finish_steps");
+        assert_true(fabs(value(cJSON_GetArrayItem(rows, 0), "evaluations_a_sample") - budgets[i]) <= 6); /* half a step of PPM */
+        assert_true(i == 0 ? finish == 100 : finish >= 30 && finish <= 60);
+        cJSON_Delete(rows);
+        cJSON_Delete(run);
+    }
+}
+
 /* What is complete is not run again; what is missing is. */
 static void test_goes_on(void **state) {
     shell *s = *state;
@@ -174,7 +195,8 @@ static void test_faults(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_goes_on),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_evaluations),
+        cmocka_unit_test(test_goes_on),
                                        cmocka_unit_test(test_refused), cmocka_unit_test(test_garments),
                                        cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
