@@ -240,8 +240,10 @@ cJSON *pnb_scores_object(const pnb_metrics *m, bool truth) {
     if (truth) {
         static const char *const plain[] = {"coverage_1sigma", "coverage_2sigma", "coverage_3sigma"};
         static const char *const fair[] = {"coverage_1sigma_fair", "coverage_2sigma_fair", "coverage_3sigma_fair"};
+        static const char *const grey[] = {"coverage_1sigma_grey", "coverage_2sigma_grey", "coverage_3sigma_grey"};
         for (int i = 0; i < 3; i++) add_known(s, plain[i], m->coverage[i]);
         for (int i = 0; i < 3; i++) add_known(s, fair[i], m->coverage_fair[i]);
+        for (int i = 0; i < 3; i++) add_known(s, grey[i], m->coverage_grey[i]);
         add_known(s, "crps", m->crps);
         add_known(s, "rmse", m->rmse);
         add_known(s, "error_correlation", m->error_correlation);

@@ -158,9 +158,9 @@ void pnb_chi2(uint32_t k, size_t n, const float *ax, const float *y, const float
 /* ---- all together ----------------------------------------------------------------------------------------------- */
 
 typedef struct workspace {
-    size_t n;       /* elements of one sample */
+    size_t n; /* elements of one sample */
     bool image;
-    double *x;      /* samples, [K,n]: signed, then in [0,1] */
+    double *x;            /* samples, [K,n]: signed, then in [0,1] */
     double *mean, *truth; /* in [0,1] */
     double *chi2;
     float *mean_f, *std_f;
@@ -221,14 +221,18 @@ static void coverage(const pnb_metrics_input *in, const workspace *w, pnb_metric
     for (int level = 0; level < 3; level++) {
         double p = erf((level + 1) / sqrt(2));
         double fair = pnb_student_t(p, in->samples - 1.0) * sqrt(1 + 1.0 / in->samples);
-        size_t inside = 0, inside_fair = 0;
+        size_t inside = 0, inside_fair = 0, grey = 0, inside_grey = 0;
         for (size_t i = 0; i < w->n; i++) {
             double error = fabs((double)in->truth[i] - w->mean_f[i]);
+            bool covered = error <= fair * w->std_f[i], between = w->image && fabs((double)in->truth[i]) < 1;
             inside += error <= (level + 1) * (double)w->std_f[i];
-            inside_fair += error <= fair * w->std_f[i];
+            inside_fair += covered;
+            grey += between;
+            inside_grey += covered && between;
         }
         out->coverage[level] = (double)inside / (double)w->n;
         out->coverage_fair[level] = (double)inside_fair / (double)w->n;
+        if (grey) out->coverage_grey[level] = (double)inside_grey / (double)grey;
     }
 }
 
@@ -317,7 +321,7 @@ pnb_status pnb_metrics_compute(pnb_error *err, const pnb_metrics_input *in, pnb_
                          .chi2_least = NAN,
                          .chi2_largest = NAN,
                          .residual_ratio = NAN};
-    for (int i = 0; i < 3; i++) out->coverage[i] = out->coverage_fair[i] = NAN;
+    for (int i = 0; i < 3; i++) out->coverage[i] = out->coverage_fair[i] = out->coverage_grey[i] = NAN;
     workspace w = {0};
     pnb_status status = compute(err, in, &w, out);
     workspace_free(&w);

@@ -15,7 +15,7 @@ void pnb_unit_range(size_t n, const float *x, double *out);
 double pnb_psnr(size_t n, const double *a, const double *b);
 
 typedef enum pnb_ssim_window {
-    PNB_SSIM_UNIFORM, /* 7x7, sample covariance (scikit-image's default); the mean leaves out a border of 3 */
+    PNB_SSIM_UNIFORM,  /* 7x7, sample covariance (scikit-image's default); the mean leaves out a border of 3 */
     PNB_SSIM_GAUSSIAN, /* sigma 1.5 cut at 5 pixels, no bias correction (Wang et al., 2004); a border of 5 */
     PNB_SSIM_PIQ       /* the same after f x f pixels were averaged, f = round(shorter side/256), at least 1 (piq, and Wang's
                           own program); no map */
@@ -24,8 +24,8 @@ typedef enum pnb_ssim_window {
 /* Mean structural similarity of two images [c,h,w] whose values span `range`: over pixels, then channels. map: [c,h,w] with the
  * value at every pixel (edges mirrored, edge pixel repeated), or NULL. NAN where the image is smaller than the window.
  * Fails only without host memory. */
-pnb_status pnb_ssim(pnb_error *err, pnb_ssim_window window, uint32_t c, uint32_t h, uint32_t w, const double *a,
-                    const double *b, double range, double *map, double *ssim);
+pnb_status pnb_ssim(pnb_error *err, pnb_ssim_window window, uint32_t c, uint32_t h, uint32_t w, const double *a, const double *b,
+                    double range, double *map, double *ssim);
 
 /* 1 - mean over pairs of the cosine between x [k,n]; NAN for k < 2. A zero sample has cosine 0 with every other. */
 double pnb_diversity(uint32_t k, size_t n, const double *x);
@@ -69,14 +69,16 @@ typedef struct pnb_metrics {
     double diversity, diversity_signed;         /* of values in [0,1], clipped; as they are */
     double coverage[3];                         /* fraction with |truth - mean| <= k std, k = 1, 2, 3 */
     double coverage_fair[3]; /* the same with Student's t and sqrt(1+1/K): 0.6827, 0.9545, 0.9973 when calibrated, whatever K */
+    double coverage_grey[3]; /* of images: the fair one over the elements whose truth is not at an end of the scale, |truth| < 1; at an end
+                                a posterior has an atom, and covers it or not by a trifle */
     double crps;
-    double rmse, spread;     /* of the mean against the truth; sqrt(mean variance * (K+1)/K) */
-    double spread_skill;     /* spread / rmse: 1 when calibrated, small when over-confident */
-    uint32_t rank_bins;       /* of the rank histogram; 0: there is none */
+    double rmse, spread; /* of the mean against the truth; sqrt(mean variance * (K+1)/K) */
+    double spread_skill; /* spread / rmse: 1 when calibrated, small when over-confident */
+    uint32_t rank_bins;  /* of the rank histogram; 0: there is none */
     double rank[PNB_RANK_BINS];
-    double error_correlation; /* Pearson correlation of std and |truth - mean| */
-    double chi2, chi2_least, chi2_largest;      /* over samples: mean, least, largest */
-    double residual_ratio;                      /* RMS(y - Ax)/sigma over all samples */
+    double error_correlation;              /* Pearson correlation of std and |truth - mean| */
+    double chi2, chi2_least, chi2_largest; /* over samples: mean, least, largest */
+    double residual_ratio;                 /* RMS(y - Ax)/sigma over all samples */
 } pnb_metrics;
 
 pnb_status pnb_metrics_compute(pnb_error *err, const pnb_metrics_input *in, pnb_metrics *out);

@@ -93,6 +93,7 @@ static void test_calibrated_ensemble(void **state) {
     NEAR(m.spread, sqrt(9.0 / 8), 0.02);
     NEAR(m.diversity_signed, 1, 0.02);
     assert_true(fabs(m.error_correlation) < 0.05);
+    assert_true(isnan(m.coverage_grey[0])); /* of images */
     assert_true(isnan(m.psnr_mean) && isnan(m.ssim_mean) && isnan(m.diversity) && isnan(m.chi2));
     free(x);
     free(truth);
@@ -107,8 +108,16 @@ static void test_images(void **state) {
         x[i] = truth[i] + 0.2f;
         x[N + i] = truth[i] - 0.2f;
     }
-    pnb_metrics_input in = {.samples = 2, .channels = 1, .height = SIDE, .width = SIDE, .x = x, .truth = truth, .ax = x, .y = y,
-                            .measurements = N, .sigma = 0.1};
+    pnb_metrics_input in = {.samples = 2,
+                            .channels = 1,
+                            .height = SIDE,
+                            .width = SIDE,
+                            .x = x,
+                            .truth = truth,
+                            .ax = x,
+                            .y = y,
+                            .measurements = N,
+                            .sigma = 0.1};
     pnb_metrics m;
     assert_int_equal(pnb_metrics_compute(NULL, &in, &m), PNB_OK);
     assert_true(m.psnr_mean > 100); /* rounding only */
@@ -120,11 +129,19 @@ static void test_images(void **state) {
     NEAR(m.chi2_least, m.chi2_largest, 1e-4);
     NEAR(m.residual_ratio, 2, 1e-4);
     NEAR(m.crps, 0, 1e-6);
+    for (int i = 0; i < N / 4; i++) { /* a black background, missed by little more than the spread */
+        truth[i] = -1;
+        x[i] = -0.96f;
+        x[N + i] = -0.97f;
+    }
+    assert_int_equal(pnb_metrics_compute(NULL, &in, &m), PNB_OK);
+    NEAR(m.coverage_fair[0], 0.75, 0);
+    NEAR(m.coverage_grey[0], 1, 0);
     in.samples = 1;
     in.ax = NULL;
     assert_int_equal(pnb_metrics_compute(NULL, &in, &m), PNB_OK);
     assert_true(isnan(m.diversity) && isnan(m.crps) && isnan(m.coverage[0]) && isnan(m.spread) && isnan(m.chi2));
-    NEAR(m.rmse, 0.2, 1e-6);
+    NEAR(m.rmse, sqrt(0.75 * 0.04 + 0.25 * 0.0016), 1e-6);
     in.samples = 0;
     pnb_error err = {0};
     assert_int_equal(pnb_metrics_compute(&err, &in, &m), PNB_ERROR_INPUT);
@@ -151,9 +168,9 @@ static void test_rank_histogram(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fidelity),   cmocka_unit_test(test_diversity), cmocka_unit_test(test_moments_and_crps),
-        cmocka_unit_test(test_chi2),       cmocka_unit_test(test_student_t), cmocka_unit_test(test_calibrated_ensemble),
-        cmocka_unit_test(test_images),     cmocka_unit_test(test_rank_histogram),
+        cmocka_unit_test(test_fidelity), cmocka_unit_test(test_diversity),      cmocka_unit_test(test_moments_and_crps),
+        cmocka_unit_test(test_chi2),     cmocka_unit_test(test_student_t),      cmocka_unit_test(test_calibrated_ensemble),
+        cmocka_unit_test(test_images),   cmocka_unit_test(test_rank_histogram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
