@@ -79,7 +79,8 @@ static const pnb_option options[] = {
     REAL(entropy, 1, 0, 10, "multiplies the auxiliary network's force; 1 is PPM, less is a tempered posterior"),
     REAL(widen, 0, 0, 10,
          "while the window slides, the data term's variance is sigma_y^2 + (widen |A| r)^2, r what the window's lower end leaves "
-         "unknown of a pixel (of vlbi's data each has its part of |A|); 0: sigma_y^2 all along (1 for nonlinear operators, else 0)"),
+         "unknown of a pixel (of vlbi's data each has its part of |A|); 0: sigma_y^2 all along (1 for nonlinear operators and "
+         "super-resolution, else 0)"),
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
     REAL(init_std, 0.3, 0, 100, "noise added to the initial guess (to the problem's start: 0)"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
@@ -171,16 +172,16 @@ static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *
     prefer_all(given, o, paper, sizeof paper / sizeof *paper);
 }
 
-/* What the tasks of images ask for (tools/search; assets/ppm.md). level: where the finish starts, in units of sigma_y/|A|. */
+/* What the tasks of images ask for (tools/search; assets/ppm.md). level: where the finish starts, in units of sigma_y/|A|; it has 20
+ * steps with the Jacobian's covariance. */
 typedef struct task_preset {
-    double init_std, rho_start, level;
-    int32_t finish_steps, finish_covariance;
+    double init_std, rho_start, widen, level;
 } task_preset;
 static const task_preset task_presets[PRESET_COUNT] = {
-    [PRESET_INPAINTING] = {0.3, 5, 5, 20, PNB_PIGDM_JACOBIAN},
-    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 1, 15, PNB_PIGDM_JACOBIAN},
-    [PRESET_DEBLURRING] = {0.1, 1.5, 5, 30, PNB_PIGDM_ISOTROPIC},
-    [PRESET_DENOISING] = {0.1, 1.5, 1, 15, PNB_PIGDM_ISOTROPIC},
+    [PRESET_INPAINTING] = {0.1, 1.5, 0, 10},
+    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 1, 5},
+    [PRESET_DEBLURRING] = {0.3, 5, 0, 10},
+    [PRESET_DENOISING] = {0.1, 1.5, 0, 5},
 };
 
 /* The task of an operator of images; PRESET_DEFAULT where it is none of these. */
@@ -217,14 +218,15 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     if (of_task) {
         prefer(given, o, "init_std", of_task->init_std);
         prefer(given, o, "rho_start", of_task->rho_start);
+        prefer(given, o, "widen", of_task->widen);
     }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
     if (pnb_prior_dim(task->prior) && o->particles >= 16 * (double)pnb_prior_dim(task->prior))
         prefer(given, o, "finish", PNB_FINISH_NONE); /* so many particles carry every direction's spread themselves */
     if (o->finish == PNB_FINISH_PIGDM) {
-        prefer(given, o, "finish_steps", of_task ? of_task->finish_steps : pnb_prior_dim(task->prior) ? 100 : 30);
-        if (of_task && task->sigma_y > 0) prefer(given, o, "finish_covariance", of_task->finish_covariance);
+        prefer(given, o, "finish_steps", of_task ? 20 : pnb_prior_dim(task->prior) ? 100 : 30);
+        if (of_task && task->sigma_y > 0) prefer(given, o, "finish_covariance", PNB_PIGDM_JACOBIAN);
         prefer(given, o, "finish_rho", 0.01);
     }
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of

@@ -36,13 +36,13 @@ static void test_by_operator(void **state) {
     static const struct {
         const char *op, *preset;
         double level; /* of the finish at its start, sigma 0.05; 0: by the operator's norm */
-    } cases[] = {{BOX, "inpainting", 0.25},
-                 {"\"type\": \"mask_random\", \"fraction\": 0.5", "inpainting", 0.25},
-                 {POOL, "superresolution", 0.2},
+    } cases[] = {{BOX, "inpainting", 0.5},
+                 {"\"type\": \"mask_random\", \"fraction\": 0.5", "inpainting", 0.5},
+                 {POOL, "superresolution", 1},
                  {"\"type\": \"bicubic\", \"factor\": 4", "superresolution", 0},
                  {"\"type\": \"gaussian_blur\", \"sigma\": 1.5, \"size\": 11", "deblurring", 0},
                  {"\"type\": \"motion_blur\", \"size\": 9", "deblurring", 0},
-                 {"\"type\": \"identity\"", "denoising", 0.05},
+                 {"\"type\": \"identity\"", "denoising", 0.25},
                  {"\"type\": \"phase_retrieval\"", "default", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cJSON *m = resolve(*state, cases[i].op, 0.05, "");
@@ -59,16 +59,18 @@ static void test_given_wins(void **state) {
     assert_string_equal(word(m, "finish_covariance"), "jacobian");
     expect_number(m, "finish_steps", 77);
     expect_number(m, "init_std", 0.1);
+    expect_number(m, "widen", 1);
     cJSON_Delete(m);
     m = resolve(s, POOL, 0.05, ", \"preset\": \"default\""); /* the general settings, as for an operator that is no task */
     assert_string_equal(word(m, "preset"), "default");
     assert_string_equal(word(m, "finish_covariance"), "isotropic");
     expect_number(m, "finish_steps", 30);
     cJSON_Delete(m);
-    m = resolve(s, POOL, 0.05, ", \"preset\": \"inpainting\", \"init_std\": 0.2");
-    assert_string_equal(word(m, "preset"), "inpainting");
+    m = resolve(s, POOL, 0.05, ", \"preset\": \"deblurring\", \"init_std\": 0.2");
+    assert_string_equal(word(m, "preset"), "deblurring");
     expect_number(m, "init_std", 0.2);
     expect_number(m, "rho_start", 5);
+    expect_number(m, "widen", 0);
     cJSON_Delete(m);
     m = resolve(s, POOL, 0.05, ", \"preset\": \"paper\"");
     assert_string_equal(word(m, "finish"), "none");
