@@ -51,23 +51,21 @@ static const char *const slides[] = {"log_rho", "t", NULL};
 static const char *const covariances[] = {"isotropic", "jacobian", NULL};
 static const char *const finishes[] = {"none", "langevin", "pigdm", NULL};
 
-#define INT(name, def, lo, hi, help)                                                                                   \
+#define INT(name, def, lo, hi, help)                                                                                                       \
     { #name, PNB_OPTION_INT, offsetof(ppm_options, name), def, lo, hi, NULL, "", help }
-#define REAL(name, def, lo, hi, help)                                                                                  \
+#define REAL(name, def, lo, hi, help)                                                                                                      \
     { #name, PNB_OPTION_REAL, offsetof(ppm_options, name), def, lo, hi, NULL, "", help }
-#define CHOICE(name, def, words, help)                                                                                 \
+#define CHOICE(name, def, words, help)                                                                                                     \
     { #name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help }
 static const pnb_option options[] = {
     INT(particles, 8, 1, 4096, "samples to draw (K)"),
     INT(steps, 300, 0, 1000000, "steps of posterior matching, the finish not counted; 0: the finish alone, of the problem's start"),
-    CHOICE(order, ORDER_FUSED, orders,
-           "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
+    CHOICE(order, ORDER_FUSED, orders, "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, pnb_matching_weights,
            "weight of the prior term: the exact KL's, 1, rho = sigma_t/alpha_t, its root, square, min(rho,1), "
            "log(1+rho), sigma_t^2, or SiD's 1/mean|x_0 - x0_theta|"),
     CHOICE(t_order, 0, pnb_t_orders, "how noise levels are drawn within the window"),
-    CHOICE(slide, 1, slides,
-           "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
+    CHOICE(slide, 1, slides, "what the window's lower end falls evenly in: log rho, or the schedule's index (longer at coarse levels)"),
     INT(draws, 1, 1, 8, "draws of (t, noise) per particle and step"),
     REAL(lr, 0.05, 1e-6, 10, "Adam learning rate of the particles"),
     REAL(lr_hold, 0.4, 0, 1, "fraction of the run before the learning rates fall"),
@@ -93,8 +91,7 @@ static const pnb_option options[] = {
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.8, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
     INT(rank, 8, 1, 256, "rank of the LoRA adapter"),
-    CHOICE(targets, 1, pnb_adapter_target_words,
-           "layers that carry adapters; copy: all weights of the network are trained instead"),
+    CHOICE(targets, 1, pnb_adapter_target_words, "layers that carry adapters; copy: all weights of the network are trained instead"),
     INT(hidden, 96, 1, 4096, "width of the residual MLP that is the adapter of a mixture prior"),
     INT(depth, 3, 1, 16, "its layers"),
     INT(aux_steps, 2, 1, 64, "adapter updates per particle step"),
@@ -184,13 +181,16 @@ static const task_preset task_presets[PRESET_COUNT] = {
     [PRESET_DENOISING] = {0.1, 1.5, 0, 5},
 };
 
-/* The task of an operator of images; PRESET_DEFAULT where it is none of these. */
+/* The task of an operator of images; PRESET_DEFAULT where it is none of these. psf: the general settings, which tools/microscopy shows. */
 static int32_t preset_of(const pnb_task *task) {
     static const struct {
         const char *operator;
         int32_t preset;
-    } tasks[] = {{"average_pool", PRESET_SUPERRESOLUTION}, {"bicubic", PRESET_SUPERRESOLUTION}, {"gaussian_blur", PRESET_DEBLURRING},
-                 {"motion_blur", PRESET_DEBLURRING},       {"psf", PRESET_DEBLURRING},          {"identity", PRESET_DENOISING}};
+    } tasks[] = {{"average_pool", PRESET_SUPERRESOLUTION},
+                 {"bicubic", PRESET_SUPERRESOLUTION},
+                 {"gaussian_blur", PRESET_DEBLURRING},
+                 {"motion_blur", PRESET_DEBLURRING},
+                 {"identity", PRESET_DENOISING}};
     if (pnb_prior_dim(task->prior)) return PRESET_DEFAULT;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
         if (strcmp(pnb_operator_name(task->op), tasks[i].operator) == 0) return tasks[i].preset;
@@ -201,15 +201,24 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     if (task->sigma_y == 0 && pnb_operator_measured(task->op)) prefer(given, o, "project", 1);
     if (pnb_prior_dim(task->prior)) { /* vectors: the settings of ppm_toy2d.py, in units of the prior's spread */
         double scale = pnb_prior_scale(task->prior);
-        const pnb_option_value toy[] = {{"steps", 800},       {"init_std", scale}, {"rho_start", 6.2 * scale},
-                                        {"rho_end", 0.01},    {"rho_ratio", 0},    {"rho_max", 15 * scale},
-                                        {"anneal", 0.6},      {"draws", 2},        {"aux_draws", 2},
-                                        {"lr", 0.02 * scale}, {"aux_lr", 2e-3},    {"aux_steps", 3},
-                                        {"exchange", 8},      {"finish_covariance", PNB_PIGDM_JACOBIAN}};
+        const pnb_option_value toy[] = {{"steps", 800},
+                                        {"init_std", scale},
+                                        {"rho_start", 6.2 * scale},
+                                        {"rho_end", 0.01},
+                                        {"rho_ratio", 0},
+                                        {"rho_max", 15 * scale},
+                                        {"anneal", 0.6},
+                                        {"draws", 2},
+                                        {"aux_draws", 2},
+                                        {"lr", 0.02 * scale},
+                                        {"aux_lr", 2e-3},
+                                        {"aux_steps", 3},
+                                        {"exchange", 8},
+                                        {"finish_covariance", PNB_PIGDM_JACOBIAN}};
         prefer_all(given, o, toy, sizeof toy / sizeof *toy);
     } else if (!pnb_operator_linear(task->op)) { /* the guess is none, and the data alone have many minima */
         prefer(given, o, "widen", 1);
-        prefer(given, o, "exchange", 0.3); /* losses differ by hundreds between basins, and by tens from draw to draw */
+        prefer(given, o, "exchange", 0.3);         /* losses differ by hundreds between basins, and by tens from draw to draw */
     } else if (!pnb_operator_measured(task->op)) { /* no hole: the guess has the coarse shape already */
         prefer(given, o, "init_std", 0.1);
         prefer(given, o, "rho_start", 1.5);
@@ -242,8 +251,10 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
 static void resolve(const pnb_task *task, const bool *given, void *opts) {
     ppm_options *o = opts;
     prefer(given, o, "preset", preset_of(task));
-    if (o->preset == PRESET_PAPER) resolve_paper(task, given, o);
-    else resolve_tuned(task, given, o);
+    if (o->preset == PRESET_PAPER)
+        resolve_paper(task, given, o);
+    else
+        resolve_tuned(task, given, o);
     if (task->start) prefer(given, o, "init_std", 0);
 }
 
@@ -287,11 +298,9 @@ static pnb_matching matching_of(const ppm_options *o, uint64_t seed) {
                                       .seed = seed}};
 }
 
-static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
-                                 pnb_tensor gradient) {
+static pnb_status move_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, pnb_tensor gradient) {
     pnb_tensor x, m, v;
-    pnb_adam adam = {
-        .beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
+    pnb_adam adam = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = 1e-8f, .gscale = 1, .lr_index = PNB_STATE_LR};
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "m.x"), &m));
     PNB_TRY(pnb_graph_bind(g, pnb_store_find(s->store, "v.x"), &v));
@@ -311,13 +320,12 @@ static pnb_status take_rows(pnb_graph *g, pnb_storage *storage, pnb_tensor sourc
 
 /* The running mean of each particle's loss (one step's is noise: its draws differ), then the exchange by it. The data
  * term counts as it does in the step. */
-static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state,
-                                     pnb_tensor prior, pnb_tensor data) {
+static pnb_status exchange_particles(pnb_solver *s, pnb_graph *g, const ppm_options *o, pnb_tensor state, pnb_tensor prior,
+                                     pnb_tensor data) {
     pnb_tensor loss, mean, change, recent, source;
     uint32_t draws = (uint32_t)o->draws;
     pnb_exchange q = {s->particles, s->task.seed, PNB_STREAM_EXCHANGE, PNB_STATE_ROW + ROW_EXCHANGE};
-    pnb_storage *kept[] = {s->x, pnb_store_find(s->store, "m.x"), pnb_store_find(s->store, "v.x"),
-                           pnb_store_find(s->store, "loss")};
+    pnb_storage *kept[] = {s->x, pnb_store_find(s->store, "m.x"), pnb_store_find(s->store, "v.x"), pnb_store_find(s->store, "loss")};
     PNB_TRY(pnb_matching_sum_draws(g, prior, draws, &loss));
     PNB_TRY(pnb_axpby(g, 1.0f / (float)draws, PNB_NONE, loss, (float)o->data_weight, PNB_NONE, data, &loss));
     PNB_TRY(pnb_graph_bind(g, kept[3], &mean));
@@ -376,8 +384,7 @@ static pnb_status describe(pnb_solver *s, const ppm_options *o, pnb_finish *fini
     PNB_TRY(pnb_matching_describe(s, &m));
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
-    if (o->exchange > 0)
-        PNB_TRY(pnb_store_add(s->store, "loss", pnb_shape1(s->particles), PNB_STORAGE_VARIABLE, &unused));
+    if (o->exchange > 0) PNB_TRY(pnb_store_add(s->store, "loss", pnb_shape1(s->particles), PNB_STORAGE_VARIABLE, &unused));
     fill_rows(s, o);
     return pnb_finish_describe(s, finish, (uint32_t)o->steps);
 }
@@ -390,9 +397,8 @@ static pnb_status append_matching(pnb_solver *s, const ppm_options *o) {
     PNB_TRY(pnb_solver_build(s, "ppm step", main_graph, o, &step)); /* first: the others' intermediates fit into its arenas */
     if (warm) PNB_TRY(pnb_solver_build(s, "ppm adapter step", aux_graph, o, &aux));
     pnb_phase *p = &s->phases[s->n_phases++];
-    *p = (pnb_phase){.name = "posterior matching",
-                     .steps = (uint32_t)o->steps,
-                     .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
+    *p = (pnb_phase){
+        .name = "posterior matching", .steps = (uint32_t)o->steps, .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
     if (warm) p->items[p->n_items++] = (pnb_phase_item){aux, extra, warm, n * (uint64_t)o->aux_draws};
     p->items[p->n_items++] = (pnb_phase_item){step, 1, 1, 2 * n * (uint64_t)o->draws};
     return PNB_OK;
@@ -413,8 +419,8 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
                         "ppm: steps 0 is the finish alone, which needs samples to start from (\"start\": \"samples.npy\") and a finish");
     }
     if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
-        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them",
-                        o->alpha, pnb_distance_words[o->distance]);
+        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them", o->alpha,
+                        pnb_distance_words[o->distance]);
     }
     if (o->finish == PNB_FINISH_PIGDM && !pnb_pigdm_fits(task)) {
         return pnb_fail(err, PNB_ERROR_INPUT,
@@ -430,11 +436,10 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
                         o->finish_rho_start, o->finish_rho);
     }
     if (o->project && !pnb_operator_has_pinv(task->op)) {
-        return pnb_fail(
-            err, PNB_ERROR_INPUT,
-            "ppm: project needs a pseudo-inverse, which operator %s has not here; leave project out (the data term "
-            "alone then holds y, with sigma_floor %g) or use reddiff or dps",
-            pnb_operator_name(task->op), o->sigma_floor);
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "ppm: project needs a pseudo-inverse, which operator %s has not here; leave project out (the data term "
+                        "alone then holds y, with sigma_floor %g) or use reddiff or dps",
+                        pnb_operator_name(task->op), o->sigma_floor);
     }
     return PNB_OK;
 }

@@ -43,6 +43,7 @@ static void test_by_operator(void **state) {
                  {"\"type\": \"gaussian_blur\", \"sigma\": 1.5, \"size\": 11", "deblurring", 0},
                  {"\"type\": \"motion_blur\", \"size\": 9", "deblurring", 0},
                  {"\"type\": \"identity\"", "denoising", 0.25},
+                 {"\"type\": \"psf\", \"na\": 1.41, \"wavelength_nm\": 525, \"pixel_nm\": 31", "default", 0},
                  {"\"type\": \"phase_retrieval\"", "default", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cJSON *m = resolve(*state, cases[i].op, 0.05, "");
