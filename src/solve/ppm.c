@@ -175,7 +175,7 @@ typedef struct task_preset {
     double init_std, rho_start, widen, level;
 } task_preset;
 static const task_preset task_presets[PRESET_COUNT] = {
-    [PRESET_INPAINTING] = {0.3, 1.5, 0, 10},
+    [PRESET_INPAINTING] = {0.3, 1.5, 0, 20},
     [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 1, 5},
     [PRESET_DEBLURRING] = {0.3, 5, 0, 10},
     [PRESET_DENOISING] = {0.1, 1.5, 0, 5},

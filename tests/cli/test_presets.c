@@ -36,8 +36,8 @@ static void test_by_operator(void **state) {
     static const struct {
         const char *op, *preset;
         double level; /* of the finish at its start, sigma 0.05; 0: by the operator's norm */
-    } cases[] = {{BOX, "inpainting", 0.5},
-                 {"\"type\": \"mask_random\", \"fraction\": 0.5", "inpainting", 0.5},
+    } cases[] = {{BOX, "inpainting", 1},
+                 {"\"type\": \"mask_random\", \"fraction\": 0.5", "inpainting", 1},
                  {POOL, "superresolution", 1},
                  {"\"type\": \"bicubic\", \"factor\": 4", "superresolution", 0},
                  {"\"type\": \"gaussian_blur\", \"sigma\": 1.5, \"size\": 11", "deblurring", 0},
