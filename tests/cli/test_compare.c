@@ -61,7 +61,8 @@ static void test_evaluations(void **state) {
     static const int budgets[] = {400, 120};
     for (int i = 0; i < 2; i++) {
         snprintf(text, sizeof text,
-                 "{" PRIOR TASK "\"methods\": [{\"type\": \"ppm\"}], \"observations\": 1, \"samples\": 4, \"evaluations\": %d}", budgets[i]);
+                 "{" PRIOR TASK "\"methods\": [{\"type\": \"ppm\"}], \"observations\": 1, \"samples\": 4, \"evaluations\": %d}",
+                 budgets[i]);
         write_text("budget.json", text);
         remove_tree("budget");
         RUN_OK(s, "compare budget.json -o budget");
@@ -195,8 +196,7 @@ static void test_faults(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_evaluations),
-        cmocka_unit_test(test_goes_on),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_evaluations), cmocka_unit_test(test_goes_on),
                                        cmocka_unit_test(test_refused), cmocka_unit_test(test_garments),
                                        cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
