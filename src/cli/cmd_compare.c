@@ -43,6 +43,11 @@ const cli_command cli_compare = {
 
 enum { PATH_ROOM = 4096, NAME_ROOM = 64, MOST_METHODS = 16, MOST_TASKS = 256, MOST_OBSERVATIONS = 4096 };
 
+typedef struct pair {           /* of a task and a method */
+    char *refused;              /* why the method cannot do the task; NULL: it can, or was not asked */
+    double steps, finish_steps; /* that take the evaluations asked for; 0: as the method has it, or not worked out yet */
+} pair;
+
 typedef struct plan {
     const cli_args *args;
     const char *file, *folder, *base;
@@ -50,9 +55,9 @@ typedef struct plan {
     cJSON *json;
     const cJSON *tasks, *methods, *observations;
     int observation_count, samples;
-    double evaluations, seed;                 /* evaluations: a sample; 0: each method's defaults */
-    int runs, started;                        /* of all; how many of them were come to */
-    char *refused[MOST_TASKS * MOST_METHODS]; /* why a method cannot do a task, [task][method]; NULL: it can, or was not asked */
+    double evaluations, seed;              /* evaluations: a sample; 0: each method's defaults */
+    int runs, started;                     /* of all; how many of them were come to */
+    pair pairs[MOST_TASKS * MOST_METHODS]; /* [task][method] */
 } plan;
 
 static const cJSON *get(const cJSON *object, const char *key) {
@@ -208,15 +213,16 @@ static char *problem_of(const plan *p, const cJSON *task, const cJSON *method, i
 
 static pnb_status set_whole(pnb_problem *problem, const char *name, double value) {
     char text[32];
-    snprintf(text, sizeof text, "%.0f", fmax(1, round(value)));
+    snprintf(text, sizeof text, "%.0f", value);
     return pnb_problem_set(problem, name, text);
 }
 
-/* Network evaluations a sample of the whole run, by its plan. */
-static pnb_status planned(pnb_problem *problem, double *evaluations) {
+/* Network evaluations a sample of the whole run with that many steps, by its plan. */
+static pnb_status planned(pnb_problem *problem, int steps, double *evaluations) {
     pnb_progress progress = {.struct_size = sizeof progress};
     pnb_run *run_ = NULL;
-    pnb_status status = pnb_run_create(problem, &run_);
+    pnb_status status = set_whole(problem, "method.steps", steps);
+    if (status == PNB_OK) status = pnb_run_create(problem, &run_);
     if (status == PNB_OK) status = pnb_run_get_progress(run_, &progress);
     if (status == PNB_OK) *evaluations = (double)progress.evaluations_all / pnb_run_particles(run_);
     pnb_run_destroy(&run_);
@@ -225,35 +231,38 @@ static pnb_status planned(pnb_problem *problem, double *evaluations) {
 
 /* So many steps that a sample takes the evaluations that are asked for. What comes beside them, a warm-up and a finish, is as the
  * method has it, the finish cut where that is more than half of all. */
-static pnb_status spend(const plan *p, pnb_problem *problem) {
+static pnb_status work_out(const plan *p, pnb_problem *problem, pair *q) {
     char *json = NULL;
+    double one = 0, two = 0;
     pnb_status status = pnb_problem_json(problem, &json);
     if (status) return status;
     cJSON *resolved = cJSON_Parse(json);
+    const cJSON *finish = get(get(resolved, "method"), "finish_steps");
     pnb_free(json);
-    const cJSON *method = get(resolved, "method"), *steps = get(method, "steps"), *finish = get(method, "finish_steps");
-    double all = 0, one = 0, each = 0, beside = 0;
-    if (steps) {
-        status = planned(problem, &all);
-        if (status == PNB_OK) status = set_whole(problem, "method.steps", 1);
-        if (status == PNB_OK) status = planned(problem, &one);
-        each = steps->valuedouble > 1 ? (all - one) / (steps->valuedouble - 1) : one;
+    status = planned(problem, 1, &one);
+    if (status == PNB_OK) status = planned(problem, 2, &two);
+    double each = two - one, beside = one - each;
+    if (status == PNB_OK && finish && beside > p->evaluations / 2) {
+        q->finish_steps = fmax(1, round(finish->valuedouble * p->evaluations / 2 / beside));
+        status = set_whole(problem, "method.finish_steps", q->finish_steps);
+        if (status == PNB_OK) status = planned(problem, 1, &one);
         beside = one - each;
-        if (status == PNB_OK && finish && beside > p->evaluations / 2) {
-            status = set_whole(problem, "method.finish_steps", finish->valuedouble * p->evaluations / 2 / beside);
-            if (status == PNB_OK) status = planned(problem, &one);
-            beside = one - each;
-        }
-        if (status == PNB_OK) status = set_whole(problem, "method.steps", (p->evaluations - beside) / each);
     }
+    if (status == PNB_OK) q->steps = fmax(1, round((p->evaluations - beside) / each));
     cJSON_Delete(resolved);
     return status;
 }
 
-static int one_run(const plan *p, pnb_problem *problem, const char *path) {
+static pnb_status spend(const plan *p, pnb_problem *problem, pair *q) {
+    pnb_status status = q->steps ? PNB_OK : work_out(p, problem, q);
+    if (status == PNB_OK && q->finish_steps) status = set_whole(problem, "method.finish_steps", q->finish_steps);
+    return status ? status : set_whole(problem, "method.steps", q->steps);
+}
+
+static int one_run(const plan *p, pnb_problem *problem, pair *q, const char *path) {
     cli_results results = {.folder = path, .resume = true};
     pnb_run *run_ = NULL;
-    pnb_status status = p->evaluations > 0 ? spend(p, problem) : PNB_OK;
+    pnb_status status = p->evaluations > 0 ? spend(p, problem, q) : PNB_OK;
     if (status == PNB_OK) status = pnb_run_create(problem, &run_);
     int code = status ? cli_fail(p->args, p->context, status) : cli_results_run(p->args, p->context, run_, &results);
     pnb_run_destroy(&run_);
@@ -271,18 +280,19 @@ static char *refusal_of(const plan *p, pnb_problem *problem) {
 typedef struct cell {
     const cJSON *task, *method;
     int observation;
-    char **refusal, path[PATH_ROOM];
+    pair *pair;
+    char path[PATH_ROOM];
 } cell;
 
 static int solve(const plan *p, const cell *c, const char *text) {
     pnb_problem *problem = NULL;
     pnb_status status = pnb_problem_parse(p->context, text, p->base, &problem);
     int code = status ? cli_fail(p->args, p->context, status) : PNB_OK;
-    if (code == PNB_OK) *c->refusal = refusal_of(p, problem);
-    if (*c->refusal) {
-        fprintf(stderr, "left out: %s\n", *c->refusal);
+    if (code == PNB_OK) c->pair->refused = refusal_of(p, problem);
+    if (c->pair->refused) {
+        fprintf(stderr, "left out: %s\n", c->pair->refused);
     } else if (code == PNB_OK) {
-        code = make_folders(p, c->task, c->method) ? one_run(p, problem, c->path) : PNB_ERROR_INPUT;
+        code = make_folders(p, c->task, c->method) ? one_run(p, problem, c->pair, c->path) : PNB_ERROR_INPUT;
     }
     pnb_problem_destroy(&problem);
     return code;
@@ -296,7 +306,7 @@ static int reconstruct(const plan *p, const cell *c, const char *text, const cha
     if (code == PNB_OK && (!truth || !cli_exists(model))) {
         const char *why = truth ? "there is no such file; penumbra amortize makes one" : "needs observations that are files";
         fprintf(stderr, "left out: %s: %s\n", model, why);
-        *c->refusal = strdup(why);
+        c->pair->refused = strdup(why);
     } else if (code == PNB_OK) {
         cli_generator generator = {.task = name_of(c->task),
                                    .problem = text,
@@ -317,7 +327,7 @@ static int fill_cell(plan *p, cell *c) {
     const char *model = cJSON_GetStringValue(get(c->method, "model"));
     int complete = 0;
     p->started++;
-    if (*c->refusal) return PNB_OK;
+    if (c->pair->refused) return PNB_OK;
     path_of(p, c->task, c->method, c->observation, c->path);
     pnb_status status = pnb_folder_state(p->context, c->path, NULL, NULL, &complete);
     if (status) return cli_fail(p->args, p->context, status);
@@ -371,12 +381,12 @@ static int draw_task(const plan *p, const cJSON *task) {
 static int write_all(plan *p) {
     cJSON *rows = cJSON_CreateArray();
     const cJSON *task, *method;
-    char **refusal = p->refused;
+    const pair *q = p->pairs;
     int code = rows ? PNB_OK : PNB_ERROR_OUT_OF_MEMORY;
     cJSON_ArrayForEach(task, p->tasks) {
         cJSON_ArrayForEach(method, p->methods) {
-            if (code == PNB_OK) code = add_row(p, task, method, *refusal, rows);
-            refusal++;
+            if (code == PNB_OK) code = add_row(p, task, method, q->refused, rows);
+            q++;
         }
         if (code == PNB_OK) code = draw_task(p, task);
     }
@@ -387,12 +397,12 @@ static int write_all(plan *p) {
 }
 
 static int run_observation(plan *p, int observation) {
-    cell c = {.observation = observation, .refusal = p->refused};
+    cell c = {.observation = observation, .pair = p->pairs};
     int code = PNB_OK;
     cJSON_ArrayForEach(c.task, p->tasks) {
         cJSON_ArrayForEach(c.method, p->methods) {
             if (code == PNB_OK) code = fill_cell(p, &c);
-            c.refusal++;
+            c.pair++;
         }
     }
     return code;
@@ -408,8 +418,8 @@ static int compare(plan *p, bool table_only) {
     for (int i = 0; i < p->observation_count && code == PNB_OK && !table_only; i++) code = run_observation(p, i);
     int written = code == PNB_OK || code == PNB_ERROR_CANCELLED ? write_all(p) : PNB_OK;
     for (int i = 0; i < cells; i++) {
-        refused += p->refused[i] != NULL;
-        free(p->refused[i]);
+        refused += p->pairs[i].refused != NULL;
+        free(p->pairs[i].refused);
     }
     if (code == PNB_OK && refused == cells) code = PNB_ERROR_INPUT; /* nothing could be done: each said why */
     return code ? code : written;
