@@ -111,8 +111,9 @@ static int check_keys(const plan *p) {
         for (size_t i = 0; i < KNOWN; i++) found = found || strcmp(known[i], v->string) == 0;
         const char *near = cli_nearest(v->string, known, KNOWN);
         if (found) continue;
-        fprintf(stderr, "penumbra compare: %s: there is no key '%s'%s%s\n", p->file, v->string, near ? "; did you mean " : "",
-                near ? near : "");
+        fprintf(stderr, "penumbra compare: %s: there is no key '%s'; %s", p->file, v->string, near ? "did you mean " : "expected ");
+        for (size_t i = 0; i < KNOWN && !near; i++) fprintf(stderr, "%s%s", i ? ", " : "", known[i]);
+        fprintf(stderr, "%s\n", near ? near : "");
         return PNB_ERROR_INPUT;
     }
     return CLI_GO_ON;

@@ -305,9 +305,28 @@ const char *pnb_did_you_mean(const char *word, const char *const *words) {
     return best;
 }
 
+/* What to write instead of a key: the known one that is nearest, else those that there are, as many as fit. */
+static const char *advice(const char *key, const char *const *known, char *buf, size_t room) {
+    const char *near = pnb_did_you_mean(key, known);
+    if (near) {
+        snprintf(buf, room, "; did you mean '%s'?", near);
+        return buf;
+    }
+    size_t used = (size_t)snprintf(buf, room, "; expected ");
+    for (size_t k = 0; known[k]; k++) {
+        const char *before = k ? ", " : "";
+        if (used + strlen(before) + strlen(known[k]) + sizeof ", ..." > room) {
+            snprintf(buf + used, room - used, ", ...");
+            break;
+        }
+        used += (size_t)snprintf(buf + used, room - used, "%s%s", before, known[k]);
+    }
+    return known[0] ? buf : "; none is expected";
+}
+
 pnb_status pnb_json_known_keys(const pnb_json *object, const char *const *known) {
     PNB_TRY(check_object(object));
-    char file[WHERE_SIZE], key[64], in[PNB_JSON_PLACE_SIZE + 8] = "";
+    char file[WHERE_SIZE], key[64], in[PNB_JSON_PLACE_SIZE + 8] = "", instead[256];
     snprintf(file, sizeof file, "%.400s: ", object->file);
     if (*object->place) snprintf(in, sizeof in, " in %s", object->place);
     const cJSON *item = object->value ? object->value->child : NULL;
@@ -315,10 +334,9 @@ pnb_status pnb_json_known_keys(const pnb_json *object, const char *const *known)
         size_t k = 0;
         while (known[k] && strcmp(known[k], item->string) != 0) k++;
         if (known[k]) continue;
-        const char *near = pnb_did_you_mean(item->string, known);
-        return pnb_fail(object->err, PNB_ERROR_INPUT, "%sunknown key '%s'%s%s%s%s", file,
-                        clean(item->string, SIZE_MAX, key, sizeof key), in, near ? "; did you mean '" : "",
-                        near ? near : "", near ? "'?" : "");
+        clean(item->string, SIZE_MAX, key, sizeof key);
+        return pnb_fail(object->err, PNB_ERROR_INPUT, "%sunknown key '%s'%s%s", file, key, in,
+                        advice(item->string, known, instead, sizeof instead));
     }
     for (size_t k = 0; known[k]; k++) {
         size_t seen = 0;

@@ -180,6 +180,7 @@ static void test_faults(void **state) {
     shell *s = *state;
     expect_fault(s, "{", "no JSON object (line 1)");
     expect_fault(s, "{\"priors\": {}}", "there is no key 'priors'; did you mean prior");
+    expect_fault(s, "{\"zzz\": {}}", "there is no key 'zzz'; expected prior, size, tasks,");
     expect_fault(s, "{" TASK "\"methods\": [{\"type\": \"dps\"}], \"observations\": 1}", "prior: expected an object");
     expect_fault(s, "{" PRIOR TASK "\"methods\": [], \"observations\": 1}",
                  "methods: expected a list of 1 to 16 methods");
