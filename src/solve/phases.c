@@ -258,8 +258,12 @@ pnb_status pnb_project(pnb_solver *s, pnb_graph *g) {
     return pnb_assign(g, x, r);
 }
 
+typedef struct beginning {
+    double noise, scale;
+} beginning;
+
 static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, const void *user) {
-    double noise = *(const double *)user;
+    const beginning *b = user;
     pnb_tensor y, guess, xi, start, x;
     PNB_TRY(pnb_graph_bind(g, s->x, &x));
     guess = x;
@@ -268,16 +272,24 @@ static pnb_status initial_graph(pnb_solver *s, pnb_graph *g, const void *user) {
         PNB_TRY(pnb_operator_initial(s->task.op, g, y, &guess));
     }
     PNB_TRY(pnb_noise_normal(g, s->sample, s->task.seed, PNB_STREAM_INIT, PNB_NONE, 0, &xi));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, guess, (float)noise, PNB_NONE, xi, &start));
+    PNB_TRY(pnb_axpby(g, (float)b->scale, PNB_NONE, guess, (float)(b->scale * b->noise), PNB_NONE, xi, &start));
     return pnb_assign(g, x, start);
 }
 
-pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
+static pnb_status initialise(pnb_solver *s, beginning b) {
     pnb_program *p;
     if (s->task.start && !s->task.plan_only)
         PNB_TRY(pnb_storage_write(s->x, s->task.gpu, s->task.start, pnb_shape_count(s->sample)));
-    PNB_TRY(pnb_solver_build(s, "initial guess", initial_graph, &noise, &p));
+    PNB_TRY(pnb_solver_build(s, "initial guess", initial_graph, &b, &p));
     return pnb_solver_run_once(s, p);
+}
+
+pnb_status pnb_solver_initialise(pnb_solver *s, double noise) {
+    return initialise(s, (beginning){noise, 1});
+}
+
+pnb_status pnb_solver_initialise_at(pnb_solver *s, double rho) {
+    return initialise(s, (beginning){rho, 1 / sqrt(1 + rho * rho)});
 }
 
 pnb_status pnb_solver_run_once(pnb_solver *s, pnb_program *p) {

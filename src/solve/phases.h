@@ -26,7 +26,8 @@ enum {
     PNB_STREAM_MEASUREMENT,
     PNB_STREAM_EXCHANGE,
     PNB_STREAM_GENERATOR,
-    PNB_STREAM_BATCH
+    PNB_STREAM_BATCH,
+    PNB_STREAM_CONSISTENCY
 };
 
 extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_ddrm,
@@ -150,6 +151,8 @@ pnb_status pnb_project(pnb_solver *s, pnb_graph *g);
 
 /* Initial guess A^+ y or A^T y, plus noise of the given standard deviation, assigned to x. */
 pnb_status pnb_solver_initialise(pnb_solver *s, double noise);
+/* The same diffused to level rho, as x_t: (guess + rho xi)/sqrt(1 + rho^2). */
+pnb_status pnb_solver_initialise_at(pnb_solver *s, double rho);
 
 /* Guided Langevin steps with the prior alone, the noise level falling from rho_start to rho (rho_start <= rho: constant). */
 typedef struct pnb_langevin {

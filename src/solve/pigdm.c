@@ -172,13 +172,16 @@ static pnb_status product(pnb_solver *s, pnb_graph *g, const pnb_pigdm_options *
 /* v with (A J A^T + lambda) v = r after n steps of conjugate gradients; a sample that is solved stays so. */
 static pnb_status conjugate_gradients(pnb_solver *s, pnb_graph *g, const pnb_pigdm_options *o, const step_parts *at,
                                       pnb_tensor r, pnb_tensor *v) {
-    pnb_tensor p = r, square, ap, by, step, next, ratio;
+    pnb_tensor p = r, square, ap, by, least, step, next, ratio;
     PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, r, &square));
     PNB_TRY(pnb_constant(g, pnb_graph_shape(g, r), 0, v));
     for (int32_t i = 0; i < o->cg_steps; i++) {
         PNB_TRY(product(s, g, o, at, p, &ap));
         PNB_TRY(pnb_mul(g, p, ap, &by));
         PNB_TRY(pnb_reduce_rows(g, PNB_SUM, by, &by));
+        PNB_TRY(pnb_reduce_rows(g, PNB_SQNORM, p, &least)); /* a network's Jacobian need not be positive, as a covariance is */
+        PNB_TRY(pnb_axpby(g, 1, at->lambda, least, 0, PNB_NONE, least, &least));
+        PNB_TRY(pnb_binary_op(g, PNB_MAX, by, least, &by));
         PNB_TRY(pnb_affine(g, by, 1, 1e-30f, &by));
         PNB_TRY(pnb_binary_op(g, PNB_DIV, square, by, &step));
         PNB_TRY(pnb_axpby(g, 1, PNB_NONE, *v, 1, step, p, v));

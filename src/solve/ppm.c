@@ -30,7 +30,7 @@
 #include <string.h>
 
 typedef struct ppm_options {
-    int32_t particles, steps, order, weight, t_order, slide, draws;
+    int32_t particles, steps, init_steps, order, weight, t_order, slide, draws;
     double lr, lr_hold, lr_end, beta1, beta2, prior_weight, data_weight, widen, entropy, sigma_floor, init_std, mu_noise;
     double exchange;
     double rho_start, rho_end, rho_ratio, rho_max, anneal;
@@ -80,7 +80,10 @@ static const pnb_option options[] = {
          "unknown of a pixel (of vlbi's data each has its part of |A|); 0: sigma_y^2 all along (1 for nonlinear operators and "
          "super-resolution, else 0)"),
     REAL(sigma_floor, 0.01, 0, 10, "least sigma_y that the data term is computed with"),
-    REAL(init_std, 0.3, 0, 100, "noise added to the initial guess (to the problem's start: 0)"),
+    INT(init_steps, 0, 0, 100000,
+        "steps of the reverse process, PiGDM's with the exact weight, from noise of rho 10 to particles that the matching begins with; 0: it "
+        "begins with the initial guess, or the problem's start (linear operators with one sigma: 20 for images' presets)"),
+    REAL(init_std, 0.3, 0, 100, "noise added to the initial guess (to the problem's start: 0); without init_steps"),
     REAL(mu_noise, 0, 0, 10, "standard deviation of noise added to particles before diffusion"),
     REAL(exchange, 0, 0, 1000,
          "rate, over the run, at which particles of larger loss become copies of others: it settles modes' weights (0.3 for nonlinear "
@@ -122,6 +125,9 @@ static const pnb_option options[] = {
      "set what is measured to y after each step, by the pseudo-inverse (noiseless measurements)"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
+
+/* Where the reverse process begins that particles come from. */
+#define INIT_RHO 10.0
 
 /* Free columns of a row: the exchange's rate, the weight of this step's losses in their running mean, and how much wider
  * its data term is. */
@@ -172,13 +178,13 @@ static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *
 /* What the tasks of images ask for (tools/search; assets/ppm.md). level: where the finish starts, in units of sigma_y/|A|; it has 20
  * steps with the Jacobian's covariance. */
 typedef struct task_preset {
-    double init_std, rho_start, widen, level;
+    double init_steps, rho_start, widen, level;
 } task_preset;
 static const task_preset task_presets[PRESET_COUNT] = {
-    [PRESET_INPAINTING] = {0.3, 1.5, 0, 20},
-    [PRESET_SUPERRESOLUTION] = {0.1, 1.5, 1, 5},
-    [PRESET_DEBLURRING] = {0.3, 5, 0, 10},
-    [PRESET_DENOISING] = {0.1, 1.5, 0, 5},
+    [PRESET_INPAINTING] = {20, 0.5, 0, 20},
+    [PRESET_SUPERRESOLUTION] = {20, 0.5, 1, 5},
+    [PRESET_DEBLURRING] = {20, 0.5, 0, 10},
+    [PRESET_DENOISING] = {20, 0.5, 0, 5},
 };
 
 /* The task of an operator of images; PRESET_DEFAULT where it is none of these. psf: the general settings, which tools/microscopy shows. */
@@ -225,8 +231,8 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     }
     const task_preset *of_task = o->preset == PRESET_DEFAULT ? NULL : &task_presets[o->preset];
     if (of_task) {
-        prefer(given, o, "init_std", of_task->init_std);
-        prefer(given, o, "rho_start", of_task->rho_start);
+        prefer(given, o, "init_steps", task->start || !pnb_pigdm_fits(task) ? 0 : of_task->init_steps);
+        if (o->init_steps) prefer(given, o, "rho_start", of_task->rho_start);
         prefer(given, o, "widen", of_task->widen);
     }
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
@@ -241,7 +247,8 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
     if (o->finish_rho_start == 0) { /* above half of a mixture's spread it would forget what the matching found */
-        double most = pnb_prior_dim(task->prior) ? fmin(0.5 * pnb_prior_scale(task->prior), o->rho_start) : o->rho_start;
+        double from = o->init_steps ? INIT_RHO : o->rho_start;
+        double most = pnb_prior_dim(task->prior) ? fmin(0.5 * pnb_prior_scale(task->prior), from) : from;
         double level = of_task && o->finish == PNB_FINISH_PIGDM ? of_task->level : 5;
         o->finish_rho_start = fmin(level * data_sigma(task, o) / pnb_operator_norm(task->op), most);
         o->finish_rho_start = fmax(o->finish_rho_start, 1.01 * o->finish_rho);
@@ -263,7 +270,7 @@ static void fill_rows(pnb_solver *s, const ppm_options *o) {
     pnb_window w = {o->rho_start, o->rho_end, o->rho_ratio, o->rho_max, o->anneal, image_sigma(&s->task, o), o->slide != 0};
     double wider = o->widen * pnb_operator_norm(s->task.op) / data_sigma(&s->task, o);
     for (uint32_t i = 0; i < (uint32_t)o->steps; i++) {
-        float *row = s->rows + (size_t)i * PNB_ROW_SIZE;
+        float *row = s->rows + (size_t)((uint32_t)o->init_steps + i) * PNB_ROW_SIZE;
         row[PNB_ROW_LR] = (float)pnb_hold_cosine(o->lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         row[PNB_ROW_AUX_LR] = (float)pnb_hold_cosine(o->aux_lr, i, (uint32_t)o->steps, o->lr_hold, o->lr_end);
         pnb_window_set(&w, schedule, (double)i / o->steps, row);
@@ -373,20 +380,53 @@ static pnb_status main_graph(pnb_solver *s, pnb_graph *g, const void *user) {
 
 /* ---- the solver -------------------------------------------------------------------------------------------------- */
 
+/* What stands before and after the matching; working memory. */
+typedef struct parts {
+    pnb_pigdm beginning;
+    pnb_finish finish;
+} parts;
+
 static pnb_finish finish_of(const ppm_options *o) {
     pnb_langevin steps = {(uint32_t)o->finish_steps, o->finish_rho, o->finish_rho_start, o->finish_step_size, o->project};
     return (pnb_finish){.kind = (pnb_finish_kind)o->finish, .steps = steps, .covariance = o->finish_covariance};
 }
 
-static pnb_status describe(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
+/* The reverse process that particles begin by. */
+static pnb_pigdm_options beginning_of(const pnb_task *task, const ppm_options *o) {
+    return (pnb_pigdm_options){.particles = o->particles,
+                               .steps = o->init_steps,
+                               .weight = PNB_PIGDM_EXACT,
+                               .covariance = task->sigma_y > 0 ? PNB_PIGDM_JACOBIAN : PNB_PIGDM_ISOTROPIC,
+                               .cg_steps = 3,
+                               .eta = 1,
+                               .scale = 1,
+                               .rho_max = INIT_RHO,
+                               .rho_min = 0.01,
+                               .clip = pnb_prior_channels(task->prior) != 0};
+}
+
+static pnb_status describe(pnb_solver *s, const ppm_options *o, parts *p) {
     pnb_matching m = matching_of(o, s->task.seed);
     pnb_storage *unused;
     PNB_TRY(pnb_matching_describe(s, &m));
     PNB_TRY(pnb_store_add(s->store, "m.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     PNB_TRY(pnb_store_add(s->store, "v.x", s->sample, PNB_STORAGE_VARIABLE, &unused));
     if (o->exchange > 0) PNB_TRY(pnb_store_add(s->store, "loss", pnb_shape1(s->particles), PNB_STORAGE_VARIABLE, &unused));
+    pnb_pigdm_options beginning = beginning_of(&s->task, o);
+    if (o->init_steps) PNB_TRY(pnb_pigdm_describe(s, &beginning, 0, &p->beginning));
     fill_rows(s, o);
-    return pnb_finish_describe(s, finish, (uint32_t)o->steps);
+    return pnb_finish_describe(s, &p->finish, (uint32_t)(o->init_steps + o->steps));
+}
+
+static pnb_status build_beginning(pnb_solver *s, const ppm_options *o, pnb_pigdm *beginning, pnb_phase *phase) {
+    pnb_program *step;
+    PNB_TRY(pnb_pigdm_program(s, beginning, &step));
+    *phase = (pnb_phase){.name = "reverse process",
+                         .steps = (uint32_t)o->init_steps,
+                         .losses = PNB_LOSS_DATA,
+                         .n_items = 1,
+                         .items = {{step, 1, 1, s->particles}}};
+    return PNB_OK;
 }
 
 static pnb_status append_matching(pnb_solver *s, const ppm_options *o) {
@@ -404,19 +444,30 @@ static pnb_status append_matching(pnb_solver *s, const ppm_options *o) {
     return PNB_OK;
 }
 
-static pnb_status build(pnb_solver *s, const ppm_options *o, pnb_finish *finish) {
-    PNB_TRY(describe(s, o, finish));
+static pnb_status build(pnb_solver *s, const ppm_options *o, parts *p) {
+    PNB_TRY(describe(s, o, p));
     PNB_TRY(pnb_solver_commit(s));
-    PNB_TRY(pnb_solver_initialise(s, o->init_std));
+    PNB_TRY(o->init_steps ? pnb_solver_initialise_at(s, INIT_RHO) : pnb_solver_initialise(s, o->init_std));
+    pnb_phase *beginning = o->init_steps ? &s->phases[s->n_phases++] : NULL;
     if (o->steps) PNB_TRY(append_matching(s, o));
-    return pnb_finish_append(s, finish);
+    if (beginning) PNB_TRY(build_beginning(s, o, &p->beginning, beginning));
+    return pnb_finish_append(s, &p->finish);
 }
 
 static pnb_status check(pnb_error *err, const pnb_task *task, const void *given) {
     const ppm_options *o = given;
-    if (o->steps == 0 && (!task->start || !o->finish)) {
+    if (o->steps == 0 && (!(task->start || o->init_steps) || !o->finish)) {
         return pnb_fail(err, PNB_ERROR_INPUT,
                         "ppm: steps 0 is the finish alone, which needs samples to start from (\"start\": \"samples.npy\") and a finish");
+    }
+    if (o->init_steps && task->start)
+        return pnb_fail(err, PNB_ERROR_INPUT, "ppm: init_steps %d begins anew, from noise, and forgets the problem's start; leave one of them",
+                        o->init_steps);
+    if (o->init_steps && !pnb_pigdm_fits(task)) {
+        return pnb_fail(err, PNB_ERROR_INPUT,
+                        "ppm: init_steps %d needs a linear operator and one noise.sigma for all entries (0 only with a pseudo-inverse), "
+                        "which operator %s and sigma %g are not; use 0",
+                        o->init_steps, pnb_operator_name(task->op), task->sigma_y);
     }
     if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
         return pnb_fail(err, PNB_ERROR_INPUT, "ppm: alpha %g belongs to distance l2, found %s; leave one of them", o->alpha,
@@ -447,15 +498,15 @@ static pnb_status check(pnb_error *err, const pnb_task *task, const void *given)
 static pnb_status create(pnb_error *err, const pnb_task *task, const void *given, pnb_solver **out) {
     const ppm_options *o = given;
     pnb_shape sample = pnb_samples_shape(task, (uint32_t)o->particles);
-    uint32_t rows = (uint32_t)o->steps + (o->finish ? (uint32_t)o->finish_steps : 0);
+    uint32_t rows = (uint32_t)(o->init_steps + o->steps) + (o->finish ? (uint32_t)o->finish_steps : 0);
     pnb_solver *s;
     *out = NULL;
     PNB_TRY(check(err, task, o));
     PNB_TRY(pnb_solver_begin(err, task, "ppm", sample, rows, &s));
     pnb_solver_fingerprint(s, o, sizeof *o);
-    pnb_finish finish = finish_of(o);
-    pnb_status status = build(s, o, &finish);
-    pnb_finish_release(&finish);
+    parts p = {.finish = finish_of(o)};
+    pnb_status status = build(s, o, &p);
+    pnb_finish_release(&p.finish);
     if (status != PNB_OK) pnb_solver_destroy(&s);
     *out = s;
     return status;

@@ -59,18 +59,20 @@ static void test_given_wins(void **state) {
     assert_string_equal(word(m, "finish"), "pigdm");
     assert_string_equal(word(m, "finish_covariance"), "jacobian");
     expect_number(m, "finish_steps", 77);
-    expect_number(m, "init_std", 0.1);
+    expect_number(m, "init_steps", 20);
+    expect_number(m, "rho_start", 0.5);
     expect_number(m, "widen", 1);
     cJSON_Delete(m);
     m = resolve(s, POOL, 0.05, ", \"preset\": \"default\""); /* the general settings, as for an operator that is no task */
     assert_string_equal(word(m, "preset"), "default");
     assert_string_equal(word(m, "finish_covariance"), "isotropic");
     expect_number(m, "finish_steps", 30);
+    expect_number(m, "init_steps", 0);
     cJSON_Delete(m);
-    m = resolve(s, POOL, 0.05, ", \"preset\": \"deblurring\", \"init_std\": 0.2");
+    m = resolve(s, POOL, 0.05, ", \"preset\": \"deblurring\", \"init_steps\": 0"); /* from the guess: its window begins higher */
     assert_string_equal(word(m, "preset"), "deblurring");
-    expect_number(m, "init_std", 0.2);
-    expect_number(m, "rho_start", 5);
+    expect_number(m, "init_std", 0.1);
+    expect_number(m, "rho_start", 1.5);
     expect_number(m, "widen", 0);
     cJSON_Delete(m);
     m = resolve(s, POOL, 0.05, ", \"preset\": \"paper\"");
@@ -79,6 +81,11 @@ static void test_given_wins(void **state) {
     m = resolve(s, POOL, 0.05, ", \"finish\": \"langevin\""); /* steps and covariance of the preset are pigdm's */
     expect_number(m, "finish_steps", 300);
     cJSON_Delete(m);
+    m = resolve(s, "\"type\": \"phase_retrieval\"", 0.05, ", \"preset\": \"inpainting\""); /* not linear: no reverse process */
+    expect_number(m, "init_steps", 0);
+    cJSON_Delete(m);
+    assert_int_equal(run_command(s, "solve problem.json --set init_steps=5 --explain"), 3);
+    assert_non_null(strstr(s->err, "ppm: init_steps 5 needs a linear operator"));
     assert_int_equal(run_command(s, "solve problem.json --set preset=sharp --explain"), 3);
     assert_non_null(strstr(s->err, "superresolution"));
 }

@@ -55,6 +55,7 @@ static void test_refusals(void **state) {
     } cases[] = {
         {"solve finish.json --particles 5 -o x", "start: it has 6 samples, method.particles is 5; both should be the same"},
         {"solve finish.json --method dps -o x", "start: method dps makes its own start; leave it out, or use ppm"},
+        {"solve finish.json --set init_steps=5 -o x", "ppm: init_steps 5 begins anew, from noise, and forgets the problem's start"},
         {"solve finish.json --set finish=none -o x", "ppm: steps 0 is the finish alone"},
         {"solve matched.json --set steps=0 --set finish=langevin -o x", "needs samples to start from"},
         {"solve gone.json -o x", "gone.npy': there is no such file"},

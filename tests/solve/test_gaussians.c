@@ -177,6 +177,13 @@ static void test_pigdm_by_the_jacobian(void **state) {
     }
 }
 
+/* PPM's particles begin by the same process, from the guess at rho 10. */
+static void test_ppm_begins_by_it(void **state) {
+    const char *const begun[] = {"particles", "4096", "init_steps", "200", "steps", "1",    "lr", "0.000001", "exchange",
+                                 "0",         "finish", "none",     "aux_warmup", "0", NULL};
+    assert_law("the beginning of ppm", measured_law(state, "ppm", begun, false, SIGMA_Y), posterior(SIGMA_Y), 0.05);
+}
+
 /* Without noise what is measured is met exactly, and the rest is the prior's. */
 static void test_pigdm_without_noise(void **state) {
     law found =
@@ -298,7 +305,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_coefficients_of_pictures), cmocka_unit_test(test_pigdm_published),
                                        cmocka_unit_test(test_pigdm_exact),
                                        cmocka_unit_test(test_pigdm_by_conjugate_gradients),
-                                       cmocka_unit_test(test_pigdm_by_the_jacobian),
+                                       cmocka_unit_test(test_pigdm_by_the_jacobian), cmocka_unit_test(test_ppm_begins_by_it),
                                        cmocka_unit_test(test_pigdm_without_noise),
                                        cmocka_unit_test(test_ddrm),
                                        cmocka_unit_test(test_refusals)};
