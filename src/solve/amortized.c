@@ -2,6 +2,8 @@
 #include "solve/amortized.h"
 
 #include "ops/ops.h"
+#include "solve/consistency.h"
+#include "solve/pigdm.h"
 #include "train/batch_push.h"
 #include "train/learner.h"
 
@@ -11,6 +13,7 @@
 #include <string.h>
 
 enum { ROW_EMA = PNB_ROW_FREE, MOST_AT_ONCE = 32, MOST_ELEMENTS = 1 << 20 };
+#define GUESS_SPREAD 0.5 /* what a guess of y is taken to be off by in a pixel: EDM's sigma_data */
 
 static const char *const presets[] = {"default", "paper", NULL};
 static const char *const auxiliaries[] = {"conditional", "marginal", NULL};
@@ -29,7 +32,9 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
            "whose score the auxiliary network learns: of samples given y, or of samples of all y together"),
     CHOICE(map, PNB_MAP_DENOISE, pnb_generator_maps, "from the network's output to x_0: denoise at level rho, or tanh"),
     REAL(noise, 0, 0, 100, "standard deviation of the noise that the generator is given; 0: rho, or .1 for tanh"),
-    REAL(rho, 0.5, 1e-3, 100, "noise level at which the network is asked (denoise)"),
+    REAL(rho, 0.5, 1e-3, 100,
+         "noise level at which the network is asked (denoise), as far as the guess may be off (images: holes 3, super-resolution 1.5, "
+         "denoising 1.4 sigma_y)"),
     REAL(lr, 1e-4, 1e-8, 1, "Adam learning rate of the generator"),
     REAL(lr_hold, 0.5, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.05, 0, 1, "what the learning rates fall to, as a fraction"),
@@ -68,6 +73,9 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     REAL(delta, 0, 0, 1000, "width of pseudo-Huber; 0: .00054 sqrt(pixels) of an image, .03 of a pixel"),
     REAL(power, 1.5, 1.01, 2, "exponent of the distance power"),
     REAL(alpha, 0.5, 0, 2, "SiD's family with l2: 1/2 is PPM, 1 to 1.2 what SiD takes"),
+    REAL(consistency, 0, 0, 100,
+         "what the network's image is taken to be off by in A x, before the measurement is put into it as Bayes' rule weighs both, with "
+         "noise of its own, as into the guess; 0: it is not (images, linear operators but identity with one sigma above 0: 0.2)"),
 };
 
 void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_option_value *list, size_t n) {
@@ -98,7 +106,7 @@ typedef struct plan {
 } plan;
 
 static pnb_generator generator_of(const pnb_amortized_options *o) {
-    return (pnb_generator){(pnb_generator_map)o->map, o->noise, o->rho, (uint32_t)o->hidden, (uint32_t)o->depth};
+    return (pnb_generator){(pnb_generator_map)o->map, o->noise, o->rho, (uint32_t)o->hidden, (uint32_t)o->depth, o->consistency};
 }
 
 static bool is_conditional(const pnb_task *task, const pnb_amortized_options *o) {
@@ -156,10 +164,19 @@ typedef struct made {
 static pnb_status generate(pnb_solver *s, pnb_graph *g, const plan *p, pnb_prior *network, pnb_tensor state,
                            bool checkpoint, made *out) {
     pnb_shape shape = pnb_samples_shape(&s->task, p->batch);
+    pnb_operator *op = s->task.op;
+    bool consistent = p->gen.consistency > 0;
     pnb_tensor xi;
-    PNB_TRY(pnb_operator_initial(s->task.op, g, out->y, &out->guess));
+    PNB_TRY(pnb_operator_initial(op, g, out->y, &out->guess));
+    if (consistent) {
+        PNB_TRY(pnb_constant(g, pnb_graph_shape(g, out->y), 0, &xi));
+        PNB_TRY(pnb_consistent(op, g, out->guess, out->y, xi, s->task.sigma_y, GUESS_SPREAD, &out->guess));
+    }
     PNB_TRY(pnb_noise_normal(g, shape, s->task.seed, PNB_STREAM_GENERATOR, state, PNB_STATE_DRAW, &xi));
-    return pnb_generator_apply(&p->gen, network, g, out->guess, xi, checkpoint, &out->x0);
+    PNB_TRY(pnb_generator_apply(&p->gen, network, g, out->guess, xi, checkpoint, &out->x0));
+    if (!consistent) return PNB_OK;
+    PNB_TRY(pnb_noise_normal(g, pnb_graph_shape(g, out->y), s->task.seed, PNB_STREAM_CONSISTENCY, state, PNB_STATE_DRAW, &xi));
+    return pnb_consistent(op, g, out->x0, out->y, xi, s->task.sigma_y, p->gen.consistency / pnb_operator_norm(op), &out->x0);
 }
 
 /* A batch of measurements, its samples, and their draws of x_t. */
@@ -304,6 +321,14 @@ static pnb_status build(pnb_solver *s, plan *p) {
     return add_sampling(s, p, s->average);
 }
 
+static pnb_status check_consistency(pnb_error *err, const pnb_task *task, double consistency) {
+    if (consistency == 0 || (pnb_pigdm_fits(task) && task->sigma_y > 0)) return PNB_OK;
+    return pnb_fail(err, PNB_ERROR_INPUT,
+                    "consistency %g needs a linear operator and one noise.sigma above 0 for all entries, which operator %s and sigma %g "
+                    "are not; use 0",
+                    consistency, pnb_operator_name(task->op), task->sigma_y);
+}
+
 pnb_status pnb_amortized_check(pnb_error *err, const pnb_task *task, const pnb_amortized_options *o) {
     PNB_TRY(pnb_refuse_photons(err, "amortized", task));
     if (o->distance != PNB_DISTANCE_L2 && o->alpha != 0.5) {
@@ -316,6 +341,7 @@ pnb_status pnb_amortized_check(pnb_error *err, const pnb_task *task, const pnb_a
                         "supervised at 0, which needs measurements alone",
                         o->supervised);
     }
+    PNB_TRY(check_consistency(err, task, o->consistency));
     if (is_conditional(task, o) && pnb_prior_get_kind(task->prior) == PNB_PRIOR_MLP) {
         return pnb_fail(err, PNB_ERROR_INPUT,
                         "auxiliary conditional: not with an MLP prior, whose auxiliary network is a "
@@ -345,20 +371,22 @@ pnb_status pnb_amortized_create(pnb_error *err, const pnb_task *task, const char
 
 /* ---- the generator's file, and its use --------------------------------------------------------------------------- */
 
-enum { MOST_FACTS = 16, OWN_FACTS = 4, VALUE_SIZE = 32 };
+enum { MOST_FACTS = 16, OWN_FACTS = 5, VALUE_SIZE = 32 };
 
 pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_safetensors_pair *facts, size_t n) {
-    char noise[VALUE_SIZE], rho[VALUE_SIZE];
+    char noise[VALUE_SIZE], rho[VALUE_SIZE], consistency[VALUE_SIZE];
     if (!s->average)
         return pnb_fail(s->err, PNB_ERROR_USAGE, "%s: it trains no generator; ppm_amortized and davi do", s->method);
     PNB_TRY(pnb_gpu_wait(s->task.gpu));
     s->in_flight = 0;
     snprintf(noise, sizeof noise, "%.17g", s->gen.noise);
     snprintf(rho, sizeof rho, "%.17g", s->gen.rho);
+    snprintf(consistency, sizeof consistency, "%.17g", s->gen.consistency);
     pnb_safetensors_pair all[OWN_FACTS + MOST_FACTS] = {{"generator", s->method},
                                                         {"generator_map", pnb_generator_maps[s->gen.map]},
                                                         {"generator_noise", noise},
-                                                        {"generator_rho", rho}};
+                                                        {"generator_rho", rho},
+                                                        {"generator_consistency", consistency}};
     for (size_t i = 0; i < n && i < MOST_FACTS; i++) all[OWN_FACTS + i] = facts[i];
     return pnb_prior_save(s->average, s->task.gpu, path, false, all, OWN_FACTS + (n < MOST_FACTS ? n : MOST_FACTS));
 }
@@ -366,16 +394,18 @@ pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_
 static pnb_status read_map(pnb_error *err, const pnb_safetensors *facts, pnb_generator *gen) {
     const char *map = pnb_safetensors_metadata(facts, "generator_map"),
                *noise = pnb_safetensors_metadata(facts, "generator_noise"),
-               *rho = pnb_safetensors_metadata(facts, "generator_rho");
+               *rho = pnb_safetensors_metadata(facts, "generator_rho"),
+               *consistency = pnb_safetensors_metadata(facts, "generator_consistency"); /* files from before it have none */
     if (!map || !noise || !rho)
         return pnb_fail(err, PNB_ERROR_MODEL,
                         "'%s' is no generator of `penumbra amortize`: its metadata has no generator_map",
                         pnb_safetensors_path(facts));
-    *gen = (pnb_generator){.noise = strtod(noise, NULL), .rho = strtod(rho, NULL)};
+    *gen = (pnb_generator){
+        .noise = strtod(noise, NULL), .rho = strtod(rho, NULL), .consistency = consistency ? strtod(consistency, NULL) : 0};
     for (int i = 0; pnb_generator_maps[i]; i++) {
         if (strcmp(map, pnb_generator_maps[i]) != 0) continue;
         gen->map = (pnb_generator_map)i;
-        if (gen->noise >= 0 && gen->rho > 0) return PNB_OK;
+        if (gen->noise >= 0 && gen->rho > 0 && gen->consistency >= 0) return PNB_OK;
     }
     return pnb_fail(err, PNB_ERROR_MODEL,
                     "'%s': expected generator_map denoise or tanh with a noise and a level, found %s, %s, %s",
@@ -389,6 +419,7 @@ pnb_status pnb_reconstructor_create(pnb_error *err, const pnb_task *task, const 
     pnb_solver *s;
     *out = NULL;
     PNB_TRY(read_map(err, facts, &p.gen));
+    PNB_TRY(check_consistency(err, task, p.gen.consistency));
     PNB_TRY(pnb_solver_begin(err, task, "reconstruct", samples, particles / at_once(samples), &s));
     pnb_status status = pnb_solver_commit(s);
     if (status == PNB_OK) status = add_sampling(s, &p, task->prior);

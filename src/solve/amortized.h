@@ -19,13 +19,13 @@ typedef struct pnb_amortized_options {
         depth;
     int32_t distance, preset;
     double noise, rho, lr, lr_hold, lr_end, beta1, beta2, clip, ema, prior_weight, data_weight, entropy, sigma_floor;
-    double rho_start, rho_end, rho_ratio, rho_max, anneal, lora_scale, aux_lr, supervised, delta, power, alpha;
+    double rho_start, rho_end, rho_ratio, rho_max, anneal, lora_scale, aux_lr, supervised, delta, power, alpha, consistency;
     bool checkpointing;
 } pnb_amortized_options;
 
 enum { PNB_AUXILIARY_CONDITIONAL, PNB_AUXILIARY_MARGINAL };
 /* Those of ppm_amortized; the first PNB_AMORTIZED_COMMON of them are all that a method of another gradient has. */
-enum { PNB_AMORTIZED_COMMON = 35, PNB_AMORTIZED_ALL = PNB_AMORTIZED_COMMON + 5 };
+enum { PNB_AMORTIZED_COMMON = 35, PNB_AMORTIZED_ALL = PNB_AMORTIZED_COMMON + 6 };
 extern const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL];
 enum { PNB_PRESET_DEFAULT, PNB_PRESET_PAPER };
 

@@ -17,6 +17,7 @@ typedef struct pnb_generator {
     pnb_generator_map map;  /* of image priors */
     double noise, rho;      /* noise: standard deviation of xi's part; rho: of the map denoise */
     uint32_t hidden, depth; /* of a vector prior's MLP */
+    double consistency;     /* what A x_0 is taken to be off by before y is put into x_0 (consistency.h); 0: it is not */
 } pnb_generator;
 
 /* The network to train for a prior (which is committed to gpu, or not yet); not committed. */

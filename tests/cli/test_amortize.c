@@ -5,6 +5,8 @@
 #include "base/philox.h"
 #include "io/safetensors.h"
 
+#include <math.h>
+
 enum { COUNT = 40, SIZE = 8, PIXELS = SIZE * SIZE };
 
 /* Two modes on a line through the origin, seen from the side. */
@@ -88,6 +90,21 @@ static void test_reconstruct(void **state) {
     RUN_OK(s, "reconstruct --model davi.safetensors --measurement new.npy --quiet -o davi");
 }
 
+/* Of eight samples of folder/a.npy by a generator: the root mean square of y - A x over sigma. */
+static double residual_of(shell *s, const char *model) {
+    char words[160], path[64];
+    snprintf(words, sizeof words, "reconstruct --model %s.safetensors --measurement folder/a.npy -n 8 --quiet -o by-%s", model, model);
+    RUN_OK(s, words);
+    snprintf(path, sizeof path, "by-%s/run.json", model);
+    cJSON *run = read_json(path);
+    const cJSON *chi2 = cJSON_GetObjectItemCaseSensitive(run, "chi2"), *v;
+    double sum = 0;
+    cJSON_ArrayForEach(v, chi2) sum += v->valuedouble;
+    int n = cJSON_GetArraySize(chi2);
+    cJSON_Delete(run);
+    return sqrt(sum / n);
+}
+
 /* A U-Net prior, measurements from a folder, supervised terms, a copy for the auxiliary network. */
 static void test_images(void **state) {
     shell *s = *state;
@@ -103,7 +120,10 @@ static void test_images(void **state) {
                "{\"prior\": {\"file\": \"prior.safetensors\"}, \"operator\": {\"type\": \"mask_box\", \"top\": 2, "
                "\"left\": 2, \"height\": 3, \"width\": 3}, \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.1}}");
 #define SMALL "--steps 2 --set batch=2 --set aux_warmup=1 --set particles=2 --quiet "
-    RUN_OK(s, "amortize box.json --measurements folder " SMALL "-o lora.safetensors");
+    RUN_OK(s, "amortize box.json --measurements folder --set rho=0.5 " SMALL "-o lora.safetensors");
+    RUN_OK(s, "amortize box.json --measurements folder --set rho=0.5 --set consistency=0 " SMALL "-o without.safetensors");
+    double with = residual_of(s, "lora"), without = residual_of(s, "without"); /* the measurement is put into what the network makes */
+    if (!(with > 0.5 && with < 2 && without > 3)) fail_msg("residuals %f and, without consistency, %f", with, without);
     RUN_OK(s, "amortize box.json --measurements folder --truths folder --set supervised=1 --set targets=copy " SMALL
               "-o copy.safetensors");
     RUN_OK(s, "simulate --problem box.json --data images.npy -n 3 --quiet -o three.npy");
