@@ -230,8 +230,8 @@ static pnb_status planned(pnb_problem *problem, int steps, double *evaluations) 
     return status;
 }
 
-/* So many steps that a sample takes the evaluations that are asked for. What comes beside them, a warm-up and a finish, is as the
- * method has it, the finish cut where that is more than half of all. */
+/* So many steps that a sample takes the evaluations that are asked for. What comes beside them, a beginning, a warm-up and a finish, is
+ * as the method has it, the finish cut where that is more than half of all. */
 static pnb_status work_out(const plan *p, pnb_problem *problem, pair *q) {
     char *json = NULL;
     double one = 0, two = 0;

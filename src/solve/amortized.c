@@ -33,8 +33,7 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(map, PNB_MAP_DENOISE, pnb_generator_maps, "from the network's output to x_0: denoise at level rho, or tanh"),
     REAL(noise, 0, 0, 100, "standard deviation of the noise that the generator is given; 0: rho, or .1 for tanh"),
     REAL(rho, 0.5, 1e-3, 100,
-         "noise level at which the network is asked (denoise), as far as the guess may be off (images: holes 3, super-resolution 1.5, "
-         "denoising 1.4 sigma_y)"),
+         "noise level at which the network is asked (denoise), as far as the guess may be off (images: holes 3, denoising 1.4 sigma_y)"),
     REAL(lr, 1e-4, 1e-8, 1, "Adam learning rate of the generator"),
     REAL(lr_hold, 0.5, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.05, 0, 1, "what the learning rates fall to, as a fraction"),

@@ -59,7 +59,8 @@ static const char *const finishes[] = {"none", "langevin", "pigdm", NULL};
     { #name, PNB_OPTION_CHOICE, offsetof(ppm_options, name), def, 0, 9, words, "", help }
 static const pnb_option options[] = {
     INT(particles, 8, 1, 4096, "samples to draw (K)"),
-    INT(steps, 300, 0, 1000000, "steps of posterior matching, the finish not counted; 0: the finish alone, of the problem's start"),
+    INT(steps, 300, 0, 1000000,
+        "steps of posterior matching, beginning and finish not counted; 0: the finish alone, of the problem's start or the beginning"),
     CHOICE(order, ORDER_FUSED, orders, "fused: one backward pass for adapter and particles; alternating: as Algorithm 1"),
     CHOICE(weight, 0, pnb_matching_weights,
            "weight of the prior term: the exact KL's, 1, rho = sigma_t/alpha_t, its root, square, min(rho,1), "
@@ -232,9 +233,10 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     const task_preset *of_task = o->preset == PRESET_DEFAULT ? NULL : &task_presets[o->preset];
     if (of_task) {
         prefer(given, o, "init_steps", task->start || !pnb_pigdm_fits(task) ? 0 : of_task->init_steps);
-        if (o->init_steps) prefer(given, o, "rho_start", of_task->rho_start);
         prefer(given, o, "widen", of_task->widen);
     }
+    bool begun = of_task && (task->start || o->init_steps); /* with samples, not with the guess */
+    if (begun) prefer(given, o, "rho_start", of_task->rho_start);
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
     if (pnb_prior_dim(task->prior) && o->particles >= 16 * (double)pnb_prior_dim(task->prior))
@@ -247,7 +249,7 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     /* The finish takes up what the measurement's noise hides: sigma_y/|A| in the image's values (2.10: rho of 2 to 6 of
      * it). */
     if (o->finish_rho_start == 0) { /* above half of a mixture's spread it would forget what the matching found */
-        double from = o->init_steps ? INIT_RHO : o->rho_start;
+        double from = begun ? INIT_RHO : o->rho_start;
         double most = pnb_prior_dim(task->prior) ? fmin(0.5 * pnb_prior_scale(task->prior), from) : from;
         double level = of_task && o->finish == PNB_FINISH_PIGDM ? of_task->level : 5;
         o->finish_rho_start = fmin(level * data_sigma(task, o) / pnb_operator_norm(task->op), most);

@@ -32,16 +32,13 @@ static void resolve_images(const pnb_task *task, const bool *given, pnb_amortize
     const pnb_option_value images[] = {
         {"lr", 2e-4}, {"aux_lr", 2e-3}, {"aux_steps", 2}, {"clip", 20}, {"rho_end", 3 * fmax(task->sigma_y, o->sigma_floor)}};
     pnb_amortized_prefer(given, o, images, sizeof images / sizeof *images);
-    const char *name = pnb_operator_name(task->op);
     double sigma = task->sigma_y;
-    if (sigma > 0 && strcmp(name, "identity") == 0) { /* the guess is y: with as much noise again it is the truth at that level */
+    if (sigma > 0 && strcmp(pnb_operator_name(task->op), "identity") == 0) { /* the guess is y: with as much noise again, x_t at that level */
         const pnb_option_value denoising[] = {{"noise", sigma}, {"rho", sqrt(2) * sigma}};
         pnb_amortized_prefer(given, o, denoising, 2);
     } else if (sigma > 0 && pnb_pigdm_fits(task)) {
         pnb_amortized_prefer(given, o, &(pnb_option_value){"consistency", 0.2}, 1);
     }
-    if (strcmp(name, "average_pool") == 0 || strcmp(name, "bicubic") == 0)
-        pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 1.5}, 1);
     if (pnb_operator_measured(task->op)) { /* a hole: its coarse shape is not in the guess */
         pnb_amortized_prefer(given, o, &(pnb_option_value){"rho_start", 5}, 1);
         if (o->consistency > 0) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 3}, 1);
