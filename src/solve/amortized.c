@@ -49,7 +49,7 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(weight, PNB_WEIGHT_EXACT_KL, pnb_matching_weights, "weight of the prior term at each noise level"),
     CHOICE(t_order, PNB_T_LOG_SNR, pnb_t_orders, "how noise levels are drawn within the window"),
     REAL(rho_start, 1.5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
-    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images 3 sigma_y"),
+    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images 3 sigma_y, at most 0.15"),
     REAL(rho_ratio, 0, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.5, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
