@@ -203,7 +203,8 @@ static void test_tasks(void **state) {
 /* A step of PPM runs through with 16-bit storage and checkpoints, and what comes out is finite. */
 static void test_ppm(void **state) {
     write_problem(&tasks[0],
-                  "\"type\": \"ppm\", \"particles\": 1, \"steps\": 1, \"aux_warmup\": 0, \"finish\": \"none\", \"checkpointing\": true",
+                  "\"type\": \"ppm\", \"particles\": 1, \"init_steps\": 0, \"steps\": 1, \"aux_warmup\": 0, \"finish\": \"none\", "
+                  "\"checkpointing\": true",
                   ", \"precision\": \"fp16\"");
     RUN_OK((shell *)*state, "solve hole80.json -o ppm --quiet");
     pnb_array x = numbers("ppm/samples.npy");
