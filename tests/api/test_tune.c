@@ -27,8 +27,8 @@ static const char small[] =
     "{\"prior\": {\"type\": \"random\", \"network\": \"garments\"}, \"size\": [16, 16],"
     " \"operator\": {\"type\": \"mask_box\", \"top\": 4, \"left\": 4, \"height\": 6, \"width\": 6},"
     " \"measurement\": \"%s/y.npy\", \"noise\": {\"type\": \"gaussian\", \"sigma\": 0.1},"
-    " \"method\": {\"type\": \"ppm\", \"particles\": 2, \"steps\": 3, \"aux_steps\": 1, \"aux_warmup\": 0, \"finish\": "
-    "\"none\"},"
+    " \"method\": {\"type\": \"ppm\", \"particles\": 2, \"init_steps\": 0, \"steps\": 3, \"aux_steps\": 1, \"aux_warmup\": 0, "
+    "\"finish\": \"none\"},"
     " \"seed\": 3}";
 
 static pnb_context *context(int no_tuning) {
