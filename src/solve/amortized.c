@@ -167,10 +167,7 @@ static pnb_status generate(pnb_solver *s, pnb_graph *g, const plan *p, pnb_prior
     bool consistent = p->gen.consistency > 0;
     pnb_tensor xi;
     PNB_TRY(pnb_operator_initial(op, g, out->y, &out->guess));
-    if (consistent) {
-        PNB_TRY(pnb_constant(g, pnb_graph_shape(g, out->y), 0, &xi));
-        PNB_TRY(pnb_consistent(op, g, out->guess, out->y, xi, s->task.sigma_y, GUESS_SPREAD, &out->guess));
-    }
+    if (consistent) PNB_TRY(pnb_consistent(op, g, out->guess, out->y, PNB_NONE, s->task.sigma_y, GUESS_SPREAD, &out->guess));
     PNB_TRY(pnb_noise_normal(g, shape, s->task.seed, PNB_STREAM_GENERATOR, state, PNB_STATE_DRAW, &xi));
     PNB_TRY(pnb_generator_apply(&p->gen, network, g, out->guess, xi, checkpoint, &out->x0));
     if (!consistent) return PNB_OK;

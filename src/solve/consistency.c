@@ -31,7 +31,7 @@ pnb_status pnb_consistent(pnb_operator *op, pnb_graph *g, pnb_tensor x0, pnb_ten
     pnb_tensor left, step;
     PNB_TRY(pnb_operator_apply(op, g, x0, &left));
     PNB_TRY(pnb_sub(g, y, left, &left));
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, left, (float)sigma, PNB_NONE, xi, &left));
+    if (xi != PNB_NONE) PNB_TRY(pnb_axpby(g, 1, PNB_NONE, left, (float)sigma, PNB_NONE, xi, &left));
     PNB_TRY(pnb_operator_adjoint(op, g, left, &left));
     PNB_TRY(pnb_affine(g, left, (float)w, 0, &left));
     PNB_TRY(pnb_affine(g, left, (float)(1 / middle), 0, &step));

@@ -7,7 +7,7 @@
 
 #include "measure/operator.h"
 
-/* x0 [N, image...]; y, xi [N, measurement...]; sigma, r > 0. */
+/* x0 [N, image...]; y, xi [N, measurement...]; sigma, r > 0. xi PNB_NONE: 0, which gives the mean. */
 pnb_status pnb_consistent(pnb_operator *op, pnb_graph *g, pnb_tensor x0, pnb_tensor y, pnb_tensor xi, double sigma, double r,
                           pnb_tensor *x);
 

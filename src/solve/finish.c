@@ -12,15 +12,7 @@ pnb_status pnb_finish_describe(pnb_solver *s, pnb_finish *f, uint32_t first) {
         pnb_langevin_rows(s, &f->steps, first);
         return PNB_OK;
     }
-    pnb_pigdm_options o = {.particles = (int32_t)s->particles,
-                           .steps = (int32_t)f->steps.steps,
-                           .weight = PNB_PIGDM_EXACT,
-                           .covariance = f->covariance,
-                           .cg_steps = f->covariance ? 3 : 30,
-                           .eta = 1,
-                           .scale = 1,
-                           .rho_max = f->steps.rho_start,
-                           .rho_min = f->steps.rho};
+    pnb_pigdm_options o = pnb_pigdm_exact(s->particles, f->steps.steps, f->covariance, f->steps.rho_start, f->steps.rho);
     return pnb_pigdm_describe(s, &o, first, &f->pigdm);
 }
 

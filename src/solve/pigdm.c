@@ -249,6 +249,18 @@ static pnb_status step_graph(pnb_solver *s, pnb_graph *g, const void *user) {
 
 /* ---- as a part of other methods ---------------------------------------------------------------------------------- */
 
+pnb_pigdm_options pnb_pigdm_exact(uint32_t particles, uint32_t steps, int32_t covariance, double rho_max, double rho_min) {
+    return (pnb_pigdm_options){.particles = (int32_t)particles,
+                               .steps = (int32_t)steps,
+                               .weight = PNB_PIGDM_EXACT,
+                               .covariance = covariance,
+                               .cg_steps = covariance == PNB_PIGDM_JACOBIAN ? 3 : 30,
+                               .eta = 1,
+                               .scale = 1,
+                               .rho_max = rho_max,
+                               .rho_min = rho_min};
+}
+
 bool pnb_pigdm_fits(const pnb_task *task) {
     pnb_error unused = {0};
     pnb_pigdm_options o = {.weight = PNB_PIGDM_EXACT, .rho_max = 1};

@@ -19,6 +19,8 @@ typedef struct pnb_pigdm {
     pnb_spectral spectral; /* pnb_spectral_finish on every path */
 } pnb_pigdm;
 
+/* The steps with the exact weight from level rho_max to rho_min, then none, as a part of another method; not clipped. */
+pnb_pigdm_options pnb_pigdm_exact(uint32_t particles, uint32_t steps, int32_t covariance, double rho_max, double rho_min);
 /* Whether the steps with the exact weight can be made for a task: linear operator, one sigma_y for all entries, and
  * where that is 0 a pseudo-inverse. */
 bool pnb_pigdm_fits(const pnb_task *task);

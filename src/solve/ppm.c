@@ -176,16 +176,17 @@ static void resolve_paper(const pnb_task *task, const bool *given, ppm_options *
     prefer_all(given, o, paper, sizeof paper / sizeof *paper);
 }
 
-/* What the tasks of images ask for (tools/search; assets/ppm.md). level: where the finish starts, in units of sigma_y/|A|; it has 20
- * steps with the Jacobian's covariance. */
+/* What the tasks of images ask for (tools/search; assets/ppm.md): beginning and finish have 20 steps each, with the Jacobian's
+ * covariance. level: where the finish starts, in units of sigma_y/|A|. */
 typedef struct task_preset {
-    double init_steps, rho_start, widen, level;
+    double widen, level;
 } task_preset;
+enum { PROCESS_STEPS = 20 };
 static const task_preset task_presets[PRESET_COUNT] = {
-    [PRESET_INPAINTING] = {20, 0.5, 0, 20},
-    [PRESET_SUPERRESOLUTION] = {20, 0.5, 1, 5},
-    [PRESET_DEBLURRING] = {20, 0.5, 0, 10},
-    [PRESET_DENOISING] = {20, 0.5, 0, 5},
+    [PRESET_INPAINTING] = {0, 20},
+    [PRESET_SUPERRESOLUTION] = {1, 5},
+    [PRESET_DEBLURRING] = {0, 10},
+    [PRESET_DENOISING] = {0, 5},
 };
 
 /* The task of an operator of images; PRESET_DEFAULT where it is none of these. psf: the general settings, which tools/microscopy shows. */
@@ -232,17 +233,17 @@ static void resolve_tuned(const pnb_task *task, const bool *given, ppm_options *
     }
     const task_preset *of_task = o->preset == PRESET_DEFAULT ? NULL : &task_presets[o->preset];
     if (of_task) {
-        prefer(given, o, "init_steps", task->start || !pnb_pigdm_fits(task) ? 0 : of_task->init_steps);
+        prefer(given, o, "init_steps", task->start || !pnb_pigdm_fits(task) ? 0 : PROCESS_STEPS);
         prefer(given, o, "widen", of_task->widen);
     }
     bool begun = of_task && (task->start || o->init_steps); /* with samples, not with the guess */
-    if (begun) prefer(given, o, "rho_start", of_task->rho_start);
+    if (begun) prefer(given, o, "rho_start", 0.5);
     if (o->rho_end == 0) o->rho_end = fmax(0.2 * image_sigma(task, o), 1e-3);
     if (pnb_pigdm_fits(task) && task->sigma_y > 0) prefer(given, o, "finish", PNB_FINISH_PIGDM);
     if (pnb_prior_dim(task->prior) && o->particles >= 16 * (double)pnb_prior_dim(task->prior))
         prefer(given, o, "finish", PNB_FINISH_NONE); /* so many particles carry every direction's spread themselves */
     if (o->finish == PNB_FINISH_PIGDM) {
-        prefer(given, o, "finish_steps", of_task ? 20 : pnb_prior_dim(task->prior) ? 100 : 30);
+        prefer(given, o, "finish_steps", of_task ? PROCESS_STEPS : pnb_prior_dim(task->prior) ? 100 : 30);
         if (of_task && task->sigma_y > 0) prefer(given, o, "finish_covariance", PNB_PIGDM_JACOBIAN);
         prefer(given, o, "finish_rho", 0.01);
     }
@@ -395,16 +396,10 @@ static pnb_finish finish_of(const ppm_options *o) {
 
 /* The reverse process that particles begin by. */
 static pnb_pigdm_options beginning_of(const pnb_task *task, const ppm_options *o) {
-    return (pnb_pigdm_options){.particles = o->particles,
-                               .steps = o->init_steps,
-                               .weight = PNB_PIGDM_EXACT,
-                               .covariance = task->sigma_y > 0 ? PNB_PIGDM_JACOBIAN : PNB_PIGDM_ISOTROPIC,
-                               .cg_steps = 3,
-                               .eta = 1,
-                               .scale = 1,
-                               .rho_max = INIT_RHO,
-                               .rho_min = 0.01,
-                               .clip = pnb_prior_channels(task->prior) != 0};
+    int32_t covariance = task->sigma_y > 0 ? PNB_PIGDM_JACOBIAN : PNB_PIGDM_ISOTROPIC;
+    pnb_pigdm_options p = pnb_pigdm_exact((uint32_t)o->particles, (uint32_t)o->init_steps, covariance, INIT_RHO, 0.01);
+    p.clip = pnb_prior_channels(task->prior) != 0;
+    return p;
 }
 
 static pnb_status describe(pnb_solver *s, const ppm_options *o, parts *p) {
