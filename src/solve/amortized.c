@@ -31,9 +31,11 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(auxiliary, PNB_AUXILIARY_CONDITIONAL, auxiliaries,
            "whose score the auxiliary network learns: of samples given y, or of samples of all y together"),
     CHOICE(map, PNB_MAP_DENOISE, pnb_generator_maps, "from the network's output to x_0: denoise at level rho, or tanh"),
-    REAL(noise, 0, 0, 100, "standard deviation of the noise that the generator is given; 0: rho, or .1 for tanh"),
+    REAL(noise, 0, 0, 100,
+         "standard deviation of the noise that the generator is given, with consistency only where A leaves room for it; 0: rho, or .1 for "
+         "tanh"),
     REAL(rho, 0.5, 1e-3, 100,
-         "noise level at which the network is asked (denoise), as far as the guess may be off (images: holes 3, denoising 1.4 sigma_y)"),
+         "noise level at which the network is asked (denoise), as far as the guess may be off (images: 2 where part is unseen, denoising 1.4 sigma_y)"),
     REAL(lr, 1e-4, 1e-8, 1, "Adam learning rate of the generator"),
     REAL(lr_hold, 0.5, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.05, 0, 1, "what the learning rates fall to, as a fraction"),
@@ -49,7 +51,7 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(weight, PNB_WEIGHT_EXACT_KL, pnb_matching_weights, "weight of the prior term at each noise level"),
     CHOICE(t_order, PNB_T_LOG_SNR, pnb_t_orders, "how noise levels are drawn within the window"),
     REAL(rho_start, 1.5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
-    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images 3 sigma_y, at most 0.15"),
+    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images at least 0.04, or 0.1 where part is unseen"),
     REAL(rho_ratio, 0, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.5, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
@@ -61,7 +63,7 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     INT(depth, 3, 1, 16, "their layers"),
     REAL(aux_lr, 1e-3, 0, 1, "Adam learning rate of the auxiliary network"),
     INT(aux_steps, 1, 1, 64, "updates of the auxiliary network for each of the generator"),
-    INT(aux_warmup, 50, 0, 100000, "its updates before the first step"),
+    INT(aux_warmup, 50, 0, 100000, "its updates before the first step (images: 250)"),
     {"checkpointing", PNB_OPTION_BOOL, offsetof(pnb_amortized_options, checkpointing), 0, 0, 1, NULL, "",
      "recompute activations in the backward pass: less memory, about a third more time"},
     REAL(supervised, 0, 0, 1e6, "multiplies |x_clean - x_0|^2 where truths are given; 0: measurements alone"),
@@ -74,7 +76,8 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     REAL(alpha, 0.5, 0, 2, "SiD's family with l2: 1/2 is PPM, 1 to 1.2 what SiD takes"),
     REAL(consistency, 0, 0, 100,
          "what the network's image is taken to be off by in A x, before the measurement is put into it as Bayes' rule weighs both, with "
-         "noise of its own, as into the guess; 0: it is not (images, linear operators but identity with one sigma above 0: 0.2)"),
+         "noise of its own, as into the noise that the network is given; 0: neither (images, linear operators but identity with one sigma "
+         "above 0: sigma_y, or 4 sigma_y where part is unseen)"),
 };
 
 void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_option_value *list, size_t n) {
@@ -155,24 +158,37 @@ static pnb_status take(pnb_solver *s, pnb_graph *g, pnb_tensor state, const pnb_
     return pnb_graph_reshape(g, *out, full, out);
 }
 
-/* y, and samples of it by the network. */
+/* y, a guess of x (the auxiliary network's condition), and samples by the network. */
 typedef struct made {
     pnb_tensor y, guess, x0;
 } made;
+
+/* y put into x0, which is off by r, with noise of this stream. */
+static pnb_status draw_given_y(pnb_solver *s, pnb_graph *g, pnb_tensor state, uint32_t stream, pnb_tensor x0, pnb_tensor y, double r,
+                               pnb_tensor *x) {
+    pnb_tensor xi;
+    PNB_TRY(pnb_noise_normal(g, pnb_graph_shape(g, y), s->task.seed, stream, state, PNB_STATE_DRAW, &xi));
+    return pnb_consistent(s->task.op, g, x0, y, xi, s->task.sigma_y, r, x);
+}
 
 static pnb_status generate(pnb_solver *s, pnb_graph *g, const plan *p, pnb_prior *network, pnb_tensor state,
                            bool checkpoint, made *out) {
     pnb_shape shape = pnb_samples_shape(&s->task, p->batch);
     pnb_operator *op = s->task.op;
-    bool consistent = p->gen.consistency > 0;
-    pnb_tensor xi;
+    double noise = p->gen.noise, off = p->gen.consistency / pnb_operator_norm(op);
+    bool consistent = off > 0;
+    pnb_tensor xi, z;
     PNB_TRY(pnb_operator_initial(op, g, out->y, &out->guess));
-    if (consistent) PNB_TRY(pnb_consistent(op, g, out->guess, out->y, PNB_NONE, s->task.sigma_y, GUESS_SPREAD, &out->guess));
     PNB_TRY(pnb_noise_normal(g, shape, s->task.seed, PNB_STREAM_GENERATOR, state, PNB_STATE_DRAW, &xi));
-    PNB_TRY(pnb_generator_apply(&p->gen, network, g, out->guess, xi, checkpoint, &out->x0));
-    if (!consistent) return PNB_OK;
-    PNB_TRY(pnb_noise_normal(g, pnb_graph_shape(g, out->y), s->task.seed, PNB_STREAM_CONSISTENCY, state, PNB_STATE_DRAW, &xi));
-    return pnb_consistent(op, g, out->x0, out->y, xi, s->task.sigma_y, p->gen.consistency / pnb_operator_norm(op), &out->x0);
+    if (consistent) {
+        PNB_TRY(pnb_consistent(op, g, out->guess, out->y, PNB_NONE, s->task.sigma_y, GUESS_SPREAD, &out->guess));
+        PNB_TRY(pnb_affine(g, xi, (float)noise, 0, &z));
+        PNB_TRY(draw_given_y(s, g, state, PNB_STREAM_GUESS, z, out->y, noise, &z));
+    } else {
+        PNB_TRY(pnb_axpby(g, 1, PNB_NONE, out->guess, (float)noise, PNB_NONE, xi, &z));
+    }
+    PNB_TRY(pnb_generator_apply(&p->gen, network, g, z, out->guess, xi, checkpoint, &out->x0));
+    return consistent ? draw_given_y(s, g, state, PNB_STREAM_CONSISTENCY, out->x0, out->y, off, &out->x0) : PNB_OK;
 }
 
 /* A batch of measurements, its samples, and their draws of x_t. */
@@ -302,17 +318,22 @@ static pnb_status add_sampling(pnb_solver *s, plan *p, pnb_prior *network) {
 
 static pnb_status build(pnb_solver *s, plan *p) {
     const pnb_amortized_options *o = p->o;
-    uint32_t extra = (uint32_t)o->aux_steps - 1, warm = extra + (uint32_t)o->aux_warmup;
+    uint32_t extra = (uint32_t)o->aux_steps - 1, warm = (uint32_t)o->aux_warmup;
+    uint64_t learned = 2ull * p->batch;
     pnb_program *step, *aux = NULL;
     PNB_TRY(describe(s, p));
     PNB_TRY(pnb_solver_initialise(s, p->gen.noise));
     PNB_TRY(pnb_solver_build(s, "generator step", main_graph, p, &step));
-    if (warm) PNB_TRY(pnb_solver_build(s, "auxiliary step", aux_graph, p, &aux));
+    if (extra + warm) PNB_TRY(pnb_solver_build(s, "auxiliary step", aux_graph, p, &aux));
+    if (warm) {
+        s->phases[s->n_phases++] = (pnb_phase){
+            .name = "auxiliary network", .steps = warm, .n_items = 1, .items = {{aux, 1, 1, learned}}};
+    }
     pnb_phase *phase = &s->phases[s->n_phases++];
     *phase = (pnb_phase){.name = "amortized matching",
                          .steps = (uint32_t)o->steps,
                          .losses = PNB_LOSS_DATA | PNB_LOSS_PRIOR | PNB_LOSS_AUXILIARY};
-    if (warm) phase->items[phase->n_items++] = (pnb_phase_item){aux, extra, warm, 2ull * p->batch};
+    if (extra) phase->items[phase->n_items++] = (pnb_phase_item){aux, extra, extra, learned};
     phase->items[phase->n_items++] = (pnb_phase_item){step, 1, 1, 3ull * p->batch};
     return add_sampling(s, p, s->average);
 }

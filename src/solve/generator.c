@@ -41,11 +41,10 @@ static pnb_status of_images(const pnb_generator *gen, pnb_prior *network, pnb_gr
     return squash ? pnb_unary_op(g, PNB_TANH, *x0, x0) : PNB_OK;
 }
 
-pnb_status pnb_generator_apply(const pnb_generator *gen, pnb_prior *network, pnb_graph *g, pnb_tensor guess,
+pnb_status pnb_generator_apply(const pnb_generator *gen, pnb_prior *network, pnb_graph *g, pnb_tensor z, pnb_tensor guess,
                                pnb_tensor xi, bool checkpoint, pnb_tensor *x0) {
-    pnb_tensor z, f, parts[2] = {guess, xi};
+    pnb_tensor f, parts[2] = {guess, xi};
     pnb_level level;
-    PNB_TRY(pnb_axpby(g, 1, PNB_NONE, guess, (float)gen->noise, PNB_NONE, xi, &z));
     if (pnb_prior_get_kind(network) == PNB_PRIOR_UNET) return of_images(gen, network, g, z, checkpoint, x0);
     PNB_TRY(level_at(g, pnb_graph_shape(g, z).d[0], 0, 1, &level));
     PNB_TRY(pnb_concat(g, 1, parts, 2, &f));

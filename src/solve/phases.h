@@ -27,7 +27,8 @@ enum {
     PNB_STREAM_EXCHANGE,
     PNB_STREAM_GENERATOR,
     PNB_STREAM_BATCH,
-    PNB_STREAM_CONSISTENCY
+    PNB_STREAM_CONSISTENCY,
+    PNB_STREAM_GUESS
 };
 
 extern const pnb_method pnb_method_ppm, pnb_method_reddiff, pnb_method_dps, pnb_method_pigdm, pnb_method_ddrm,

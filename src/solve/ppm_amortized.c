@@ -26,24 +26,27 @@ static void resolve_paper(const pnb_task *task, const bool *given, pnb_amortized
     pnb_amortized_prefer(given, o, paper, sizeof paper / sizeof *paper);
 }
 
-/* Of images (README: super-resolution x4): the auxiliary network keeps up with the generator, and the window ends where it still
- * does. With the table's rates and a window down to sigma_y/5 the prior term grew a hundredfold within 80 updates; one that ends at rho
- * 0.6 (denoising, sigma_y 0.2) leaves the noise in. */
+/* Of images. The auxiliary network learns what the untrained generator makes before that moves (with 50 steps of it, box inpainting lost
+ * 2 dB in its first 100 updates), keeps up with it afterwards, and the window ends where it still does: one that ends at three of sigma_y
+ * leaves most of y's noise in what it measures, one at a fifth of 0.05 is not learned in some hundred updates. Where part of the image is
+ * unseen, the network is asked at a level at which shapes form, and trusts y in what it sees; where A is a blur, at one at which y's shape
+ * holds, and y weighs as much as its image, for more would put y's noise into it. Denoising: the guess is y, and with as much noise again
+ * x_t at that level. */
 static void resolve_images(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
-    const pnb_option_value images[] = {
-        {"lr", 2e-4}, {"aux_lr", 2e-3}, {"aux_steps", 2}, {"clip", 20}, {"rho_end", fmin(0.15, 3 * fmax(task->sigma_y, o->sigma_floor))}};
-    pnb_amortized_prefer(given, o, images, sizeof images / sizeof *images);
     double sigma = task->sigma_y;
-    if (sigma > 0 && strcmp(pnb_operator_name(task->op), "identity") == 0) { /* the guess is y: with as much noise again, x_t at that level */
+    bool unseen = pnb_operator_measured_count(task->op) < pnb_shape_count(pnb_operator_image_shape(task->op));
+    const pnb_option_value images[] = {{"lr", 2e-4},      {"aux_lr", 2e-3}, {"aux_steps", 2},
+                                       {"aux_warmup", 250}, {"clip", 20},   {"rho_end", fmax(unseen ? 0.1 : 0.04, 0.2 * sigma)}};
+    pnb_amortized_prefer(given, o, images, sizeof images / sizeof *images);
+    if (sigma > 0 && strcmp(pnb_operator_name(task->op), "identity") == 0) {
         const pnb_option_value denoising[] = {{"noise", sigma}, {"rho", sqrt(2) * sigma}};
         pnb_amortized_prefer(given, o, denoising, 2);
     } else if (sigma > 0 && pnb_pigdm_fits(task)) {
-        pnb_amortized_prefer(given, o, &(pnb_option_value){"consistency", 0.2}, 1);
+        pnb_amortized_prefer(given, o, &(pnb_option_value){"consistency", unseen ? 4 * sigma : sigma}, 1);
+        if (unseen && o->consistency > 0) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 2}, 1);
     }
-    if (pnb_operator_measured(task->op)) { /* a hole: its coarse shape is not in the guess */
+    if (pnb_operator_measured(task->op)) /* a hole: its coarse shape is not in the guess */
         pnb_amortized_prefer(given, o, &(pnb_option_value){"rho_start", 5}, 1);
-        if (o->consistency > 0) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 3}, 1);
-    }
 }
 
 static void resolve(const pnb_task *task, const bool *given, void *options) {

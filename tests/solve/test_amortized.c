@@ -58,6 +58,28 @@ static void test_marginal_score_collapses(void **state) {
     amortized_finish(&p, gpu);
 }
 
+/* An untrained network, whose x_0 is its input, with y hardly put into that again: what x is given y where nothing is known of it but
+ * that it is normal with deviation `noise` about 0. */
+static void test_input_with_consistency(void **state) {
+    static const char *const untrained[] = {"steps", "1", "lr", "1e-8", "noise", "1.5", "consistency", "1e-4", "aux_warmup", "0", NULL};
+    pnb_gpu *gpu = test_gpu(state);
+    pnb_error *err = test_err(state);
+    static float x[2 * AMORTIZED_K];
+    double mean, variance, gain = 1.5 * 1.5 / (1.5 * 1.5 + 0.49);
+    amortized p;
+    amortized_make(&p, gpu, err, 0.7);
+    amortized_train(gpu, err, &p, "ppm_amortized", untrained, 1, unseen, x);
+    amortized_moments(x, 0, &mean, &variance);
+    printf("input: %f %f |", mean, variance);
+    expect("mean of x_1", mean, gain * (double)unseen[0], 5 * sqrt(0.49 * gain / AMORTIZED_K));
+    expect("variance of x_1", variance, 0.49 * gain, 5 * 0.49 * gain * sqrt(2.0 / AMORTIZED_K));
+    amortized_moments(x, 1, &mean, &variance);
+    printf(" %f %f\n", mean, variance);
+    expect("mean of x_2", mean, 0, 5 * 1.5 / sqrt(AMORTIZED_K));
+    expect("variance of x_2", variance, 1.5 * 1.5, 5 * 1.5 * 1.5 * sqrt(2.0 / AMORTIZED_K));
+    amortized_finish(&p, gpu);
+}
+
 /* Stopped, saved, loaded into another solver: the same bytes. */
 static void test_resume(void **state) {
     static const char *const options[] = {"steps", "6", "particles", "4", "batch", "8", NULL};
@@ -113,6 +135,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_posterior_of_unseen_measurements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_marginal_score_collapses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_input_with_consistency, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
     };
