@@ -35,7 +35,8 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
          "standard deviation of the noise that the generator is given, with consistency only where A leaves room for it; 0: rho, or .1 for "
          "tanh"),
     REAL(rho, 0.5, 1e-3, 100,
-         "noise level at which the network is asked (denoise), as far as the guess may be off (images: 2 where part is unseen, denoising 1.4 sigma_y)"),
+         "noise level at which the network is asked (denoise), as far as the guess may be off (images: 2 where part is unseen, denoising 1.4 "
+         "sigma_y)"),
     REAL(lr, 1e-4, 1e-8, 1, "Adam learning rate of the generator"),
     REAL(lr_hold, 0.5, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.05, 0, 1, "what the learning rates fall to, as a fraction"),
@@ -51,7 +52,7 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(weight, PNB_WEIGHT_EXACT_KL, pnb_matching_weights, "weight of the prior term at each noise level"),
     CHOICE(t_order, PNB_T_LOG_SNR, pnb_t_orders, "how noise levels are drawn within the window"),
     REAL(rho_start, 1.5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
-    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images at least 0.04, or 0.1 where part is unseen"),
+    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images at least 0.04, holes 0.1, super-resolution 0.15"),
     REAL(rho_ratio, 0, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.5, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),

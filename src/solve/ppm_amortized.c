@@ -27,16 +27,18 @@ static void resolve_paper(const pnb_task *task, const bool *given, pnb_amortized
 }
 
 /* Of images. The auxiliary network learns what the untrained generator makes before that moves (with 50 steps of it, box inpainting lost
- * 2 dB in its first 100 updates), keeps up with it afterwards, and the window ends where it still does: one that ends at three of sigma_y
- * leaves most of y's noise in what it measures, one at a fifth of 0.05 is not learned in some hundred updates. Where part of the image is
- * unseen, the network is asked at a level at which shapes form, and trusts y in what it sees; where A is a blur, at one at which y's shape
- * holds, and y weighs as much as its image, for more would put y's noise into it. Denoising: the guess is y, and with as much noise again
- * x_t at that level. */
+ * 2 dB in its first 100 updates) and keeps up with it afterwards. A window that ends at three of sigma_y leaves most of y's noise in what
+ * is measured; in super-resolution, whose y has little of it, 0.04 learned slower than 0.15. Where part of the image is unseen, the
+ * network is asked at a level at which shapes form, and trusts y in what it sees; where A is a blur, at one at which y's shape holds, and
+ * y weighs as much as its image, for more would put y's noise into it. Denoising: the guess is y, and with as much noise again x_t at
+ * that level. */
 static void resolve_images(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
     double sigma = task->sigma_y;
     bool unseen = pnb_operator_measured_count(task->op) < pnb_shape_count(pnb_operator_image_shape(task->op));
+    bool hole = pnb_operator_measured(task->op);
+    double least = hole ? 0.1 : unseen ? 0.15 : 0.04; /* of the window's end */
     const pnb_option_value images[] = {{"lr", 2e-4},      {"aux_lr", 2e-3}, {"aux_steps", 2},
-                                       {"aux_warmup", 250}, {"clip", 20},   {"rho_end", fmax(unseen ? 0.1 : 0.04, 0.2 * sigma)}};
+                                       {"aux_warmup", 250}, {"clip", 20},   {"rho_end", fmax(least, 0.2 * sigma)}};
     pnb_amortized_prefer(given, o, images, sizeof images / sizeof *images);
     if (sigma > 0 && strcmp(pnb_operator_name(task->op), "identity") == 0) {
         const pnb_option_value denoising[] = {{"noise", sigma}, {"rho", sqrt(2) * sigma}};
@@ -45,7 +47,7 @@ static void resolve_images(const pnb_task *task, const bool *given, pnb_amortize
         pnb_amortized_prefer(given, o, &(pnb_option_value){"consistency", unseen ? 4 * sigma : sigma}, 1);
         if (unseen && o->consistency > 0) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 2}, 1);
     }
-    if (pnb_operator_measured(task->op)) /* a hole: its coarse shape is not in the guess */
+    if (hole) /* its coarse shape is not in the guess */
         pnb_amortized_prefer(given, o, &(pnb_option_value){"rho_start", 5}, 1);
 }
 
