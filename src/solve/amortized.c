@@ -32,11 +32,9 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
            "whose score the auxiliary network learns: of samples given y, or of samples of all y together"),
     CHOICE(map, PNB_MAP_DENOISE, pnb_generator_maps, "from the network's output to x_0: denoise at level rho, or tanh"),
     REAL(noise, 0, 0, 100,
-         "standard deviation of the noise that the generator is given, with consistency only where A leaves room for it; 0: rho, or .1 for "
-         "tanh"),
+         "standard deviation of the noise that the generator is given, of a draw only where A leaves room for it; 0: rho, or .1 for tanh"),
     REAL(rho, 0.5, 1e-3, 100,
-         "noise level at which the network is asked (denoise), as far as the guess may be off (images: 2 where part is unseen, denoising 1.4 "
-         "sigma_y)"),
+         "noise level at which the network is asked (denoise), as far as the guess may be off (images: holes 2, denoising 1.4 sigma_y)"),
     REAL(lr, 1e-4, 1e-8, 1, "Adam learning rate of the generator"),
     REAL(lr_hold, 0.5, 0, 1, "fraction of the run before the learning rates fall"),
     REAL(lr_end, 0.05, 0, 1, "what the learning rates fall to, as a fraction"),
@@ -52,7 +50,8 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     CHOICE(weight, PNB_WEIGHT_EXACT_KL, pnb_matching_weights, "weight of the prior term at each noise level"),
     CHOICE(t_order, PNB_T_LOG_SNR, pnb_t_orders, "how noise levels are drawn within the window"),
     REAL(rho_start, 1.5, 1e-3, 1000, "lower end of the window of rho = sigma_t/alpha_t at the start"),
-    REAL(rho_end, 0, 0, 1000, "lower end of the window at the end; 0: sigma_y/5, of images at least 0.04, holes 0.1, super-resolution 0.15"),
+    REAL(rho_end, 0, 0, 1000,
+         "lower end of the window at the end; 0: sigma_y/5, of images at least 0.04, holes 0.1, super-resolution 0.15"),
     REAL(rho_ratio, 0, 0, 1e6, "upper end over lower end, at least 10 sigma_y; 0: always rho_max"),
     REAL(rho_max, 12, 1e-3, 1000, "upper end of the window at most"),
     REAL(anneal, 0.5, 0, 1, "fraction of the run over which the window slides; 0: it stays at its end"),
@@ -77,8 +76,11 @@ const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL] = {
     REAL(alpha, 0.5, 0, 2, "SiD's family with l2: 1/2 is PPM, 1 to 1.2 what SiD takes"),
     REAL(consistency, 0, 0, 100,
          "what the network's image is taken to be off by in A x, before the measurement is put into it as Bayes' rule weighs both, with "
-         "noise of its own, as into the noise that the network is given; 0: neither (images, linear operators but identity with one sigma "
-         "above 0: sigma_y, or 4 sigma_y where part is unseen)"),
+         "noise of its own; 0: it is not (images, linear operators but identity with one sigma above 0: sigma_y, or 4 sigma_y where part "
+         "is unseen)"),
+    CHOICE(input, PNB_INPUT_GUESS, pnb_generator_inputs,
+           "what the network is given: a guess of x and noise, or noise that the measurement was put into by the same rule (with "
+           "consistency, images: draw, but for super-resolution)"),
 };
 
 void pnb_amortized_prefer(const bool *given, pnb_amortized_options *o, const pnb_option_value *list, size_t n) {
@@ -109,7 +111,8 @@ typedef struct plan {
 } plan;
 
 static pnb_generator generator_of(const pnb_amortized_options *o) {
-    return (pnb_generator){(pnb_generator_map)o->map, o->noise, o->rho, (uint32_t)o->hidden, (uint32_t)o->depth, o->consistency};
+    return (pnb_generator){(pnb_generator_map)o->map, o->noise, o->rho, (uint32_t)o->hidden, (uint32_t)o->depth, o->consistency,
+                           (pnb_generator_input)o->input};
 }
 
 static bool is_conditional(const pnb_task *task, const pnb_amortized_options *o) {
@@ -177,12 +180,12 @@ static pnb_status generate(pnb_solver *s, pnb_graph *g, const plan *p, pnb_prior
     pnb_shape shape = pnb_samples_shape(&s->task, p->batch);
     pnb_operator *op = s->task.op;
     double noise = p->gen.noise, off = p->gen.consistency / pnb_operator_norm(op);
-    bool consistent = off > 0;
+    bool consistent = off > 0, drawn = consistent && p->gen.input == PNB_INPUT_DRAW;
     pnb_tensor xi, z;
     PNB_TRY(pnb_operator_initial(op, g, out->y, &out->guess));
     PNB_TRY(pnb_noise_normal(g, shape, s->task.seed, PNB_STREAM_GENERATOR, state, PNB_STATE_DRAW, &xi));
-    if (consistent) {
-        PNB_TRY(pnb_consistent(op, g, out->guess, out->y, PNB_NONE, s->task.sigma_y, GUESS_SPREAD, &out->guess));
+    if (consistent) PNB_TRY(pnb_consistent(op, g, out->guess, out->y, PNB_NONE, s->task.sigma_y, GUESS_SPREAD, &out->guess));
+    if (drawn) {
         PNB_TRY(pnb_affine(g, xi, (float)noise, 0, &z));
         PNB_TRY(draw_given_y(s, g, state, PNB_STREAM_GUESS, z, out->y, noise, &z));
     } else {
@@ -360,6 +363,8 @@ pnb_status pnb_amortized_check(pnb_error *err, const pnb_task *task, const pnb_a
                         o->supervised);
     }
     PNB_TRY(check_consistency(err, task, o->consistency));
+    if (o->input == PNB_INPUT_DRAW && o->consistency == 0)
+        return pnb_fail(err, PNB_ERROR_INPUT, "input draw needs consistency above 0, found 0; give it, or use input guess");
     if (is_conditional(task, o) && pnb_prior_get_kind(task->prior) == PNB_PRIOR_MLP) {
         return pnb_fail(err, PNB_ERROR_INPUT,
                         "auxiliary conditional: not with an MLP prior, whose auxiliary network is a "
@@ -389,7 +394,7 @@ pnb_status pnb_amortized_create(pnb_error *err, const pnb_task *task, const char
 
 /* ---- the generator's file, and its use --------------------------------------------------------------------------- */
 
-enum { MOST_FACTS = 16, OWN_FACTS = 5, VALUE_SIZE = 32 };
+enum { MOST_FACTS = 16, OWN_FACTS = 6, VALUE_SIZE = 32 };
 
 pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_safetensors_pair *facts, size_t n) {
     char noise[VALUE_SIZE], rho[VALUE_SIZE], consistency[VALUE_SIZE];
@@ -404,7 +409,8 @@ pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_
                                                         {"generator_map", pnb_generator_maps[s->gen.map]},
                                                         {"generator_noise", noise},
                                                         {"generator_rho", rho},
-                                                        {"generator_consistency", consistency}};
+                                                        {"generator_consistency", consistency},
+                                                        {"generator_input", pnb_generator_inputs[s->gen.input]}};
     for (size_t i = 0; i < n && i < MOST_FACTS; i++) all[OWN_FACTS + i] = facts[i];
     return pnb_prior_save(s->average, s->task.gpu, path, false, all, OWN_FACTS + (n < MOST_FACTS ? n : MOST_FACTS));
 }
@@ -413,13 +419,15 @@ static pnb_status read_map(pnb_error *err, const pnb_safetensors *facts, pnb_gen
     const char *map = pnb_safetensors_metadata(facts, "generator_map"),
                *noise = pnb_safetensors_metadata(facts, "generator_noise"),
                *rho = pnb_safetensors_metadata(facts, "generator_rho"),
-               *consistency = pnb_safetensors_metadata(facts, "generator_consistency"); /* files from before it have none */
+               *consistency = pnb_safetensors_metadata(facts, "generator_consistency"),
+               *input = pnb_safetensors_metadata(facts, "generator_input"); /* files from before these have none */
     if (!map || !noise || !rho)
         return pnb_fail(err, PNB_ERROR_MODEL,
                         "'%s' is no generator of `penumbra amortize`: its metadata has no generator_map",
                         pnb_safetensors_path(facts));
     *gen = (pnb_generator){
         .noise = strtod(noise, NULL), .rho = strtod(rho, NULL), .consistency = consistency ? strtod(consistency, NULL) : 0};
+    gen->input = input && strcmp(input, pnb_generator_inputs[PNB_INPUT_DRAW]) == 0 ? PNB_INPUT_DRAW : PNB_INPUT_GUESS;
     for (int i = 0; pnb_generator_maps[i]; i++) {
         if (strcmp(map, pnb_generator_maps[i]) != 0) continue;
         gen->map = (pnb_generator_map)i;

@@ -17,7 +17,7 @@
 typedef struct pnb_amortized_options {
     int32_t particles, steps, batch, map, auxiliary, aux_steps, aux_warmup, weight, t_order, targets, rank, hidden,
         depth;
-    int32_t distance, preset;
+    int32_t distance, preset, input;
     double noise, rho, lr, lr_hold, lr_end, beta1, beta2, clip, ema, prior_weight, data_weight, entropy, sigma_floor;
     double rho_start, rho_end, rho_ratio, rho_max, anneal, lora_scale, aux_lr, supervised, delta, power, alpha, consistency;
     bool checkpointing;
@@ -25,7 +25,7 @@ typedef struct pnb_amortized_options {
 
 enum { PNB_AUXILIARY_CONDITIONAL, PNB_AUXILIARY_MARGINAL };
 /* Those of ppm_amortized; the first PNB_AMORTIZED_COMMON of them are all that a method of another gradient has. */
-enum { PNB_AMORTIZED_COMMON = 35, PNB_AMORTIZED_ALL = PNB_AMORTIZED_COMMON + 6 };
+enum { PNB_AMORTIZED_COMMON = 35, PNB_AMORTIZED_ALL = PNB_AMORTIZED_COMMON + 7 };
 extern const pnb_option pnb_amortized_table[PNB_AMORTIZED_ALL];
 enum { PNB_PRESET_DEFAULT, PNB_PRESET_PAPER };
 

@@ -6,6 +6,7 @@
 #include <math.h>
 
 const char *const pnb_generator_maps[] = {"denoise", "tanh", NULL};
+const char *const pnb_generator_inputs[] = {"guess", "draw", NULL};
 
 /* sqrt of the sum of I2SB's betas, the first 500 of (linspace(1e-4^.5, 2e-2^.5, 1000))^2 and the same in reverse. */
 static const double TANH_SCALE = 1.481319;

@@ -26,12 +26,12 @@ static void resolve_paper(const pnb_task *task, const bool *given, pnb_amortized
     pnb_amortized_prefer(given, o, paper, sizeof paper / sizeof *paper);
 }
 
-/* Of images. The auxiliary network learns what the untrained generator makes before that moves (with 50 steps of it, box inpainting lost
- * 2 dB in its first 100 updates) and keeps up with it afterwards. A window that ends at three of sigma_y leaves most of y's noise in what
- * is measured; in super-resolution, whose y has little of it, 0.04 learned slower than 0.15. Where part of the image is unseen, the
- * network is asked at a level at which shapes form, and trusts y in what it sees; where A is a blur, at one at which y's shape holds, and
- * y weighs as much as its image, for more would put y's noise into it. Denoising: the guess is y, and with as much noise again x_t at
- * that level. */
+/* Of images (levels and ends of windows: assets/ppm.md). The auxiliary network learns what the untrained generator makes before that moves
+ * (with 50 steps of it, box inpainting lost 2 dB in its first 100 updates) and keeps up with it afterwards. A window that ends at three of
+ * sigma_y leaves most of y's noise in what is measured; in super-resolution, whose y has little of it, 0.04 learned slower than 0.15. In
+ * a hole the network is asked at a level at which shapes form. Where part of the image is unseen, y is trusted in what it sees; where A is
+ * a blur, it weighs as much as the network's image, for more would put y's noise into it. Denoising: the guess is y, and with as much
+ * noise again x_t at that level. */
 static void resolve_images(const pnb_task *task, const bool *given, pnb_amortized_options *o) {
     double sigma = task->sigma_y;
     bool unseen = pnb_operator_measured_count(task->op) < pnb_shape_count(pnb_operator_image_shape(task->op));
@@ -45,7 +45,10 @@ static void resolve_images(const pnb_task *task, const bool *given, pnb_amortize
         pnb_amortized_prefer(given, o, denoising, 2);
     } else if (sigma > 0 && pnb_pigdm_fits(task)) {
         pnb_amortized_prefer(given, o, &(pnb_option_value){"consistency", unseen ? 4 * sigma : sigma}, 1);
-        if (unseen && o->consistency > 0) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 2}, 1);
+    }
+    if (o->consistency > 0) {
+        pnb_amortized_prefer(given, o, &(pnb_option_value){"input", hole || !unseen ? PNB_INPUT_DRAW : PNB_INPUT_GUESS}, 1);
+        if (hole) pnb_amortized_prefer(given, o, &(pnb_option_value){"rho", 2}, 1);
     }
     if (hole) /* its coarse shape is not in the guess */
         pnb_amortized_prefer(given, o, &(pnb_option_value){"rho_start", 5}, 1);

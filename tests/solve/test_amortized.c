@@ -61,7 +61,7 @@ static void test_marginal_score_collapses(void **state) {
 /* An untrained network, whose x_0 is its input, with y hardly put into that again: what x is given y where nothing is known of it but
  * that it is normal with deviation `noise` about 0. */
 static void test_input_with_consistency(void **state) {
-    static const char *const untrained[] = {"steps", "1", "lr", "1e-8", "noise", "1.5", "consistency", "1e-4", "aux_warmup", "0", NULL};
+    static const char *const untrained[] = {"steps", "1", "lr", "1e-8", "noise", "1.5", "consistency", "1e-4", "input", "draw", "aux_warmup", "0", NULL};
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     static float x[2 * AMORTIZED_K];
@@ -124,6 +124,10 @@ static void test_refusals(void **state) {
     void *o = toy_options(err, m, &p.task, (const char *const[]){"supervised", "1", NULL});
     assert_int_equal(m->create(err, &p.task, o, &s), PNB_ERROR_INPUT);
     assert_non_null(strstr(err->message, "--truths"));
+    free(o);
+    o = toy_options(err, m, &p.task, (const char *const[]){"input", "draw", NULL});
+    assert_int_equal(m->create(err, &p.task, o, &s), PNB_ERROR_INPUT);
+    assert_non_null(strstr(err->message, "consistency above 0"));
     free(o);
     s = toy_solver(err, "ppm", &p.task, (const char *const[]){"particles", "2", "steps", "1", NULL});
     assert_int_equal(pnb_solver_save_generator(s, "/tmp/none", NULL, 0), PNB_ERROR_USAGE);
