@@ -415,6 +415,13 @@ pnb_status pnb_solver_save_generator(pnb_solver *s, const char *path, const pnb_
     return pnb_prior_save(s->average, s->task.gpu, path, false, all, OWN_FACTS + (n < MOST_FACTS ? n : MOST_FACTS));
 }
 
+/* Where word stands in a list that NULL ends; -1: nowhere. */
+static int place_of(const char *const *words, const char *word) {
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0) return i;
+    return -1;
+}
+
 static pnb_status read_map(pnb_error *err, const pnb_safetensors *facts, pnb_generator *gen) {
     const char *map = pnb_safetensors_metadata(facts, "generator_map"),
                *noise = pnb_safetensors_metadata(facts, "generator_noise"),
@@ -425,14 +432,15 @@ static pnb_status read_map(pnb_error *err, const pnb_safetensors *facts, pnb_gen
         return pnb_fail(err, PNB_ERROR_MODEL,
                         "'%s' is no generator of `penumbra amortize`: its metadata has no generator_map",
                         pnb_safetensors_path(facts));
-    *gen = (pnb_generator){
-        .noise = strtod(noise, NULL), .rho = strtod(rho, NULL), .consistency = consistency ? strtod(consistency, NULL) : 0};
-    gen->input = input && strcmp(input, pnb_generator_inputs[PNB_INPUT_DRAW]) == 0 ? PNB_INPUT_DRAW : PNB_INPUT_GUESS;
-    for (int i = 0; pnb_generator_maps[i]; i++) {
-        if (strcmp(map, pnb_generator_maps[i]) != 0) continue;
-        gen->map = (pnb_generator_map)i;
-        if (gen->noise >= 0 && gen->rho > 0 && gen->consistency >= 0) return PNB_OK;
-    }
+    int map_at = place_of(pnb_generator_maps, map), input_at = input ? place_of(pnb_generator_inputs, input) : PNB_INPUT_GUESS;
+    if (input_at < 0)
+        return pnb_fail(err, PNB_ERROR_MODEL, "'%s': expected generator_input guess or draw, found %s", pnb_safetensors_path(facts), input);
+    *gen = (pnb_generator){.map = (pnb_generator_map)map_at,
+                           .noise = strtod(noise, NULL),
+                           .rho = strtod(rho, NULL),
+                           .consistency = consistency ? strtod(consistency, NULL) : 0,
+                           .input = (pnb_generator_input)input_at};
+    if (map_at >= 0 && gen->noise >= 0 && gen->rho > 0 && gen->consistency >= 0) return PNB_OK;
     return pnb_fail(err, PNB_ERROR_MODEL,
                     "'%s': expected generator_map denoise or tanh with a noise and a level, found %s, %s, %s",
                     pnb_safetensors_path(facts), map, noise, rho);

@@ -16,10 +16,10 @@ typedef enum pnb_generator_input { PNB_INPUT_GUESS, PNB_INPUT_DRAW } pnb_generat
 extern const char *const pnb_generator_maps[], *const pnb_generator_inputs[]; /* words in this order; NULL ends */
 
 typedef struct pnb_generator {
-    pnb_generator_map map;  /* of image priors */
-    double noise, rho;      /* noise: standard deviation of xi's part in z; rho: of the map denoise */
-    uint32_t hidden, depth; /* of a vector prior's MLP */
-    double consistency;     /* what A x_0 is taken to be off by before y is put into x_0 (consistency.h); 0: it is not */
+    pnb_generator_map map;     /* of image priors */
+    double noise, rho;         /* noise: standard deviation of xi's part in z; rho: of the map denoise */
+    uint32_t hidden, depth;    /* of a vector prior's MLP */
+    double consistency;        /* what A x_0 is taken to be off by before y is put into x_0 (consistency.h); 0: it is not */
     pnb_generator_input input; /* z; a draw only with consistency */
 } pnb_generator;
 

@@ -61,7 +61,8 @@ static void test_marginal_score_collapses(void **state) {
 /* An untrained network, whose x_0 is its input, with y hardly put into that again: what x is given y where nothing is known of it but
  * that it is normal with deviation `noise` about 0. */
 static void test_input_with_consistency(void **state) {
-    static const char *const untrained[] = {"steps", "1", "lr", "1e-8", "noise", "1.5", "consistency", "1e-4", "input", "draw", "aux_warmup", "0", NULL};
+    static const char *const untrained[] = {"steps", "1", "lr", "1e-8", "noise", "1.5", "consistency",
+                                            "1e-4",  "input", "draw", "aux_warmup", "0", NULL};
     pnb_gpu *gpu = test_gpu(state);
     pnb_error *err = test_err(state);
     static float x[2 * AMORTIZED_K];
